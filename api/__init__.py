@@ -1,0 +1,1 @@
+"""HTTP, web pages, people and schedules: everything is wired here."""

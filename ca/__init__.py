@@ -1,0 +1,1 @@
+"""Who is who, and since when: hierarchy, profiles, issuing, revocation, CRL, OCSP, time-stamps."""

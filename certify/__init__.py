@@ -1,0 +1,1 @@
+"""Certified copies: intake, comparison, statement, register, store, verification."""

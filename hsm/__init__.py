@@ -1,0 +1,1 @@
+"""Keys that never leave the token: the only room that knows PKCS#11."""

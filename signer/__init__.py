@@ -1,0 +1,1 @@
+"""Signatures on documents: credentials, activation, PDF signing, validation."""
