@@ -1,0 +1,85 @@
+"""Judges that nobody here wrote and that live in Java: EU DSS and veraPDF.
+
+Their artifacts come from Maven Central and are built once into `tests/interop/*/target`. Where
+there is no JVM or no artifacts a judge is absent, and the tests that need it are skipped with that
+reason.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@cache
+def why_absent(name: str) -> str | None:
+    """The reason why judge `name` ("dss", "verapdf") is not here, or None when it can be asked."""
+    if not (shutil.which("java") and shutil.which("mvn")):
+        return f"no JVM or no Maven on this machine: {name} cannot judge here"
+    folder = HERE / name
+    with (folder / ".build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "target/classes/Judge.class").exists() and (folder / "target/lib").is_dir():
+            return None
+        try:
+            build = subprocess.run(
+                ["mvn", "-q", "-B", "package"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=240,
+            )
+        except subprocess.TimeoutExpired:
+            return f"the Maven artifacts of {name} could not be had in time"
+    if build.returncode:
+        return f"{name} could not be built from its Maven artifacts: {build.stdout[-300:]}"
+    return None
+
+
+def _ask(name: str, *arguments: str) -> list[list[str]]:
+    folder = HERE / name
+    run = subprocess.run(
+        ["java", "-cp", f"{folder}/target/classes:{folder}/target/lib/*", "Judge", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return [line.split("\t") for line in run.stdout.splitlines() if "\t" in line]
+
+
+@dataclass(frozen=True)
+class DssVerdict:
+    """What DSS says of one signature: its words, unchanged."""
+
+    file: str
+    indication: str  # TOTAL_PASSED, TOTAL_FAILED, INDETERMINATE
+    sub_indication: str
+    level: str  # PAdES-BASELINE-LTA and so on
+    intact: bool
+    messages: str
+
+
+def dss(files: list[Path], *, trust: list[Path]) -> list[DssVerdict]:
+    """Ask EU DSS about `files`, believing only the roots in `trust`; nothing is fetched."""
+    arguments = [part for root in trust for part in ("--trust", str(root))]
+    return [
+        DssVerdict(file, indication, sub_indication, level, intact == "true", messages)
+        for file, _, indication, sub_indication, level, intact, messages in _ask(
+            "dss", *arguments, *map(str, files)
+        )
+    ]
+
+
+def verapdf(files: list[Path], *, flavour: str = "2b") -> dict[str, list[str]]:
+    """The failed clauses of PDF/A `flavour` by file; an empty list is a conforming file."""
+    answers = _ask("verapdf", flavour, *map(str, files))
+    return {
+        file: [] if compliant == "true" else [clauses] for file, _, compliant, clauses in answers
+    }
