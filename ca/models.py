@@ -1,9 +1,9 @@
 """The rows the certificate authority must never lose.
 
 One table per thing that exists in the world: an issuer, a service key, a certificate, the
-intention to issue one, a CRL, a pre-signed OCSP answer, a request, a ceremony. Serial numbers are
-kept as 32 lower-case hexadecimal digits (`serial_text`): they are 128 bits long and no database
-has an integer of that size.
+intention to issue one, a request, a ceremony (CRLs, OCSP answers and time-stamps are in
+`ca.status_models`). Serial numbers are kept as 32 lower-case hexadecimal digits (`serial_text`):
+they are 128 bits long and no database has an integer of that size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
@@ -104,6 +104,7 @@ class CertificateRow(Base):
     reason: Mapped[str | None] = mapped_column(String(32))
     invalidity_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
     status_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    crl_shard: Mapped[int | None]
 
 
 class IntentionRow(Base):
@@ -122,60 +123,6 @@ class IntentionRow(Base):
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     made_by: Mapped[str] = mapped_column(String(200))
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class CrlRow(Base):
-    """A CRL as published. `base` is set on a delta CRL, `shard` on a partitioned one.
-
-    Numbers rise per issuer over complete, delta and partitioned lists alike (RFC 5280 §5.2.3).
-    """
-
-    __tablename__ = "ca_crls"
-    __table_args__ = (
-        UniqueConstraint("issuer", "number", "shard", name="ca_crls_number"),
-        Index("ca_crls_newest", "issuer", "shard", "number"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    issuer: Mapped[str] = mapped_column(ForeignKey("ca_issuers.name"))
-    number: Mapped[int] = mapped_column(BigInteger)
-    base: Mapped[int | None] = mapped_column(BigInteger)
-    shard: Mapped[str] = mapped_column(String(32), default="")
-    this_update: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_update: Mapped[datetime] = mapped_column(UtcDateTime)
-    entries: Mapped[int]
-    der: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class CrlCounterRow(Base):
-    """The last CRL number of an issuer: taken before signing, so that no number is ever reused."""
-
-    __tablename__ = "ca_crl_counters"
-
-    issuer: Mapped[str] = mapped_column(ForeignKey("ca_issuers.name"), primary_key=True)
-    last_number: Mapped[int] = mapped_column(BigInteger)
-
-
-class OcspAnswerRow(Base):
-    """A pre-signed OCSP answer for a certificate that is asked about often."""
-
-    __tablename__ = "ca_ocsp_answers"
-
-    issuer: Mapped[str] = mapped_column(ForeignKey("ca_issuers.name"), primary_key=True)
-    serial: Mapped[str] = mapped_column(String(40), primary_key=True)
-    this_update: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_update: Mapped[datetime] = mapped_column(UtcDateTime)
-    der: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class TimeStampCounterRow(Base):
-    """The next free time-stamp serial of a TSA; processes reserve blocks (RFC 3161 §2.4.2)."""
-
-    __tablename__ = "ca_timestamp_counters"
-
-    tsa: Mapped[str] = mapped_column(String(64), primary_key=True)
-    next_serial: Mapped[int] = mapped_column(BigInteger)
-    last_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RequestRow(Base):

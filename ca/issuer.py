@@ -1,0 +1,66 @@
+"""An issuer as the rest of the house sees it: a name, a certificate and three addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cryptography import x509
+
+from ca.key_policy import PublicKey, accepted_type
+from hsm.private_key import PrivateKey
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """A CA of the hierarchy.
+
+    `key_id` is the CKA_ID of its key on the service token, or None for the root, whose key only
+    a ceremony reaches. `certificate` is the one that stands in chains.
+    """
+
+    name: str
+    certificate: x509.Certificate
+    parent: str | None
+    key_id: bytes | None
+    profiles: tuple[str, ...]
+    base_url: str
+    generation: int = 1
+    active: bool = True
+
+    @property
+    def certificate_url(self) -> str:
+        return f"{self.base_url}/pki/certificates/{self.name}.cer"
+
+    @property
+    def crl_url(self) -> str:
+        return f"{self.base_url}/pki/crl/{self.name}.crl"
+
+    @property
+    def ocsp_url(self) -> str:
+        return f"{self.base_url}/pki/ocsp/{self.name}"
+
+    @cached_property
+    def subject_key(self) -> bytes:
+        """The subject key identifier: what every certificate below names as its authority."""
+        extension = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return extension.value.digest
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        return accepted_type(self.certificate.public_key())
+
+
+@dataclass(frozen=True)
+class ServiceKey:
+    """An OCSP responder, time-stamp unit or audit key, ready to sign.
+
+    `chain` goes from the key's issuer up to the root; `key` is the resident key on the token.
+    """
+
+    name: str
+    profile: str
+    issuer: str
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKey = field(repr=False)

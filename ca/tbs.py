@@ -1,0 +1,93 @@
+"""The part of a certificate that gets signed, made before any real key signs it.
+
+`cryptography` builds and signs in one step. To know the exact bytes first (they are linted and
+their digest is committed as the intention) the builder is given a key that signs nothing; the real
+signature is then made over the captured bytes and put in the place of the empty one. So what was
+linted and what is signed cannot differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from ca import der, signature_algorithms
+from ca.key_policy import PublicKey
+from ca.signature_algorithms import Digest
+
+_NOTHING = b"\x00"
+
+
+@dataclass(frozen=True)
+class Unsigned:
+    """A certificate that lacks only its signature."""
+
+    tbs: bytes
+    signature_algorithm: bytes
+    digest: Digest
+
+    def sign(self, key: Any) -> bytes:
+        """Sign with a pyca-shaped key and return the whole certificate, DER."""
+        return self.with_signature(signature_algorithms.sign(key, self.tbs, self.digest))
+
+    def with_signature(self, signature: bytes) -> bytes:
+        return der.sequence(self.tbs, self.signature_algorithm, der.bit_string(signature))
+
+    def parsed(self) -> x509.Certificate:
+        """The certificate without a signature, to be looked at only."""
+        return x509.load_der_x509_certificate(self.with_signature(_NOTHING))
+
+
+def capture(builder: x509.CertificateBuilder, issuer_key: PublicKey) -> Unsigned:
+    """What `builder` would have a key of the issuer's kind sign."""
+    digest = signature_algorithms.digest_for(issuer_key)
+    silent: Any
+    if isinstance(issuer_key, rsa.RSAPublicKey):
+        silent = _SilentRsaKey(issuer_key)
+    else:
+        silent = _SilentEcKey(issuer_key)
+    tbs = builder.sign(silent, digest).tbs_certificate_bytes
+    return Unsigned(tbs, signature_algorithms.identifier(issuer_key, digest), digest)
+
+
+class _Silent:
+    """What the two keys below share: they have a public half and no private one."""
+
+    def __init__(self, public: Any) -> None:
+        self._public = public
+
+    def public_key(self) -> Any:
+        return self._public
+
+    @property
+    def key_size(self) -> int:
+        size: int = self._public.key_size
+        return size
+
+    def sign(self, *_: object, **__: object) -> bytes:
+        return _NOTHING
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+    def _none(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this key has no private half")
+
+    decrypt = exchange = private_numbers = private_bytes = _none
+
+
+class _SilentRsaKey(_Silent, rsa.RSAPrivateKey):
+    pass
+
+
+class _SilentEcKey(_Silent, ec.EllipticCurvePrivateKey):
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        curve: ec.EllipticCurve = self._public.curve
+        return curve
