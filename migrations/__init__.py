@@ -1,0 +1,1 @@
+"""Every change the tables have gone through, one revision per step, in one line."""

@@ -1,0 +1,57 @@
+"""The closed vocabulary of what can happen: every audit entry carries one of these.
+
+A tag reads `noun.past-participle`, or `noun.refused` for what was asked and not done. A tag
+is never renamed or removed once it has been written to a log: old entries keep their words.
+Each room has its own block; add yours there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Tag(StrEnum):
+    """What an audit entry says has happened."""
+
+    # records
+    AUDIT_CHECKPOINT_SIGNED = "audit-checkpoint.signed"
+
+    # hsm
+
+    # ca
+    CERTIFICATE_INTENDED = "certificate.intended"
+    CERTIFICATE_ISSUED = "certificate.issued"
+    CERTIFICATE_REFUSED = "certificate.refused"
+    CERTIFICATE_REVOKED = "certificate.revoked"
+    CERTIFICATE_SUSPENDED = "certificate.suspended"
+    CERTIFICATE_RESUMED = "certificate.resumed"
+    CRL_PUBLISHED = "crl.published"
+    CEREMONY_COMPLETED = "ceremony.completed"
+
+    # signer
+    CREDENTIAL_ENROLLED = "credential.enrolled"
+    CREDENTIAL_LOCKED = "credential.locked"
+    AUTHORIZATION_GIVEN = "authorization.given"
+    AUTHORIZATION_REFUSED = "authorization.refused"
+    SIGNATURE_INTENDED = "signature.intended"
+    SIGNATURE_MADE = "signature.made"
+    SIGNATURE_REFUSED = "signature.refused"
+
+    # certify
+    CASE_OPENED = "case.opened"
+    CASE_REFUSED = "case.refused"
+    COPY_INTENDED = "copy.intended"
+    COPY_CERTIFIED = "copy.certified"
+    COPY_REFUSED = "copy.refused"
+    COPY_CANCELLED = "copy.cancelled"
+
+    # api
+    CLIENT_CREATED = "client.created"
+    CLIENT_DISABLED = "client.disabled"
+    ACCESS_GRANTED = "access.granted"
+    ACCESS_REFUSED = "access.refused"
+    REQUEST_REFUSED = "request.refused"
+    DOCUMENT_RECEIVED = "document.received"
+    DOCUMENT_DELIVERED = "document.delivered"
+    REGISTER_EXPORTED = "register.exported"
+    VALIDATION_MADE = "validation.made"
