@@ -1,0 +1,139 @@
+"""Domain errors as HTTP: one table from code to status, and the problem+json body (RFC 9457).
+
+A DomainError that is not in the table is 422: the request was understood and cannot be done.
+Every body carries the stable code and both languages; ``title`` follows Accept-Language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from records.errors import DomainError
+
+PROBLEM_TYPE = "application/problem+json"
+
+# Only what is not 422. Kept by status, so that a reader sees the policy at a glance.
+_BY_STATUS: dict[int, tuple[str, ...]] = {
+    400: ("idempotency-key-invalid", "ocsp-request-malformed", "body-malformed"),
+    401: ("access-token-missing", "access-token-invalid", "client-authentication-failed"),
+    403: (
+        "scope-missing",
+        "unit-not-allowed",
+        "pin-wrong",
+        "authorization-not-yours",
+        "credential-locked",
+        "witness-unknown",
+    ),
+    404: (
+        "page-not-found",
+        "document-not-found",
+        "credential-not-found",
+        "authorization-not-found",
+        "issuer-not-found",
+        "certificate-not-found",
+        "case-not-found",
+        "copy-not-found",
+        "code-unknown",
+        "unit-not-found",
+        "crl-not-found",
+        "client-not-found",
+    ),
+    405: ("method-not-allowed",),
+    409: (
+        "idempotency-in-progress",
+        "case-wrong-state",
+        "authorization-used",
+        "client-exists",
+        "key-reused",
+    ),
+    410: ("authorization-expired", "document-expired"),
+    413: ("body-too-large", "document-too-large"),
+    415: ("media-type-unsupported",),
+    429: ("rate-limited",),
+    500: ("internal-error",),
+    503: (
+        "token-absent",
+        "token-unavailable",
+        "token-pin-wrong",
+        "database-unavailable",
+        "service-busy",
+        "clock-out-of-accuracy",
+    ),
+    507: ("disk-full",),
+}
+STATUS: dict[str, int] = {code: status for status, codes in _BY_STATUS.items() for code in codes}
+_BY_ENDING = {"-not-found": 404, "-unavailable": 503, "-too-large": 413}
+
+
+class ApiError(DomainError):
+    """A refusal that the HTTP face itself decides (scope, limits, malformed requests)."""
+
+
+class RateLimited(ApiError):
+    """Too many requests; ``retry_after`` is in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("rate-limited", retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+def status_of(error: DomainError) -> int:
+    """The table, then the ending of the code, then 422."""
+    if error.code in STATUS:
+        return STATUS[error.code]
+    for ending, status in _BY_ENDING.items():
+        if error.code.endswith(ending):
+            return status
+    return 422
+
+
+def language_of(accept: str | None) -> str:
+    """``vi`` unless the reader prefers English (RFC 9110 §12.5.4)."""
+    best, quality = "vi", 0.0
+    for part in (accept or "").lower().split(","):
+        tag, _, parameters = part.strip().partition(";")
+        name = tag.strip().split("-")[0]
+        try:
+            weight = float(parameters.partition("q=")[2] or "1")
+        except ValueError:
+            continue
+        if name in {"vi", "en"} and weight > quality:
+            best, quality = name, weight
+    return best
+
+
+def problem(
+    request: Request,
+    error: DomainError,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: list[dict[str, Any]] | None = None,
+) -> JSONResponse:
+    """The problem+json answer for one error; nothing internal, nothing secret."""
+    status = status or status_of(error)
+    language = language_of(request.headers.get("accept-language"))
+    body: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": error.message(language),
+        "status": status,
+        "instance": request.url.path,
+        "code": error.code,
+        "messages": {"vi": error.message("vi"), "en": error.message("en")},
+        "request_id": getattr(request.state, "request_id", None),
+    }
+    if errors is not None:
+        body["errors"] = errors
+    extra = dict(headers or {})
+    extra["Content-Language"] = language
+    extra["Vary"] = "Accept-Language"
+    extra.setdefault("Cache-Control", "no-store")
+    if isinstance(error, RateLimited):
+        extra["Retry-After"] = str(error.retry_after)
+    elif status == 503:
+        extra.setdefault("Retry-After", "5")
+    return JSONResponse(body, status, headers=extra, media_type=PROBLEM_TYPE)

@@ -1,0 +1,97 @@
+"""Public pages: Vietnamese first, no account, no cookie, nothing fetched from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from api import local_time
+from api.errors import language_of
+from records.errors import DomainError
+
+_HERE = Path(__file__).parent
+
+
+def render(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,
+) -> HTMLResponse:
+    """One page in the reader's language (`?lang=`), both catalogues at hand."""
+    language = language_for(request)
+    other = "en" if language == "vi" else "vi"
+    house = request.app.state.services.house
+    text = _environment().get_template(template).render(
+        language=language,
+        other_language=other,
+        here=request.url.path,
+        w=_Words(language),
+        vi=_Words("vi"),
+        en=_Words("en"),
+        test_system=house.is_test,
+        base_url=house.settings.base_url,
+        **context,
+    )
+    extra = {"Cache-Control": "no-store", "Content-Language": language} | dict(headers or {})
+    return HTMLResponse(text, status, headers=extra)
+
+
+def language_for(request: Request) -> str:
+    """`vi` unless the address says otherwise: a QR code is read by people with any browser."""
+    asked = request.query_params.get("lang")
+    return asked if asked in {"vi", "en"} else "vi"
+
+
+def problem_page(
+    request: Request, error: DomainError, *, status: int, headers: Mapping[str, str]
+) -> HTMLResponse:
+    """A refusal as a page, in both languages."""
+    language = request.query_params.get("lang") or language_of(None)
+    texts = [error.message("vi"), error.message("en")]
+    if language == "en":
+        texts.reverse()
+    return render(
+        request, "problem.html", status=status, headers=headers, texts=texts, problem_status=status
+    )
+
+
+class _Words:
+    """`w("home.title")`: the catalogue's words; a missing key is a defect that a test finds."""
+
+    def __init__(self, language: str) -> None:
+        self._texts = words(language)
+
+    def __call__(self, key: str, **facts: object) -> str:
+        return self._texts[key].format(**facts)
+
+
+@cache
+def words(language: str) -> Mapping[str, str]:
+    """All page texts of one language."""
+    texts: dict[str, str] = json.loads((_HERE / f"words.{language}.json").read_text("utf-8"))
+    return texts
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str]] = {"local_time": local_time.shown, "local_date": local_time.shown_date}
+    environment.filters.update(filters)
+    return environment
+

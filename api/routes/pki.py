@@ -1,0 +1,241 @@
+"""PKI endpoints over plain HTTP: CRL, certificates, OCSP (RFC 6960, RFC 5019), time-stamps.
+
+Validators fetch these with whatever they have; answers carry the content types and cache headers
+that the RFCs ask for, and errors of the protocol are answered in the protocol.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Annotated
+from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from fastapi import APIRouter, Body, Path, Request
+from starlette.responses import Response
+
+from api.auth.guard import Now, Wired
+from api.errors import ApiError
+from api.services import Services
+from ca import crl
+from ca.errors import CaError
+
+router = APIRouter(prefix="/pki", tags=["pki"])
+
+# A revocation republishes the CRL at once: nobody's cache may hold the old one for long.
+CRL_MAX_AGE = timedelta(minutes=5)
+OCSP_MAX_AGE = timedelta(minutes=5)
+CERTIFICATE_MAX_AGE = timedelta(days=1)
+_EMPTY_OCSP = ocsp.OCSPResponseBuilder.build_unsuccessful(
+    ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+).public_bytes(Encoding.DER)
+
+IssuerName = Annotated[str, Path(max_length=64, examples=["persons-g1"])]
+
+
+@router.api_route(
+    "/crl/{issuer}.crl",
+    methods=["GET", "HEAD"],
+    summary="The issuer's current revocation list (DER)",
+    operation_id="pki_crl",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pkix-crl": {}}, "description": "A CRL (RFC 5280 §5)"},
+        304: {"description": "Not changed since the ETag or date given"},
+        404: {"description": "No such issuer"},
+    },
+)
+def revocation_list(issuer: IssuerName, request: Request, wired: Wired, now: Now) -> Response:
+    """Republished before it is due and at once after a revocation."""
+    der = crl.current(wired.house.authority, issuer) if _known(wired, issuer) else None
+    if der is None:
+        raise ApiError("issuer-not-found", issuer=issuer)
+    parsed = x509.load_der_x509_crl(der)
+    expires = parsed.next_update_utc or now
+    return _cached(
+        request,
+        der,
+        "application/pkix-crl",
+        modified=parsed.last_update_utc,
+        expires=min(expires, now + CRL_MAX_AGE),
+        now=now,
+    )
+
+
+@router.api_route(
+    "/certificates/{issuer}.cer",
+    methods=["GET", "HEAD"],
+    summary="The issuer's own certificate (DER)",
+    operation_id="pki_certificate",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pkix-cert": {}}, "description": "RFC 5280 §4.2.2.1"},
+        304: {"description": "Not changed"},
+        404: {"description": "No such issuer"},
+    },
+)
+def issuer_certificate(issuer: IssuerName, request: Request, wired: Wired, now: Now) -> Response:
+    """What the AIA of every certificate points to."""
+    if not _known(wired, issuer):
+        raise ApiError("issuer-not-found", issuer=issuer)
+    certificate = wired.house.authority.issuer(issuer).certificate
+    return _cached(
+        request,
+        certificate.public_bytes(Encoding.DER),
+        "application/pkix-cert",
+        modified=certificate.not_valid_before_utc,
+        expires=now + CERTIFICATE_MAX_AGE,
+        now=now,
+    )
+
+
+@router.post(
+    "/ocsp/{issuer}",
+    summary="Status of certificates (OCSP by POST)",
+    operation_id="pki_ocsp_post",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/ocsp-response": {}}, "description": "OCSPResponse, DER"},
+        415: {"description": "Not application/ocsp-request"},
+    },
+)
+def ocsp_post(
+    issuer: IssuerName,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    body: Annotated[bytes, Body(media_type="application/ocsp-request")] = b"",
+) -> Response:
+    """RFC 6960 appendix A.1. A malformed request is answered with malformedRequest."""
+    _expect(request, "application/ocsp-request")
+    return _ocsp(wired, issuer, body, now, request=None)
+
+
+@router.api_route(
+    "/ocsp/{issuer}/{encoded:path}",
+    methods=["GET", "HEAD"],
+    summary="Status of certificates (OCSP by GET, cacheable)",
+    operation_id="pki_ocsp_get",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/ocsp-response": {}}, "description": "OCSPResponse, DER"},
+    },
+)
+def ocsp_get(
+    issuer: IssuerName,
+    encoded: Annotated[str, Path(description="The request: URL-encoded base64 of its DER")],
+    request: Request,
+    wired: Wired,
+    now: Now,
+) -> Response:
+    """RFC 6960 appendix A.1, RFC 5019 §5."""
+    try:
+        body = base64.b64decode(unquote(encoded).replace(" ", "+"), validate=True)
+    except (binascii.Error, ValueError):
+        body = b""
+    return _ocsp(wired, issuer, body, now, request=request)
+
+
+@router.post(
+    "/tsa",
+    summary="Time-stamps (RFC 3161)",
+    operation_id="pki_tsa",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/timestamp-reply": {}}, "description": "TimeStampResp, DER"},
+        415: {"description": "Not application/timestamp-query"},
+    },
+)
+def time_stamp(
+    request: Request,
+    wired: Wired,
+    now: Now,
+    body: Annotated[bytes, Body(media_type="application/timestamp-query")] = b"",
+) -> Response:
+    """RFC 3161 §3.4. A bad request is answered with a rejection in the protocol."""
+    _expect(request, "application/timestamp-query")
+    reply = wired.house.tsa.respond(body, now=now)
+    headers = {"Cache-Control": "no-store"}
+    return Response(reply, media_type="application/timestamp-reply", headers=headers)
+
+
+def _ocsp(
+    wired: Services, issuer: str, body: bytes, now: datetime, *, request: Request | None
+) -> Response:
+    if not _known(wired, issuer):
+        raise ApiError("issuer-not-found", issuer=issuer)
+    answer = wired.house.responder.respond(body, issuer=issuer, now=now) if body else _EMPTY_OCSP
+    media_type = "application/ocsp-response"
+    parsed = ocsp.load_der_ocsp_response(answer)
+    if request is None or parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        return Response(answer, media_type=media_type, headers={"Cache-Control": "no-store"})
+    if _has_nonce(parsed):  # made for one asker alone
+        return Response(answer, media_type=media_type, headers={"Cache-Control": "no-store"})
+    due = [single.next_update_utc for single in parsed.responses if single.next_update_utc]
+    return _cached(
+        request,
+        answer,
+        media_type,
+        modified=min(single.this_update_utc for single in parsed.responses),
+        expires=min([*due, now + OCSP_MAX_AGE]),
+        now=now,
+    )
+
+
+def _has_nonce(parsed: ocsp.OCSPResponse) -> bool:
+    try:
+        parsed.extensions.get_extension_for_class(x509.OCSPNonce)
+    except x509.ExtensionNotFound:
+        return False
+    return True
+
+
+def _known(wired: Services, issuer: str) -> bool:
+    try:
+        wired.house.authority.issuer(issuer)
+    except CaError:
+        return False
+    return True
+
+
+def _expect(request: Request, media_type: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise ApiError("media-type-unsupported", expected=media_type)
+
+
+def _cached(
+    request: Request,
+    content: bytes,
+    media_type: str,
+    *,
+    modified: datetime,
+    expires: datetime,
+    now: datetime,
+) -> Response:
+    """200 with a strong ETag and dates, or 304 (RFC 9110 §13, RFC 5019 §6.2)."""
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    seconds = max(0, int((expires - now).total_seconds()))
+    headers: Mapping[str, str] = {
+        "ETag": etag,
+        "Last-Modified": _http_date(modified),
+        "Expires": _http_date(max(expires, now)),
+        "Cache-Control": f"public, max-age={seconds}, no-transform, must-revalidate",
+    }
+    offered = request.headers.get("if-none-match")
+    if offered is not None and (
+        offered.strip() == "*" or etag in {one.strip() for one in offered.split(",")}
+    ):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)

@@ -1,0 +1,45 @@
+"""What the HTTP face adds to the house: clients' secrets, access tokens, limits, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from api.auth.access_tokens import AccessTokens
+from api.auth.clients import Secrets
+from api.house import House
+from api.idempotency import Idempotency
+from api.rates import Rates
+from api.request_log import Metrics
+from api.settings import read_secret
+
+
+def system_clock() -> datetime:
+    """The machine's own time; tests put another clock in its place."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """One per application, wired once."""
+
+    house: House
+    access_tokens: AccessTokens
+    secrets: Secrets
+    idempotency: Idempotency
+    rates: Rates
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: Callable[[], datetime] = system_clock
+
+    @classmethod
+    def around(cls, house: House, *, clock: Callable[[], datetime] = system_clock) -> Services:
+        key = read_secret(house.settings.secrets / "access-token.pem")
+        return cls(
+            house=house,
+            access_tokens=AccessTokens(key, issuer=house.settings.base_url),
+            secrets=Secrets(),
+            idempotency=Idempotency(house.database, house.blobs, secret=key),
+            rates=Rates(per_minute=house.settings.rate_per_minute),
+            clock=clock,
+        )

@@ -1,0 +1,151 @@
+"""How one instance is configured: the only reader of the environment.
+
+    settings = Settings.from_environment(os.environ)
+
+Secrets are never in the environment: they are files under ``{home}/secrets`` that only their
+owner may read. Contradictory settings refuse to start, in plain words.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from records.errors import DomainError
+
+DEFAULT_PORT = 8000
+KNOWN = frozenset(
+    f"DAUSO_{name}"
+    for name in (
+        "HOME DATABASE_URL BLOBS BASE_URL HOST PORT PKCS11_MODULE TOKEN_LABEL MAX_UPLOAD_MB LOG_LEVEL "
+        "RATE_PER_MINUTE"
+    ).split()
+)
+
+
+class SettingsError(DomainError):
+    """The settings contradict each other or name something that is not there."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One instance. ``pkcs11_module=None`` means the embedded SoftHSM token under ``home``."""
+
+    home: Path
+    database_url: str = field(repr=False)
+    blobs: str
+    base_url: str
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    pkcs11_module: Path | None = None
+    token_label: str = "dauso"
+    max_upload_bytes: int = 100 * 1024 * 1024
+    rate_per_minute: int = 6000
+    log_level: str = "INFO"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything lives under ``home``: then a first run may create all of it."""
+        return self.pkcs11_module is None
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read ``DAUSO_*``; raise SettingsError in words a person can act on."""
+        given = os.environ if environment is None else environment
+        values = {k: v.strip() for k, v in given.items() if k.startswith("DAUSO_") and v.strip()}
+        home = Path(values.get("DAUSO_HOME", "var")).expanduser().absolute()
+        host = values.get("DAUSO_HOST", "127.0.0.1")
+        port = _number(values, "DAUSO_PORT", DEFAULT_PORT, 1, 65535)
+        module = values.get("DAUSO_PKCS11_MODULE")
+        return cls(
+            home=home,
+            database_url=values.get("DAUSO_DATABASE_URL", f"sqlite:///{home / 'dauso.sqlite'}"),
+            blobs=values.get("DAUSO_BLOBS", str(home / "blobs")),
+            base_url=values.get("DAUSO_BASE_URL", f"http://{_bracketed(host)}:{port}").rstrip("/"),
+            host=host,
+            port=port,
+            pkcs11_module=Path(module) if module else None,
+            token_label=values.get("DAUSO_TOKEN_LABEL", "dauso"),
+            max_upload_bytes=_number(values, "DAUSO_MAX_UPLOAD_MB", 100, 1, 1024) * 1024 * 1024,
+            rate_per_minute=_number(values, "DAUSO_RATE_PER_MINUTE", 6000, 1, 10_000_000),
+            log_level=values.get("DAUSO_LOG_LEVEL", "INFO").upper(),
+        ).checked(values)
+
+    def checked(self, values: Mapping[str, str]) -> Settings:
+        """Refuse what cannot be meant; ``values`` says what was set on purpose."""
+        for name in sorted(values):
+            if name.startswith("DAUSO_") and name not in KNOWN and name != "DAUSO_PYTHON":
+                raise SettingsError("setting-unknown", name=name)
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise SettingsError("setting-base-url", value=self.base_url)
+        if not _loopback(self.host) and "DAUSO_BASE_URL" not in values:
+            # The address goes into every certificate and every QR: it must not be a guess.
+            raise SettingsError("setting-base-url-missing", host=self.host)
+        if not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise SettingsError("setting-database-url", scheme=self.database_url.split(":", 1)[0])
+        if urlsplit(self.database_url).password:
+            raise SettingsError("setting-database-password", path=self.secrets / "database.password")
+        if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise SettingsError("setting-log-level", value=self.log_level)
+        if self.pkcs11_module is not None:
+            if not self.pkcs11_module.is_file():
+                raise SettingsError("setting-module-absent", path=self.pkcs11_module)
+            if "DAUSO_TOKEN_LABEL" not in values:
+                raise SettingsError("setting-token-label-missing")
+        return self
+
+
+def read_secret(path: Path) -> str:
+    """The first line of an owner-only file. Raises SettingsError when others may read it."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError("secret-absent", path=path) from error
+    except PermissionError as error:
+        raise SettingsError("secret-unreadable", path=path) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SettingsError("secret-open-to-others", path=path)
+    return text.rstrip("\r\n")
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Create the file for its owner alone, whole on disk before it counts; never overwrite."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _number(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = values.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsError("setting-number", name=name, value=text, low=low, high=high)
+    return int(text)
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
