@@ -116,7 +116,9 @@ def own_findings(
     demand(certificate.subject == subject.to_x509(), "RFC 5280 §4.1.2.6", "subject differs")
     demand(spki_of(certificate) == spki(public_key), "RFC 5280 §4.1.2.7", "public key differs")
     if issuer is None:
-        demand(certificate.issuer == certificate.subject, "RFC 5280 §3.2", "root is not self-issued")
+        demand(
+            certificate.issuer == certificate.subject, "RFC 5280 §3.2", "root is not self-issued"
+        )
     else:
         above = issuer.certificate
         demand(certificate.issuer == above.subject, "RFC 5280 §4.1.2.4", "issuer differs")
@@ -133,9 +135,7 @@ def spki_of(certificate: x509.Certificate) -> bytes:
     return spki(accepted_type(certificate.public_key()))
 
 
-def pkilint_findings(
-    certificate: bytes, kind: Kind, *, local_names: bool = False
-) -> list[Finding]:
+def pkilint_findings(certificate: bytes, kind: Kind, *, local_names: bool = False) -> list[Finding]:
     """What pkilint says: RFC 5280, and for persons ETSI EN 319 412-2/-3/-5 as well.
 
     `local_names` waives the one finding that a service without a public name cannot avoid.

@@ -111,7 +111,10 @@ class IntentionRow(Base):
     """What was about to be signed, committed before the key signs (DESIGN.md §3 rule 3)."""
 
     __tablename__ = "ca_intentions"
-    __table_args__ = (Index("ca_intentions_by_state", "state"),)
+    __table_args__ = (
+        Index("ca_intentions_by_state", "state"),
+        Index("ca_intentions_newest", "issuer", "made_at"),
+    )
 
     serial: Mapped[str] = mapped_column(String(40), primary_key=True)
     issuer: Mapped[str] = mapped_column(ForeignKey("ca_issuers.name"))
