@@ -100,9 +100,7 @@ def prove(handle: Any, public_key: PublicKey, key_id: bytes) -> None:
     try:
         if isinstance(public_key, rsa.RSAPublicKey):
             signature = handle.sign(DIGEST_INFO["sha256"] + digest, mechanism=Mechanism.RSA_PKCS)
-            public_key.verify(
-                signature, digest, padding.PKCS1v15(), Prehashed(hashes.SHA256())
-            )
+            public_key.verify(signature, digest, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
         else:
             signature = handle.sign(digest, mechanism=Mechanism.ECDSA)
             public_key.verify(
@@ -196,9 +194,7 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self._public_key
 
-    def sign(
-        self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm
-    ) -> bytes:
+    def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """A signature of `data`, or of the digest it is when the algorithm is Prehashed."""
         if not isinstance(signature_algorithm, ec.ECDSA):
             raise UnsupportedAlgorithm("elliptic-curve keys sign with ECDSA only")
@@ -206,13 +202,9 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
         # FIPS 186-5, 6.4: the leftmost bits of a digest longer than the order. Tokens differ in
         # whether they cut; a cut digest suits all of them.
         digest = digest[: self._length // 2]
-        return der_signature(
-            _sign(self._reference, digest, Mechanism.ECDSA, None, self._length)
-        )
+        return der_signature(_sign(self._reference, digest, Mechanism.ECDSA, None, self._length))
 
-    def exchange(
-        self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey
-    ) -> bytes:
+    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         raise HsmError("key-signs-only")
 
     private_numbers = _stays
@@ -232,9 +224,7 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
 PrivateKey: TypeAlias = TokenRsaPrivateKey | TokenEcPrivateKey
 
 
-def private_key(
-    reference: Reference, algorithm: KeyAlgorithm, public_key: PublicKey
-) -> PrivateKey:
+def private_key(reference: Reference, algorithm: KeyAlgorithm, public_key: PublicKey) -> PrivateKey:
     """The pyca-shaped key over an object on the token."""
     if isinstance(public_key, rsa.RSAPublicKey):
         return TokenRsaPrivateKey(reference, algorithm, public_key)

@@ -16,6 +16,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,7 +31,7 @@ from hsm.attributes import unwrap_template_aware
 from hsm.errors import HsmError, TokenUnavailable
 from hsm.key_pairs import generate_pair
 from hsm.mechanisms import KeyAlgorithm
-from hsm.private_key import PrivateKey, ResidentReference, private_key
+from hsm.private_key import PrivateKey, ResidentReference, SessionReference, private_key
 from hsm.public_key import PublicKey, describe, load_public_key, public_key_of
 
 T = TypeVar("T")
@@ -148,7 +149,7 @@ class Token:
             return work(session)
         except pkcs11.PKCS11Error as error:
             if not isinstance(error, _HARMLESS):
-                self._suspect(error)
+                self.suspect(error)
             raise HsmError("token-refused", reason=type(error).__name__) from error
         finally:
             self._depth -= 1
@@ -182,8 +183,11 @@ class Token:
         except pkcs11.PKCS11Error as error:
             raise self._break(error) from error
 
-    def _suspect(self, error: pkcs11.PKCS11Error) -> None:
-        """Ask for a signature; a token that cannot give one opens the breaker."""
+    def suspect(self, error: pkcs11.PKCS11Error) -> None:
+        """Inside work: was this error the request's or the token's? A signature tells.
+
+        A token that cannot give one opens the breaker: raises TokenUnavailable.
+        """
         try:
             self._probe()
         except pkcs11.PKCS11Error:
@@ -304,9 +308,7 @@ class Token:
 
     def _resident_keys(self, session: pkcs11.Session) -> list[ResidentKey]:
         found: list[Any] = list(
-            session.get_objects(
-                {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.TOKEN: True}
-            )
+            session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.TOKEN: True})
         )
         keys = [
             ResidentKey(each.id, each.label, *public_key_of(session, each.id)) for each in found
@@ -329,6 +331,15 @@ class Token:
 
         self.run(destroy)
 
+    def release(self, reference: SessionReference) -> None:
+        """Destroy a session object. A token that is gone has destroyed it already."""
+
+        def destroy() -> None:
+            with suppress(pkcs11.PKCS11Error):
+                reference.destroy()
+
+        self._module.thread.call(destroy)
+
     def close(self) -> None:
         """Log out; the last token of the module finalises it. Keys of this token stop signing."""
         if Token._opened.pop((self.settings.module, self.settings.label), None) is None:
@@ -340,7 +351,5 @@ class Token:
         session, self._session = self._session, None
         self._generation = -1
         if session is not None:
-            try:
+            with suppress(pkcs11.PKCS11Error):  # a token that is gone needs no goodbye
                 session.close()
-            except pkcs11.PKCS11Error:
-                return  # the token is already gone; there is nothing to log out of

@@ -1,0 +1,137 @@
+"""Sole control: a wrapped key sealed under what only its holder knows.
+
+    sealed = seal_with_pin(wrapped.blob, pin, context=credential_id.encode())
+    blob = unseal_with_pin(sealed, pin, context=credential_id.encode())      # PinWrong
+
+Nothing here knows PKCS#11. A seal is a header (what it is, at what cost, salt, nonce) and
+AES-256-GCM; the header and the caller's context are authenticated with it, so a seal cannot be
+moved to another credential. `hsm.activation` holds the third seal, the one made on the token.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from hsm.activation import ActivationSeal
+from hsm.errors import HsmError, PinWrong, SealDamaged
+
+__all__ = [
+    "ActivationSeal",
+    "PinCost",
+    "seal_with_code",
+    "seal_with_pin",
+    "unseal_with_code",
+    "unseal_with_pin",
+]
+
+_MAGIC: Final = b"DS"
+_VERSION: Final = 1
+_UNDER_PIN: Final = 1
+_UNDER_CODE: Final = 2
+_HEADER: Final = struct.Struct(">2sBBIHB16s12s")
+_TAG: Final = 16
+_CODE_BITS: Final = 80
+_LIMIT_KIB: Final = 1 << 20
+_LIMIT_ITERATIONS: Final = 64
+
+
+@dataclass(frozen=True)
+class PinCost:
+    """argon2id parameters; RFC 9106, section 4: the second recommended option (64 MiB, t=3, p=4).
+
+    About 0.1 s: fine for a person, much for somebody who tries every PIN.
+    """
+
+    memory_kib: int = 64 * 1024
+    iterations: int = 3
+    lanes: int = 4
+
+    def __post_init__(self) -> None:
+        lowest = 8 * self.lanes  # RFC 9106, section 3.1
+        if not (
+            1 <= self.lanes <= 64
+            and lowest <= self.memory_kib <= _LIMIT_KIB
+            and 1 <= self.iterations <= _LIMIT_ITERATIONS
+        ):
+            raise ValueError("argon2id cost out of range")
+
+
+def seal_with_pin(blob: bytes, pin: str, *, context: bytes, cost: PinCost | None = None) -> bytes:
+    """`blob` under a person's PIN; `context` names what it belongs to and is checked again."""
+    return _seal(blob, pin, _UNDER_PIN, cost or PinCost(), context)
+
+
+def unseal_with_pin(sealed: bytes, pin: str, *, context: bytes) -> bytes:
+    """The blob again. PinWrong (also for a changed seal or context), SealDamaged."""
+    return _unseal(sealed, pin, _UNDER_PIN, context)
+
+
+def seal_with_code(blob: bytes, code: str, *, context: bytes) -> bytes:
+    """`blob` under a random one-time activation code, for bulk enrolment.
+
+    The code's own randomness carries the strength (HKDF, RFC 5869, makes no guess dearer), so a
+    code too short for 80 bits is refused: `code-too-short`.
+    """
+    if len(_normal_code(code)) * 5 < _CODE_BITS:  # five bits to a base32 character
+        raise HsmError("code-too-short", bits=_CODE_BITS)
+    return _seal(blob, code, _UNDER_CODE, None, context)
+
+
+def unseal_with_code(sealed: bytes, code: str, *, context: bytes) -> bytes:
+    """The blob again; spaces, dashes and case of the code do not matter. As unseal_with_pin."""
+    return _unseal(sealed, code, _UNDER_CODE, context)
+
+
+def _seal(blob: bytes, secret: str, kind: int, cost: PinCost | None, context: bytes) -> bytes:
+    salt, nonce = os.urandom(16), os.urandom(12)
+    numbers = (cost.memory_kib, cost.iterations, cost.lanes) if cost else (0, 0, 0)
+    header = _HEADER.pack(_MAGIC, _VERSION, kind, *numbers, salt, nonce)
+    key = _derive(secret, salt, cost)
+    return header + AESGCM(key).encrypt(nonce, blob, header + context)
+
+
+def _unseal(sealed: bytes, secret: str, kind: int, context: bytes) -> bytes:
+    if len(sealed) < _HEADER.size + _TAG:
+        raise SealDamaged("short")
+    header, body = sealed[: _HEADER.size], sealed[_HEADER.size :]
+    magic, version, found, memory, iterations, lanes, salt, nonce = _HEADER.unpack(header)
+    if magic != _MAGIC or version != _VERSION:
+        raise SealDamaged("format")
+    if found != kind:
+        raise SealDamaged("kind")
+    try:
+        cost = PinCost(memory, iterations, lanes) if kind == _UNDER_PIN else None
+    except ValueError as error:
+        raise SealDamaged("cost") from error
+    try:
+        return AESGCM(_derive(secret, salt, cost)).decrypt(nonce, body, header + context)
+    except InvalidTag:
+        raise PinWrong from None
+
+
+def _derive(secret: str, salt: bytes, cost: PinCost | None) -> bytes:
+    if cost is None:
+        hkdf = HKDF(hashes.SHA256(), 32, salt, b"dauso activation code v1")
+        return hkdf.derive(_normal_code(secret).encode())
+    argon = Argon2id(
+        salt=salt,
+        length=32,
+        iterations=cost.iterations,
+        lanes=cost.lanes,
+        memory_cost=cost.memory_kib,
+    )
+    return argon.derive(unicodedata.normalize("NFKC", secret).encode())
+
+
+def _normal_code(code: str) -> str:
+    return "".join(code.split()).replace("-", "").upper()
