@@ -30,6 +30,9 @@ class Tag(StrEnum):
     CERTIFICATE_SUSPENDED = "certificate.suspended"
     CERTIFICATE_RESUMED = "certificate.resumed"
     CRL_PUBLISHED = "crl.published"
+    TIME_STAMPS_ISSUED = "time-stamps.issued"
+    CLOCK_LOST = "clock.lost"
+    CLOCK_REGAINED = "clock.regained"
     CEREMONY_COMPLETED = "ceremony.completed"
 
     # signer

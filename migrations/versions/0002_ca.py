@@ -132,5 +132,81 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_ca_service_keys_profile"), "ca_service_keys", ["profile"], unique=False
     )
-    # ### end Alembic commands ###
+    _status_tables()
     forbid_changes("ca_ceremonies")
+    forbid_changes("ca_status_changes")
+
+
+def _status_tables() -> None:
+    """Create the tables of `ca.status_models`; a status change is never changed afterwards."""
+    op.create_table(
+        "ca_crl_shards",
+        sa.Column("issuer", sa.String(length=64), nullable=False),
+        sa.Column("issued", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", name=op.f("pk_ca_crl_shards")),
+    )
+    op.create_table(
+        "ca_crls",
+        sa.Column("issuer", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("base", sa.BigInteger(), nullable=True),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("this_update", _TIME, nullable=False),
+        sa.Column("next_update", _TIME, nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("tbs_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("issuer", "number", "scope", name=op.f("pk_ca_crls")),
+    )
+    op.create_index(
+        "ca_crls_newest", "ca_crls", ["issuer", "scope", "state", "number"], unique=False
+    )
+    op.create_table(
+        "ca_ocsp_answers",
+        sa.Column("issuer", sa.String(length=64), nullable=False),
+        sa.Column("cert_id", sa.LargeBinary(length=256), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("this_update", _TIME, nullable=False),
+        sa.Column("next_update", _TIME, nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "cert_id", name=op.f("pk_ca_ocsp_answers")),
+    )
+    op.create_index(
+        "ca_ocsp_answers_by_serial", "ca_ocsp_answers", ["issuer", "serial"], unique=False
+    )
+    op.create_index(
+        op.f("ix_ca_ocsp_answers_next_update"), "ca_ocsp_answers", ["next_update"], unique=False
+    )
+    op.create_table(
+        "ca_status_changes",
+        sa.Column("issuer", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=False),
+        sa.Column("changed_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "sequence", name=op.f("pk_ca_status_changes")),
+    )
+    op.create_index(
+        "ca_status_changes_by_serial", "ca_status_changes", ["issuer", "serial"], unique=False
+    )
+    op.create_table(
+        "ca_status_counters",
+        sa.Column("issuer", sa.String(length=64), nullable=False),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("last_crl_number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", name=op.f("pk_ca_status_counters")),
+    )
+    op.create_table(
+        "ca_time_stamps",
+        sa.Column("tsa", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("algorithm", sa.String(length=8), nullable=False),
+        sa.Column("imprint", sa.LargeBinary(length=64), nullable=False),
+        sa.Column("gen_time", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("tsa", "serial", name=op.f("pk_ca_time_stamps")),
+    )
+    op.create_index("ca_time_stamps_by_imprint", "ca_time_stamps", ["imprint"], unique=False)

@@ -1,0 +1,353 @@
+"""Certificate revocation lists: complete, delta and sharded, always current (RFC 5280 §5).
+
+    publish(authority, "persons-g1", now=now, by="system:crl")      # all lists of an issuer
+    publish_after_change(authority, "persons-g1", now=now, by=by)   # at once after a revocation
+    publish_due(authority, now=now, by="system:crl")                # the schedule calls this
+    current(authority, "persons-g1")                                # DER to serve, or None
+
+The steps are those of docs/flows/crl.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session, defer
+
+from ca import signature_algorithms as algorithms
+from ca.crl_encoding import CrlTemplate
+from ca.crl_scope import COMPLETE, DELTA, Scope, shards_in_use
+from ca.errors import CaError
+from ca.issuer import Issuer
+from ca.revoked import IssuerView
+from ca.status_lint import check_crl_shape
+from ca.status_models import CrlRow, CrlState
+from records import audit
+from records.tags import Tag
+
+if TYPE_CHECKING:
+    from ca.authority import Authority
+
+_STEP_BACK = timedelta(minutes=5)
+_ABANDONED = timedelta(minutes=10)
+_KEPT = 3
+_NUMBER = text(
+    "INSERT INTO ca_status_counters (issuer, last_sequence, last_crl_number)"
+    " VALUES (:issuer, 0, 1) ON CONFLICT (issuer)"
+    " DO UPDATE SET last_crl_number = ca_status_counters.last_crl_number + 1"
+    " RETURNING last_crl_number"
+)
+
+
+@dataclass(frozen=True)
+class CrlPolicy:
+    """How long lists live. Each is renewed when half its life is over, so that one missed run of
+    the schedule, or a day without the token, leaves nobody with an expired list.
+
+    EN 319 411-1 CSS-6.3.9: at least every 24 hours. `shard_size` None means one list per issuer.
+    """
+
+    lifetime: timedelta = timedelta(hours=48)
+    delta_lifetime: timedelta = timedelta(hours=24)
+    shard_size: int | None = None
+
+    def life_of(self, scope: Scope) -> timedelta:
+        return self.delta_lifetime if scope == DELTA else self.lifetime
+
+
+POLICY = CrlPolicy()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A list about to be signed: its committed intention and the bytes to sign."""
+
+    scope: Scope
+    number: int
+    base: int | None
+    entries: int
+    next_update: datetime
+    tbs: bytes
+
+
+def publish(
+    authority: Authority, issuer: str, *, now: datetime, by: str, policy: CrlPolicy = POLICY
+) -> bytes:
+    """Make every list of the issuer anew; returns the complete one."""
+    with authority.database.reading() as session:
+        scopes = _scopes(session, issuer, policy)
+    return _publish(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
+
+
+def publish_after_change(
+    authority: Authority,
+    issuer: str,
+    *,
+    now: datetime,
+    by: str,
+    shard: int | None = None,
+    policy: CrlPolicy = POLICY,
+) -> bytes:
+    """Make the lists anew that a change of one certificate's status touches."""
+    scopes = [COMPLETE, DELTA] + ([Scope.of_shard(shard)] if shard is not None else [])
+    return _publish(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
+
+
+def publish_due(
+    authority: Authority, *, now: datetime, by: str, policy: CrlPolicy = POLICY
+) -> dict[str, list[str]]:
+    """Renew what has lived half its life or was never made; names of the lists per issuer."""
+    made: dict[str, list[str]] = {}
+    for issuer in authority.issuers():
+        if issuer.key_id is None:
+            continue  # the root's list is made in ceremonies
+        with authority.database.reading() as session:
+            newest = _newest(session, issuer.name)
+            scopes = [
+                scope
+                for scope in _scopes(session, issuer.name, policy)
+                if _is_due(newest.get(scope.name), scope, now, policy)
+            ]
+        if scopes:
+            _publish(authority, issuer.name, scopes, now=now, by=by, policy=policy)
+            made[issuer.name] = [scope.name for scope in scopes]
+    return made
+
+
+def current(authority: Authority, issuer: str, scope: Scope = COMPLETE) -> bytes | None:
+    """The newest list, as served."""
+    with authority.database.reading() as session:
+        return session.execute(
+            select(CrlRow.der)
+            .where(
+                CrlRow.issuer == issuer,
+                CrlRow.scope == scope.name,
+                CrlRow.state == CrlState.ISSUED.value,
+            )
+            .order_by(CrlRow.number.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+
+
+def adopt(
+    session: Session, issuer: str, certificate: x509.Certificate, der: bytes, *, now: datetime
+) -> int:
+    """Store a list signed elsewhere (the root's, made in a ceremony); returns its number."""
+    crl = x509.load_der_x509_crl(der)
+    number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    last = session.execute(
+        select(CrlRow.number).where(CrlRow.issuer == issuer).order_by(CrlRow.number.desc()).limit(1)
+    ).scalar_one_or_none()
+    key = certificate.public_key()
+    if not isinstance(key, algorithms.PUBLIC_KEYS) or not crl.is_signature_valid(key):
+        raise CaError("crl-not-by-issuer", issuer=issuer)
+    if last is not None and number <= last:
+        raise CaError("crl-number-not-rising", issuer=issuer, number=number, last=last)
+    session.add(
+        CrlRow(
+            issuer=issuer,
+            number=number,
+            scope=COMPLETE.name,
+            sequence=0,
+            state=CrlState.ISSUED.value,
+            this_update=crl.last_update_utc,
+            next_update=crl.next_update_utc or now,
+            entries=len(crl),
+            tbs_sha256=hashlib.sha256(crl.tbs_certlist_bytes).digest(),
+            der=der,
+        )
+    )
+    return number
+
+
+def _publish(
+    authority: Authority,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    now: datetime,
+    by: str,
+    policy: CrlPolicy,
+) -> list[bytes]:
+    """The lists in the order of `scopes`, without the delta when there is nothing to build on."""
+    issuer = authority.issuer(name)
+    if issuer.key_id is None:
+        raise CaError("root-is-offline", issuer=name)
+    public_key = issuer.certificate.public_key()
+    digest = algorithms.digest_for(public_key)
+    template = CrlTemplate.of(issuer.certificate, algorithms.identifier(public_key, digest))
+
+    # 1. Lint each shape of list, signed with a throw-away key, before the real key signs.
+    for scope in scopes:
+        check_crl_shape(template, scope, address=scope.address(issuer))
+
+    # 2. Intention: numbers taken, contents frozen, both committed. From the counter on, no
+    #    change of this issuer's can be committed beside us, so a higher number knows more.
+    authority.revoked.view(authority.database, name, now=now)
+    with authority.database.transaction() as session:
+        number: int = session.execute(_NUMBER, {"issuer": name}).scalar_one()
+        view = authority.revoked.caught_up(session, name, now=now)
+        prepared = _prepare(session, template, issuer, view, number, scopes, now, policy)
+
+    # 3. Act, outside any transaction; 4. check with the public key what the token made.
+    key = authority.key(issuer)
+    lists: list[bytes] = []
+    for one in prepared:
+        signature = algorithms.sign(key, one.tbs, digest)
+        algorithms.verify(public_key, signature, one.tbs, digest)
+        lists.append(template.signed(one.tbs, signature))
+
+    # 5. Outcome: the lists are what is served from here on; older bodies are let go.
+    with authority.database.transaction() as session:
+        for one, encoded in zip(prepared, lists, strict=True):
+            _store(session, name, one, encoded)
+        for one, encoded in zip(prepared, lists, strict=True):
+            audit.record(
+                session,
+                tag=Tag.CRL_PUBLISHED,
+                by=by,
+                subject=f"crl:{name}/{one.scope.name}",
+                details={
+                    "number": one.number,
+                    "base": one.base,
+                    "entries": one.entries,
+                    "next_update": one.next_update,
+                    "sha256": hashlib.sha256(encoded).digest(),
+                },
+                now=now,
+            )
+    return lists
+
+
+def _prepare(
+    session: Session,
+    template: CrlTemplate,
+    issuer: Issuer,
+    view: IssuerView,
+    number: int,
+    scopes: Iterable[Scope],
+    now: datetime,
+    policy: CrlPolicy,
+) -> list[_Prepared]:
+    newest = _newest(session, issuer.name)
+    if any(now < row.this_update - _STEP_BACK for row in newest.values()):
+        raise CaError("clock-stepped-back", now=now.isoformat())
+    _void_abandoned(session, issuer.name, now)
+    base = _base(session, issuer.name, now)
+    prepared = []
+    for scope in scopes:
+        if scope == DELTA:
+            if base is None:
+                continue
+            changes = view.changes_since(base.sequence)
+            entries: Iterable[bytes] = changes.values()
+            count = len(changes)
+        else:
+            entries = view.entries(scope.shard)
+            count = len(view.entries(scope.shard))
+        next_update = now + policy.life_of(scope)
+        tbs = template.tbs(
+            entries,
+            number=number,
+            this_update=now,
+            next_update=next_update,
+            base=base.number if base is not None and scope == DELTA else None,
+            partition=scope.address(issuer) if scope.shard is not None else None,
+            freshest=DELTA.address(issuer) if scope == COMPLETE and base is not None else None,
+        )
+        one = _Prepared(
+            scope, number, base.number if base and scope == DELTA else None, count, next_update, tbs
+        )
+        session.add(
+            CrlRow(
+                issuer=issuer.name,
+                number=number,
+                scope=scope.name,
+                base=one.base,
+                sequence=view.sequence,
+                this_update=now,
+                next_update=next_update,
+                entries=count,
+                tbs_sha256=hashlib.sha256(tbs).digest(),
+            )
+        )
+        prepared.append(one)
+    return prepared
+
+
+def _base(session: Session, issuer: str, now: datetime) -> CrlRow | None:
+    """What a delta builds on: the oldest complete list that somebody may still rely on."""
+    return session.scalars(
+        select(CrlRow)
+        .where(
+            CrlRow.issuer == issuer,
+            CrlRow.scope == COMPLETE.name,
+            CrlRow.state == CrlState.ISSUED.value,
+            CrlRow.next_update > now,
+        )
+        .order_by(CrlRow.number)
+        .limit(1)
+    ).one_or_none()
+
+
+def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:
+    scopes = [COMPLETE, DELTA]
+    if policy.shard_size is not None:
+        numbers = shards_in_use(session, issuer, size=policy.shard_size)
+        scopes += [Scope.of_shard(number) for number in numbers]
+    return scopes
+
+
+def _newest(session: Session, issuer: str) -> dict[str, CrlRow]:
+    """The newest issued list of each scope, without its body."""
+    rows = session.scalars(
+        select(CrlRow)
+        .options(defer(CrlRow.der))
+        .where(CrlRow.issuer == issuer, CrlRow.der.is_not(None))
+        .order_by(CrlRow.number)
+    )
+    return {row.scope: row for row in rows}
+
+
+def _is_due(row: CrlRow | None, scope: Scope, now: datetime, policy: CrlPolicy) -> bool:
+    return row is None or now >= row.this_update + policy.life_of(scope) / 2
+
+
+def _void_abandoned(session: Session, issuer: str, now: datetime) -> None:
+    """A number whose maker died is never served; gaps in CRL numbers are allowed (§5.2.3)."""
+    session.execute(
+        update(CrlRow)
+        .where(
+            CrlRow.issuer == issuer,
+            CrlRow.state == CrlState.OPEN.value,
+            CrlRow.this_update < now - _ABANDONED,
+        )
+        .values(state=CrlState.VOID.value)
+    )
+
+
+def _store(session: Session, issuer: str, one: _Prepared, encoded: bytes) -> None:
+    mine = (CrlRow.issuer == issuer, CrlRow.scope == one.scope.name)
+    session.execute(
+        update(CrlRow)
+        .where(*mine, CrlRow.number == one.number)
+        .values(state=CrlState.ISSUED.value, der=encoded)
+    )
+    kept = (
+        select(CrlRow.number)
+        .where(*mine, CrlRow.der.is_not(None))
+        .order_by(CrlRow.number.desc())
+        .limit(_KEPT)
+    )
+    oldest_kept = min(session.scalars(kept))
+    session.execute(
+        update(CrlRow)
+        .where(*mine, CrlRow.number < oldest_kept, CrlRow.der.is_not(None))
+        .values(der=None)
+    )
