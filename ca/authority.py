@@ -105,7 +105,7 @@ class Authority:
             if issuer.certificate.subject == certificate.issuer:
                 try:
                     certificate.verify_directly_issued_by(issuer.certificate)
-                except Exception:  # noqa: BLE001, S112 – any failure means: not this one
+                except Exception:  # noqa: S112 – any failure means: not this one
                     continue
                 return issuer
         return None
@@ -140,7 +140,7 @@ class Authority:
         )
 
     def service(self, name: str) -> ServiceKey:
-        """A service key: by its name (`ocsp-persons-g1`), or the newest active of a profile (`tsa`)."""
+        """A service key by its name (`ocsp-persons-g1`), or the newest of a profile (`tsa`)."""
         found = self._find_service(name)
         if found is None:
             self.refresh()

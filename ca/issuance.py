@@ -44,13 +44,18 @@ _NEVER_AGAIN = ("keyCompromise", "cACompromise", "aACompromise")
 
 @dataclass(frozen=True)
 class Order:
-    """One certificate to be issued. `renews` is the serial whose key it may carry on."""
+    """One certificate to be issued.
+
+    `renews` is the serial whose key it may carry on; `issuer` is named where several could issue
+    the profile (an OCSP responder stands under each).
+    """
 
     profile: str
     subject: Subject
     public_key: PublicKey
     not_after: datetime | None = None
     renews: int | None = None
+    issuer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,10 @@ def issue(
     by: str,
     not_after: datetime | None = None,
     renews: int | None = None,
+    issuer: str | None = None,
 ) -> x509.Certificate:
     """One certificate. Raises `CaError` (why it was refused) or the token's own error."""
-    order = Order(profile, subject, public_key, not_after, renews)
+    order = Order(profile, subject, public_key, not_after, renews, issuer)
     return issue_many(authority, [order], now=now, by=by)[0]
 
 
@@ -171,7 +177,10 @@ def unsigned_certificate(
 
 def _prepare(authority: Authority, order: Order, *, now: datetime) -> _Prepared:
     profile = profile_named(order.profile)
-    issuer = authority.issuer_for(order.profile)
+    if order.issuer is None:
+        issuer = authority.issuer_for(order.profile)
+    else:
+        issuer = authority.issuer(order.issuer)
     key_policy.check(order.public_key, profile)
     not_before = now.astimezone(UTC).replace(microsecond=0)
     not_after = min(profile.not_after(not_before), issuer.certificate.not_valid_after_utc)

@@ -140,7 +140,7 @@ def pkilint_findings(certificate: bytes, kind: Kind, *, local_names: bool = Fals
 
     `local_names` waives the one finding that a service without a public name cannot avoid.
     """
-    from pkilint import loader  # noqa: PLC0415 – heavy, and most processes never issue
+    from pkilint import loader
 
     document = loader.load_der_certificate(certificate, "certificate")
     linters = [_linter(None)]
@@ -160,8 +160,8 @@ def pkilint_findings(certificate: bytes, kind: Kind, *, local_names: bool = Fals
 
 @cache
 def _linter(etsi_type: str | None) -> Any:
-    from pkilint import etsi  # noqa: PLC0415 – most processes never issue
-    from pkilint.pkix import certificate, extension, name  # noqa: PLC0415
+    from pkilint import etsi
+    from pkilint.pkix import certificate, extension, name
 
     if etsi_type is not None:
         kind = etsi.etsi_constants.CertificateType[etsi_type]

@@ -264,7 +264,7 @@ class Subject:
 
 
 def display_name(name: x509.Name) -> str:
-    """Any distinguished name as one readable line; nothing is lost, repeated attributes included."""
+    """Any distinguished name as one readable line; nothing is lost, no repeated attribute."""
     parts = []
     for attribute in reversed(list(name)):
         label = _LABEL.get(attribute.oid, attribute.oid.dotted_string)
