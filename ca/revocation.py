@@ -80,7 +80,7 @@ def revoke(
             invalidity_date=since,
             now=now,
         )
-        details = {"reason": reason.value, "revoked_at": at}
+        details: dict[str, object] = {"reason": reason.value, "revoked_at": at}
         _record(session, Tag.CERTIFICATE_REVOKED, row, details, now=now, by=by)
     crl.publish_after_change(authority, row.issuer, shard=row.crl_shard, now=now, by=by)
 
