@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from ca import crl, lint
 from ca.authority import Authority
 from ca.issuer import Issuer
+from ca.key_policy import accepted_type
 from ca.models import CertificateRow, CertificateStatus, IntentionRow, IntentionState, serial_text
 from ca.names import Subject
 from ca.ocsp import Responder
@@ -154,7 +155,7 @@ def _check_lint(
         except DomainError as error:
             report.add("subject-unknown-form", row.serial, str(error))
             return
-        public_key = lint.accepted_type(certificate.public_key())
+        public_key = accepted_type(certificate.public_key())
         findings += lint.own_findings(
             certificate, profile=profile, issuer=issuer, subject=subject, public_key=public_key
         )
