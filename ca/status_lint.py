@@ -118,5 +118,5 @@ def _findings(results: Any) -> list[str]:
         f"{found.finding.code} at {result.node.path}: {found.message or ''}"
         for result in results
         for found in result.finding_descriptions
-        if found.finding.severity >= validation.ValidationFindingSeverity.WARNING
+        if found.finding.severity <= validation.ValidationFindingSeverity.WARNING
     ]
