@@ -1,0 +1,131 @@
+"""Who may certify for a unit, and under which title: delegations, checked at the moment of signing.
+
+    delegate(office, unit="14797", holder_id="038800000001", name="Lê Văn Thử",
+             title="PHÓ CHỦ TỊCH", authority_lines=["KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH"], …)
+
+A delegated signer uses their own certificate (decree 30/2020); the authority prefix (TM., KT., TL.,
+TUQ.) is part of the delegation, not of the certificate.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from certify.errors import CertifyError, NotFound
+from certify.models import DelegationRow
+from certify.office import Office
+from certify.units import unit as find_unit
+from records import audit
+from records.tags import Tag
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """A standing permission to certify."""
+
+    id: str
+    unit: str
+    holder_id: str
+    name: str
+    title: str
+    authority_lines: tuple[str, ...]
+    valid_from: datetime
+    valid_to: datetime | None
+
+
+def delegate(
+    office: Office,
+    *,
+    unit: str,
+    holder_id: str,
+    name: str,
+    title: str,
+    authority_lines: Sequence[str],
+    basis: str,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    now: datetime,
+    by: str,
+) -> Delegation:
+    """Let a person certify for a unit; `basis` names the decision that says so."""
+    find_unit(unit)
+    if not name.strip() or not title.strip() or not authority_lines or not basis.strip():
+        raise CertifyError("delegation-incomplete")
+    if len(authority_lines) > 3:
+        raise CertifyError("delegation-incomplete")
+    row = DelegationRow(
+        id=uuid.uuid4().hex,
+        unit=unit,
+        holder_id=holder_id,
+        name=name,
+        title=title,
+        authority_lines=list(authority_lines),
+        basis=basis,
+        valid_from=valid_from or now,
+        valid_to=valid_to,
+    )
+    with office.database.transaction() as session:
+        session.add(row)
+        audit.record(
+            session,
+            tag=Tag.CERTIFIER_DELEGATED,
+            by=by,
+            subject=f"delegation:{row.id}",
+            details={"unit": unit, "title": title, "basis": basis},
+            now=now,
+        )
+    return _as_delegation(row)
+
+
+def end_delegation(office: Office, delegation_id: str, *, now: datetime, by: str) -> None:
+    """From now on the person certifies no more for this unit."""
+    with office.database.transaction() as session:
+        row = session.get(DelegationRow, delegation_id, with_for_update=True)
+        if row is None:
+            raise NotFound("delegation-unknown")
+        row.valid_to = now
+        audit.record(
+            session,
+            tag=Tag.CERTIFIER_WITHDRAWN,
+            by=by,
+            subject=f"delegation:{delegation_id}",
+            details={"unit": row.unit},
+            now=now,
+        )
+
+
+def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> Delegation:
+    """The delegation in force. Raises `CertifyError`: `not-competent`."""
+    row = session.scalars(
+        select(DelegationRow)
+        .where(
+            DelegationRow.unit == unit,
+            DelegationRow.holder_id == holder_id,
+            DelegationRow.valid_from <= now,
+            or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now),
+        )
+        .order_by(DelegationRow.valid_from.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise CertifyError("not-competent", unit=unit)
+    return _as_delegation(row)
+
+
+def _as_delegation(row: DelegationRow) -> Delegation:
+    return Delegation(
+        id=row.id,
+        unit=row.unit,
+        holder_id=row.holder_id,
+        name=row.name,
+        title=row.title,
+        authority_lines=tuple(row.authority_lines),
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+    )

@@ -1,0 +1,300 @@
+"""Certify a copy: from a recorded finding to a copy that counts as the original.
+
+    copy = certify_copy(office, case.id, person=(credential_id, pin), seal=(seal_id, pin),
+                        now=now, by="official:0388…")
+    copy.number, copy.book, copy.code       # "01", "01/2026-SCTĐT/BS", "K7QF-2M9X-…"
+
+docs/flows/certify.md has the same numbered steps.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import update
+
+from certify.assembly import PERSON_FIELD, SEAL_FIELD, Assembled, assemble
+from certify.errors import CertifyError
+from certify.intake import close
+from certify.intention import Intention, intend, release
+from certify.models import (
+    CaseRow,
+    CaseState,
+    CopyRow,
+    CopyStatus,
+    EntryRow,
+    EntryState,
+    ItemRow,
+)
+from certify.office import Office
+from certify.statement import draw
+from records import audit
+from records.errors import DomainError
+from records.tags import Tag
+from signer import activation, credentials
+from signer.activation import Authorization
+from signer.appearance import Appearance
+from signer.credentials import Credential
+from signer.levels import Level
+from signer.report import Report
+from signer.signing import SignatureRequest, document_digest, sign_pdf
+from signer.validation import validate
+
+Hand = tuple[str, str | Callable[[bytes], Authorization]]
+"""Who signs: a credential, and its PIN or what gives an authorisation for exactly that digest."""
+
+FILL_AND_SIGN_ONLY = 2
+"""DocMDP after the person's signature: the seal's field may be filled, nothing else
+(docs/decisions/0006); the seal's own lock then ends that too."""
+
+
+@dataclass(frozen=True)
+class CertifiedCopy:
+    """What was issued. `data` is the file; `register` is the register's symbol."""
+
+    copy_id: str
+    item_id: str
+    number: str
+    register: str
+    book: str
+    code: str
+    digest: str
+    pages: int
+    address: str
+    data: bytes = field(repr=False)
+
+
+def certify_copy(
+    office: Office, case_id: str, *, person: Hand, seal: Hand, now: datetime, by: str
+) -> CertifiedCopy:
+    """Issue the certified copy of a compared original.
+
+    Raises `CertifyError` and `SignerError`; after step 2 the number is kept for the next attempt
+    of the same day, or voided with its reason.
+    """
+    # 1. Who signs: both credentials exist and may sign now.
+    official, agency = _usable(office, person, now=now), _usable(office, seal, now=now)
+    # 2. The case is compared, paid and theirs to certify: inputs frozen, number taken, committed.
+    intention = intend(office, case_id, person=official, seal=agency, now=now, by=by)
+    try:
+        # 3. Assemble pages, statement and footers into one PDF/A-2b.
+        assembled = prepare(office, intention)
+        # 4. The certifying person signs, and certifies that only the seal may follow.
+        signed = sign_as_person(office, assembled, person, now=now, by=by)
+        # 5. The unit seals: one third over the person's signature, and everything is locked.
+        sealed = seal_for_unit(office, assembled, signed, seal, now=now, by=by)
+        # 6. Check as any receiver would; what does not pass is not issued.
+        report = counter_check(office, sealed, official, agency, now=now)
+        # 7. The bytes are on disk before anything says they exist.
+        digest = office.blobs.put(sealed)
+        # 8. Outcome, store, status and audit in one transaction.
+        return _issue(office, intention, sealed, digest, assembled, report, now=now, by=by)
+    except DomainError as error:
+        record_failure(office, intention, error, now=now, by=by)
+        raise
+    finally:
+        # 9. Whoever comes next may take an unfinished number up (no effect on an issued one).
+        release(office, intention)
+
+
+def prepare(office: Office, intention: Intention) -> Assembled:
+    """The PDF to sign; the same intention always gives the same bytes."""
+    statement = intention.statement(office)
+    return assemble(
+        intention.pages,
+        read=office.blobs.get,
+        draw=lambda pages: draw(statement, pages=pages),
+        title=f"Bản sao điện tử có chứng thực số {statement.number}, quyển số {statement.book}",
+        made_at=intention.taken_at,
+    )
+
+
+def sign_as_person(
+    office: Office, assembled: Assembled, person: Hand, *, now: datetime, by: str
+) -> bytes:
+    """The certifying person's PAdES B-LTA signature, with its image between title and name."""
+    request = SignatureRequest(
+        level=Level.B_LTA,
+        appearance=Appearance.person(page=assembled.statement_page, box=assembled.signature_box),
+        reason="Chứng thực bản sao đúng với bản chính",
+        field_name=PERSON_FIELD,
+        certify=FILL_AND_SIGN_ONLY,
+    )
+    return _sign(office, assembled.pdf, request, person, now=now, by=by)
+
+
+def seal_for_unit(
+    office: Office, assembled: Assembled, signed: bytes, seal: Hand, *, now: datetime, by: str
+) -> bytes:
+    """The agency's PAdES B-LTA seal on the signed copy; all fields are locked with it."""
+    request = SignatureRequest(
+        level=Level.B_LTA,
+        appearance=Appearance.seal(page=assembled.statement_page, box=assembled.seal_box),
+        field_name=SEAL_FIELD,
+        lock_fields=(),
+    )
+    return _sign(office, signed, request, seal, now=now, by=by)
+
+
+def counter_check(
+    office: Office, data: bytes, person: Credential, seal: Credential, *, now: datetime
+) -> Report:
+    """Validate the finished file; the two signatures must be those two, in that order."""
+    report = validate(data, trust=office.desk.trust, now=now)
+    if not report.passed:
+        reason = report.sub_indication.value if report.sub_indication else "-"
+        raise CertifyError("copy-check-failed", reason=reason)
+    expected = [person.certificate, seal.certificate]
+    found = [verdict.signer_certificate for verdict in report.signatures]
+    if found != [_der(certificate) for certificate in expected]:
+        raise CertifyError("copy-check-failed", reason="signers")
+    return report
+
+
+def record_failure(
+    office: Office, intention: Intention, error: DomainError, *, now: datetime, by: str
+) -> None:
+    """Say in the audit log why a taken number has not become a copy yet."""
+    with office.database.transaction() as session:
+        audit.record(
+            session,
+            tag=Tag.COPY_REFUSED,
+            by=by,
+            subject=f"entry:{intention.entry_id}",
+            details={"reason": error.code},
+            now=now,
+        )
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _usable(office: Office, hand: Hand, *, now: datetime) -> Credential:
+    credential = credentials.find(office.desk, hand[0])
+    credentials.require_usable(office.desk, credential, now=now)
+    return credential
+
+
+def _sign(
+    office: Office,
+    document: bytes,
+    request: SignatureRequest,
+    hand: Hand,
+    *,
+    now: datetime,
+    by: str,
+) -> bytes:
+    credential_id, secret = hand
+    digest = document_digest(document)
+    if callable(secret):
+        authorization = secret(digest)
+    else:
+        authorization = activation.authorize(
+            office.desk,
+            credential_id=credential_id,
+            pin=secret,
+            digests=[digest],
+            client=office.client,
+            now=now,
+            by=by,
+        )
+    if authorization.credential_id != credential_id:
+        raise CertifyError("authorization-of-another-credential")
+    signed = sign_pdf(office.desk, document, request, authorization=authorization, now=now, by=by)
+    return signed.data
+
+
+def _issue(
+    office: Office,
+    intention: Intention,
+    data: bytes,
+    digest: str,
+    assembled: Assembled,
+    report: Report,
+    *,
+    now: datetime,
+    by: str,
+) -> CertifiedCopy:
+    copy_id, item_id = uuid.uuid4().hex, uuid.uuid4().hex
+    with office.database.transaction() as session:
+        ended = session.execute(
+            update(EntryRow)
+            .where(
+                EntryRow.id == intention.entry_id,
+                EntryRow.state == EntryState.OPEN.value,
+                EntryRow.claim == intention.claim,
+            )
+            .values(state=EntryState.ISSUED.value, claim=None, claimed_until=None, ended_at=now)
+            .returning(EntryRow.id)
+        ).one_or_none()
+        if ended is None:
+            raise CertifyError("copy-claim-lost")
+        case = session.get_one(CaseRow, intention.case_id, with_for_update=True)
+        close(case, CaseState.ISSUED, None, now=now)
+        copy = CopyRow(
+            id=copy_id,
+            entry_id=intention.entry_id,
+            code=intention.code,
+            digest=digest,
+            size=len(data),
+            unit=intention.unit,
+            document_kind=case.document_kind,
+            owner_id=case.requester_id,
+            issued_on=intention.day,
+            issued_at=now,
+            status=CopyStatus.IN_FORCE.value,
+            status_at=now,
+            evidence={
+                "validation": report.to_json(),
+                "frozen": intention.frozen,
+                "captured": [page.digest for page in intention.pages],
+                "pages": assembled.pages,
+                "statement_page": assembled.statement_page,
+            },
+        )
+        session.add(copy)
+        session.flush()
+        session.add(
+            ItemRow(
+                id=item_id,
+                owner_id=case.requester_id,
+                kind="certified-copy",
+                title=str(intention.frozen["original"]),
+                digest=digest,
+                size=len(data),
+                copy_id=copy_id,
+                added_at=now,
+            )
+        )
+        audit.record(
+            session,
+            tag=Tag.COPY_CERTIFIED,
+            by=by,
+            subject=f"copy:{copy_id}",
+            details={
+                "entry": intention.entry_id,
+                "unit": intention.unit,
+                "number": intention.number,
+                "year": intention.year,
+                "digest": digest,
+            },
+            now=now,
+        )
+    return CertifiedCopy(
+        copy_id=copy_id,
+        item_id=item_id,
+        number=office.register.number(intention.number),
+        register=office.register.symbol,
+        book=office.register.book(intention.volume, intention.year),
+        code=intention.code,
+        digest=digest,
+        pages=assembled.pages,
+        address=str(intention.frozen["address"]),
+        data=data,
+    )

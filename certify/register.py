@@ -1,0 +1,263 @@
+"""The register of certified copies: 01, 02, … without a gap, per unit, register and year.
+
+    number = take_number(session, unit="14797", register="SCTĐT/BS", year=2026)
+
+The counter is a row: an upsert with RETURNING inside the caller's transaction. Whoever rolls back
+gives the number back; whoever commits has written the line that holds it. A number is never used
+twice: a line that fails is voided with its reason and stays (DOMAIN.md §4 *Numbering*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from certify.errors import CertifyError, NotFound
+from certify.models import (
+    CaseRow,
+    CaseState,
+    CounterRow,
+    EntryRow,
+    EntryState,
+    RegisterLockRow,
+)
+from certify.office import Office
+from records import audit
+from records.tags import Tag
+
+
+@dataclass(frozen=True)
+class Number:
+    """A register number with the volume it is written in."""
+
+    year: int
+    number: int
+    volume: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the register: the eight columns, and its state."""
+
+    id: str
+    unit: str
+    register: str
+    year: int
+    number: int
+    volume: int
+    state: EntryState
+    day: date
+    requester_name: str
+    document_name: str
+    certifier_name: str
+    certifier_title: str
+    copies: int
+    fee: int
+    notes: str
+
+
+def take_number(session: Session, *, unit: str, register: str, year: int) -> Number:
+    """The next number, in the caller's transaction. Raises `CertifyError`: `register-locked`."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    taken = session.execute(
+        insert(CounterRow)
+        .values(unit=unit, register=register, year=year, last=1, volume=1, locked=False)
+        .on_conflict_do_update(
+            index_elements=[CounterRow.unit, CounterRow.register, CounterRow.year],
+            set_={"last": CounterRow.last + 1},
+        )
+        .returning(CounterRow.last, CounterRow.volume, CounterRow.locked)
+    ).one()
+    if taken.locked:
+        raise CertifyError("register-locked", register=register, year=year)
+    return Number(year, taken.last, taken.volume)
+
+
+def open_volume(
+    office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
+) -> int:
+    """Begin the next volume; numbers go on within the year."""
+    symbol = register or office.register.symbol
+    with office.database.transaction() as session:
+        row = _counter(session, unit, symbol, year)
+        row.volume += 1
+        volume = row.volume
+        _audit(session, Tag.VOLUME_OPENED, unit, symbol, year, {"volume": volume}, now=now, by=by)
+    return volume
+
+
+def void(session: Session, row: EntryRow, *, reason: str, now: datetime, by: str) -> None:
+    """End an open line without a copy; its number stays used, its case may be certified anew."""
+    if not reason.strip():
+        raise CertifyError("reason-missing")
+    if row.state != EntryState.OPEN.value:
+        raise CertifyError("number-not-open", number=row.number)
+    row.state = EntryState.VOID.value
+    row.notes = f"Hủy số: {reason}"
+    row.claim = row.claimed_until = None
+    row.ended_at = now
+    case = session.get(CaseRow, row.case_id, with_for_update=True)
+    if case is not None and case.state == CaseState.CERTIFYING.value:
+        case.state = CaseState.COMPARED.value
+    details = {"number": row.number, "reason": reason, "case": row.case_id}
+    _audit(session, Tag.NUMBER_VOIDED, row.unit, row.register, row.year, details, now=now, by=by)
+
+
+def void_number(office: Office, entry_id: str, *, reason: str, now: datetime, by: str) -> Entry:
+    """Void an open number by hand, when nobody is signing it at this moment."""
+    with office.database.transaction() as session:
+        row = session.get(EntryRow, entry_id, with_for_update=True)
+        if row is None:
+            raise NotFound("number-unknown")
+        if row.claimed_until is not None and row.claimed_until > now:
+            raise CertifyError("copy-in-progress")
+        void(session, row, reason=reason, now=now, by=by)
+    return as_entry(row)
+
+
+def lock_year(
+    office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
+) -> RegisterLockRow:
+    """Close a register for a year with its totals (khóa sổ); no number is taken from it again.
+
+    Raises `CertifyError`: `register-has-open-numbers`, `register-locked`.
+    """
+    symbol = register or office.register.symbol
+    with office.database.transaction() as session:
+        counter = _counter(session, unit, symbol, year)
+        if counter.locked:
+            raise CertifyError("register-locked", register=symbol, year=year)
+        rows = list(session.scalars(_lines(unit, symbol, year)))
+        if any(row.state == EntryState.OPEN.value for row in rows):
+            raise CertifyError("register-has-open-numbers", register=symbol, year=year)
+        issued = [row for row in rows if row.state == EntryState.ISSUED.value]
+        made = RegisterLockRow(
+            unit=unit,
+            register=symbol,
+            year=year,
+            last_number=counter.last,
+            issued=len(issued),
+            void=len(rows) - len(issued),
+            copies=sum(row.copies for row in issued),
+            fees=sum(row.fee for row in issued),
+            locked_at=now,
+            locked_by=by,
+        )
+        counter.locked = True
+        session.add(made)
+        details = {"last": made.last_number, "issued": made.issued, "void": made.void}
+        _audit(session, Tag.REGISTER_LOCKED, unit, symbol, year, details, now=now, by=by)
+    return made
+
+
+def entries(
+    office: Office,
+    *,
+    unit: str,
+    year: int,
+    month: int | None = None,
+    register: str | None = None,
+    search: str | None = None,
+) -> list[Entry]:
+    """Lines in order of number; `search` looks in names and document names."""
+    symbol = register or office.register.symbol
+    query = _lines(unit, symbol, year)
+    if month is not None:
+        first = date(year, month, 1)
+        after = date(year + month // 12, month % 12 + 1, 1)
+        query = query.where(EntryRow.day >= first, EntryRow.day < after)
+    if search:
+        like = "%" + search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        query = query.where(
+            or_(
+                EntryRow.requester_name.ilike(like, escape="\\"),
+                EntryRow.document_name.ilike(like, escape="\\"),
+            )
+        )
+    with office.database.reading() as session:
+        return [as_entry(row) for row in session.scalars(query)]
+
+
+def gaps(office: Office, *, unit: str, year: int, register: str | None = None) -> list[int]:
+    """Numbers up to the counter that no line holds: always empty, and this is how one knows."""
+    symbol = register or office.register.symbol
+    with office.database.reading() as session:
+        counter = session.get(CounterRow, (unit, symbol, year))
+        if counter is None:
+            return []
+        held = set(
+            session.scalars(
+                select(EntryRow.number).where(
+                    EntryRow.unit == unit, EntryRow.register == symbol, EntryRow.year == year
+                )
+            )
+        )
+    return [number for number in range(1, counter.last + 1) if number not in held]
+
+
+def totals(lines: Sequence[Entry]) -> tuple[int, int, int]:
+    """Issued lines, their copies and their fees."""
+    issued = [line for line in lines if line.state is EntryState.ISSUED]
+    return len(issued), sum(line.copies for line in issued), sum(line.fee for line in issued)
+
+
+def count_open(session: Session) -> int:
+    """How many numbers are taken and not yet issued or void."""
+    query = select(func.count()).where(EntryRow.state == EntryState.OPEN.value)
+    return int(session.scalar(query) or 0)
+
+
+def as_entry(row: EntryRow) -> Entry:
+    """A row as a value that outlives its session."""
+    return Entry(
+        id=row.id,
+        unit=row.unit,
+        register=row.register,
+        year=row.year,
+        number=row.number,
+        volume=row.volume,
+        state=EntryState(row.state),
+        day=row.day,
+        requester_name=row.requester_name,
+        document_name=row.document_name,
+        certifier_name=row.certifier_name,
+        certifier_title=row.certifier_title,
+        copies=row.copies,
+        fee=row.fee,
+        notes=row.notes,
+    )
+
+
+def _lines(unit: str, register: str, year: int) -> Select[tuple[EntryRow]]:
+    return (
+        select(EntryRow)
+        .where(EntryRow.unit == unit, EntryRow.register == register, EntryRow.year == year)
+        .order_by(EntryRow.number)
+    )
+
+
+def _counter(session: Session, unit: str, register: str, year: int) -> CounterRow:
+    row = session.get(CounterRow, (unit, register, year), with_for_update=True)
+    if row is None:
+        raise NotFound("register-empty", register=register, year=year)
+    return row
+
+
+def _audit(
+    session: Session,
+    tag: Tag,
+    unit: str,
+    register: str,
+    year: int,
+    details: dict[str, object],
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    subject = f"register:{unit}/{register}/{year}"
+    audit.record(session, tag=tag, by=by, subject=subject, details=details, now=now)
