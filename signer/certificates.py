@@ -1,0 +1,140 @@
+"""Certificates as validation uses them: read once, compared by their bytes.
+
+Everything here is pure and cached by content: the same issuing CA and TSA come back in every
+document, and reading them anew would cost more than all the cryptography.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from signer.verdict import Finding, SubIndication, fails
+
+
+class Certificate:
+    """One certificate with what is asked of it again and again. Equal when the bytes are."""
+
+    __slots__ = ("der", "digest", "issuer", "not_after", "not_before", "serial", "spki", "subject",
+                 "x509")
+
+    def __init__(self, der: bytes) -> None:
+        self.der = der
+        self.digest = hashlib.sha256(der).digest()
+        self.x509 = x509.load_der_x509_certificate(der)
+        self.subject = self.x509.subject.public_bytes()
+        self.issuer = self.x509.issuer.public_bytes()
+        self.serial = self.x509.serial_number
+        self.not_before = self.x509.not_valid_before_utc
+        self.not_after = self.x509.not_valid_after_utc
+        self.spki = self.x509.public_key().public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and other.der == self.der
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def valid_at(self, moment: datetime) -> bool:
+        return self.not_before <= moment <= self.not_after
+
+    @property
+    def self_signed(self) -> bool:
+        return self.subject == self.issuer and issued(self, self)
+
+    def common_name(self) -> str:
+        """The name a person would use for the holder."""
+        names = self.x509.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        found = names[-1].value if names else self.x509.subject.rfc4514_string()
+        return found if isinstance(found, str) else found.decode(errors="replace")
+
+    def purposes(self) -> frozenset[str] | None:
+        """extendedKeyUsage as dotted OIDs, or None when the extension is absent."""
+        try:
+            extension = self.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        except x509.ExtensionNotFound:
+            return None
+        return frozenset(oid.dotted_string for oid in extension.value)
+
+    def key_usage(self) -> x509.KeyUsage | None:
+        try:
+            return self.x509.extensions.get_extension_for_class(x509.KeyUsage).value
+        except x509.ExtensionNotFound:
+            return None
+
+
+@functools.lru_cache(maxsize=4096)
+def read_certificate(der: bytes) -> Certificate | None:
+    """The certificate, or None when these bytes are not one we can use."""
+    try:
+        certificate = Certificate(der)
+        _ = certificate.x509.extensions
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, TypeError):
+        return None
+    return certificate
+
+
+def read_all(ders: Iterable[bytes]) -> list[Certificate]:
+    """Those of the values that are certificates, each once, in order."""
+    found = (read_certificate(der) for der in ders)
+    return list(dict.fromkeys(one for one in found if one is not None))
+
+
+@functools.lru_cache(maxsize=16384)
+def issued(child: Certificate, issuer: Certificate) -> bool:
+    """Whether `issuer` signed `child` (names and signature; nothing about its right to)."""
+    if child.issuer != issuer.subject:
+        return False
+    try:
+        child.x509.verify_directly_issued_by(issuer.x509)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def is_signer(certificate: Certificate, usages: Iterable[str], purposes: frozenset[str]) -> bool:
+    """Whether the certificate may sign documents, by keyUsage and extendedKeyUsage."""
+    usage = certificate.key_usage()
+    if usage is not None and not any(getattr(usage, one) for one in usages):
+        return False
+    named = certificate.purposes()
+    return named is None or bool(named & purposes)
+
+
+def is_timestamper(certificate: Certificate) -> bool:
+    """RFC 3161, 2.3: extendedKeyUsage is timeStamping, alone and critical."""
+    try:
+        extension = certificate.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return False
+    only = [oid for oid in extension.value] == [x509.ExtendedKeyUsageOID.TIME_STAMPING]
+    return only and extension.critical
+
+
+def spoiled_copies(bag: Iterable[bytes], chain: Iterable[Certificate]) -> list[Finding]:
+    """A damaged twin of a chain certificate in the signature's own bag.
+
+    The bag is not signed. Damage there changes no verdict by the mathematics, but nobody
+    honest makes it: such a file is not passed.
+    """
+    known = list(chain)
+    for der in bag:
+        one = read_certificate(der)
+        if one is None:
+            return [fails("validation-bag-damaged", SubIndication.SIG_CONSTRAINTS_FAILURE)]
+        if one in known:
+            continue
+        twin = any(one.spki == member.spki or one.subject == member.subject for member in known)
+        near = any(one.serial == member.serial or one.issuer == member.issuer for member in known)
+        vouched = any(issued(one, member) for member in known)
+        if (twin or near) and not vouched:
+            return [fails("validation-bag-damaged", SubIndication.SIG_CONSTRAINTS_FAILURE)]
+    return []

@@ -1,0 +1,126 @@
+"""From a signing certificate to a trust anchor (EN 319 102-1, clause 5.2.6; RFC 5280, 6).
+
+Paths are built from what the file and the trust store hold, by name and signature, with a
+budget. Whether a path is well formed (basic constraints, key usage, name constraints, policies,
+unknown critical extensions) does not depend on the moment: pyhanko-certvalidator says it once
+per path and the answer is kept. Validity periods and revocation do, and are judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Coroutine, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.errors import PathError
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.authority import CertTrustAnchor
+from pyhanko_certvalidator.validate import async_validate_path
+
+from signer.certificates import Certificate, issued, read_certificate
+
+_LONGEST = 10
+_MOST_TRIES = 2000
+
+
+class Trust(Protocol):
+    """What validation asks of a trust store (`ca.trust.TrustStore` is one)."""
+
+    @property
+    def anchors(self) -> Iterable[x509.Certificate]: ...
+
+    @property
+    def intermediates(self) -> Iterable[x509.Certificate]: ...
+
+
+class Paths:
+    """Paths to the anchors of one trust store, through the certificates at hand."""
+
+    def __init__(self, trust: Trust, at_hand: Iterable[Certificate], seconds: int) -> None:
+        self.anchors = frozenset(_known(trust.anchors))
+        pool = dict.fromkeys([*self.anchors, *_known(trust.intermediates), *at_hand])
+        self._by_subject: dict[bytes, list[Certificate]] = {}
+        for one in pool:
+            self._by_subject.setdefault(one.subject, []).append(one)
+        self._seconds = seconds
+
+    def best(self, leaf: Certificate, moment: datetime) -> tuple[tuple[Certificate, ...], bool]:
+        """(leaf … anchor, well formed): a path valid at `moment` when there is one.
+
+        An empty tuple when no chain leads to an anchor.
+        """
+        fallback: tuple[Certificate, ...] = ()
+        for path in self._all(leaf):
+            if not well_formed(path):
+                fallback = fallback or path
+            elif all(one.valid_at(moment) for one in path[:-1]):
+                return path, True
+            elif not fallback or not well_formed(fallback):
+                fallback = path
+        return fallback, bool(fallback) and well_formed(fallback)
+
+    def _all(self, leaf: Certificate) -> Iterator[tuple[Certificate, ...]]:
+        deadline, tries = time.monotonic() + self._seconds, 0
+        stack: list[tuple[Certificate, ...]] = [(leaf,)]
+        while stack:
+            path = stack.pop()
+            tries += 1
+            if tries > _MOST_TRIES or time.monotonic() > deadline:
+                return
+            if path[-1] in self.anchors:
+                yield path
+                continue
+            if len(path) >= _LONGEST:
+                continue
+            for issuer in self._by_subject.get(path[-1].issuer, ()):
+                if issuer not in path and issued(path[-1], issuer):
+                    stack.append((*path, issuer))
+
+
+def _known(certificates: Iterable[x509.Certificate]) -> list[Certificate]:
+    found = (read_certificate(one.public_bytes(Encoding.DER)) for one in certificates)
+    return [one for one in found if one is not None]
+
+
+@functools.lru_cache(maxsize=16384)
+def well_formed(path: tuple[Certificate, ...]) -> bool:
+    """RFC 5280's checks that do not depend on the moment; the anchor itself is believed."""
+    if len(path) == 1:
+        return True
+    begin = max(one.not_before for one in path[:-1])
+    end = min(one.not_after for one in path[:-1])
+    moment = begin + timedelta(seconds=1)
+    if moment > end:
+        # Never valid together; the period is what will be reported.
+        return True
+    anchor, *above = [asn1_x509.Certificate.load(one.der) for one in reversed(path)]
+    context = ValidationContext(
+        trust_roots=[anchor],
+        moment=moment,
+        allow_fetching=False,
+        revocation_mode="soft-fail",
+        weak_hash_algos=set(),
+        time_tolerance=timedelta(0),
+    )
+    route = ValidationPath(CertTrustAnchor(anchor), above[:-1], above[-1])
+    try:
+        _finish(async_validate_path(context, route))
+    except (PathError, ValueError, TypeError, KeyError, NotImplementedError):
+        return False
+    return True
+
+
+def _finish(work: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that never waits (nothing is fetched), also inside an event loop."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    work.close()
+    raise ValueError("the path asked for something to be fetched")

@@ -1,0 +1,275 @@
+"""Files of strangers are read in child processes with limits.
+
+A PDF can be a bomb. Each file is validated by a worker that may only use so much memory, time
+and processor, cannot write a file and talks JSON over a pipe; a worker that dies or hangs costs
+that file its verdict and nothing else. Workers are started in advance, kept warm (certificates
+and revocation data are cached) and replaced after a number of files.
+
+    pool = Pool(size=2)
+    pool.validate(Path("a.pdf"), trust=trust, now=now)
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import contextlib
+import functools
+import json
+import os
+import queue
+import resource
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from signer.path import Trust
+from signer.policy import load_policy
+from signer.report import Report, unreadable
+
+_LENGTH = struct.Struct("!Q")
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_START = f"import sys; sys.path.insert(0, {_ROOT!r}); from signer.sandbox import serve; serve()"
+_LARGEST_ANSWER = 64 << 20
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What one worker may use: seconds by the clock and of processor per file, bytes in all."""
+
+    seconds: float = 20.0
+    cpu_seconds: int = 15
+    memory: int = 2 << 30
+    files: int = 200
+
+
+class _Dead(Exception):
+    """The worker ended or did not answer in time; `code` says which."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Worker:
+    """One child process; used by one thread at a time."""
+
+    def __init__(self, confinement: Confinement) -> None:
+        self._confinement = confinement
+        self.left = confinement.files
+        environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
+        self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
+            [sys.executable, "-c", _START, json.dumps([
+                confinement.cpu_seconds, confinement.memory])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            close_fds=True,
+        )
+
+    def ask(self, request: Mapping[str, object], data: bytes | None) -> Report:
+        """One validation; raises _Dead when the worker ends or is too slow."""
+        self.left -= 1
+        deadline = time.monotonic() + self._confinement.seconds
+        header = json.dumps(request).encode()
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(_LENGTH.pack(len(header)) + header)
+            stdin.write(_LENGTH.pack(len(data or b"")))
+            if data:
+                stdin.write(data)
+            stdin.flush()
+        except BrokenPipeError:
+            raise _Dead("validation-worker-died") from None
+        size = _LENGTH.unpack(self._read(stdout, _LENGTH.size, deadline))[0]
+        if size > _LARGEST_ANSWER:
+            raise _Dead("validation-worker-died")
+        try:
+            return Report.from_details(json.loads(self._read(stdout, size, deadline)))
+        except (ValueError, KeyError, TypeError):
+            raise _Dead("validation-worker-died") from None
+
+    @staticmethod
+    def _read(stream: IO[bytes], size: int, deadline: float) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([stream], [], [], left)[0]:
+                raise _Dead("validation-too-slow")
+            part = os.read(stream.fileno(), min(size - len(found), 1 << 20))
+            if not part:
+                raise _Dead("validation-worker-died")
+            found += part
+        return bytes(found)
+
+    @property
+    def alive(self) -> bool:
+        return self.left > 0 and self._process.poll() is None
+
+    def end(self) -> None:
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process.wait()
+
+
+class Pool:
+    """Some warm workers; `validate` waits for a free one."""
+
+    def __init__(self, size: int = 1, confinement: Confinement | None = None) -> None:
+        self._confinement = confinement or Confinement()
+        self._free: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        for _each in range(size):
+            self._free.put(None)
+
+    def validate(
+        self,
+        source: Path | bytes,
+        *,
+        trust: Trust,
+        now: datetime,
+        at: datetime | None = None,
+        revocation: Iterable[bytes] = (),
+    ) -> Report:
+        """The report on a file or on bytes; a dead or hanging worker makes it unreadable."""
+        name = source.name if isinstance(source, Path) else None
+        if isinstance(source, Path):
+            refusal = _refused(source)
+            if refusal is not None:
+                return replace(refusal, file=name)
+        request: dict[str, object] = {
+            "path": str(source.resolve()) if isinstance(source, Path) else None,
+            "anchors": [_der(one) for one in trust.anchors],
+            "intermediates": [_der(one) for one in trust.intermediates],
+            "now": now.isoformat(),
+            "at": at.isoformat() if at else None,
+            "revocation": [base64.b64encode(one).decode() for one in revocation],
+        }
+        worker = self._free.get()
+        if worker is None or not worker.alive:
+            if worker is not None:
+                worker.end()
+            worker = Worker(self._confinement)
+        try:
+            report = worker.ask(request, source if isinstance(source, bytes) else None)
+        except _Dead as dead:
+            worker.end()
+            worker = None
+            report = replace(
+                unreadable(dead.code, seconds=self._confinement.seconds),
+                policy=load_policy().title,
+                validation_time=at or now,
+            )
+        finally:
+            self._free.put(worker)
+        return replace(report, file=name)
+
+    def close(self) -> None:
+        """End every free worker; a later call starts new ones."""
+        for _each in range(self._free.qsize()):
+            worker = self._free.get()
+            if worker is not None:
+                worker.end()
+            self._free.put(None)
+
+
+@functools.cache
+def shared_pool() -> Pool:
+    """The pool of this process, one worker per core, started when first used."""
+    pool = Pool(os.cpu_count() or 1)
+    atexit.register(pool.close)
+    return pool
+
+
+def serve() -> None:
+    """A worker's life: confine itself, then answer requests until the pipe closes."""
+    cpu, memory = json.loads(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.setrecursionlimit(600)
+    threading.stack_size(16 << 20)
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        size = stdin.read(_LENGTH.size)
+        if len(size) < _LENGTH.size:
+            return
+        request = json.loads(stdin.read(_LENGTH.unpack(size)[0]))
+        data = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        limit = int(used.ru_utime + used.ru_stime) + cpu + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        answer = json.dumps(_answer(request, data).details()).encode()
+        stdout.write(_LENGTH.pack(len(answer)) + answer)
+        stdout.flush()
+
+
+@dataclass(frozen=True)
+class _Anchors:
+    anchors: tuple[x509.Certificate, ...]
+    intermediates: tuple[x509.Certificate, ...]
+
+
+def _answer(request: Mapping[str, object], data: bytes) -> Report:
+    from signer.validation import validate
+
+    path, at, revocation = request["path"], request["at"], request["revocation"]
+    assert isinstance(revocation, list)
+    try:
+        whole = Path(str(path)).read_bytes() if path else data
+    except (OSError, MemoryError):
+        return unreadable("validation-no-file")
+    return validate(
+        whole,
+        trust=_Anchors(_certificates(request["anchors"]), _certificates(request["intermediates"])),
+        now=datetime.fromisoformat(str(request["now"])),
+        at=datetime.fromisoformat(str(at)) if at else None,
+        revocation=[base64.b64decode(one) for one in revocation],
+    )
+
+
+def _refused(path: Path) -> Report | None:
+    """What need not reach a worker: absent, not a plain file, beyond the size limit."""
+    limit = load_policy().limits.bytes
+    try:
+        if not path.is_file():
+            return unreadable("validation-no-file")
+        size = path.stat().st_size
+        with path.open("rb"):
+            pass
+    except OSError:
+        return unreadable("validation-no-file")
+    if size > limit:
+        return unreadable("validation-too-large", size=size, limit=limit)
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _der(certificate: x509.Certificate) -> str:
+    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+
+
+def _certificates(values: object) -> tuple[x509.Certificate, ...]:
+    assert isinstance(values, list)
+    return tuple(_certificate(one) for one in values)
+
+
+@functools.lru_cache(maxsize=1024)
+def _certificate(value: str) -> x509.Certificate:
+    return x509.load_der_x509_certificate(base64.b64decode(value))
