@@ -1,0 +1,202 @@
+"""The CMS of a PAdES baseline signature, from a DER template per credential (EN 319 142-1 §6.3).
+
+Everything but the digest, the signature value and the time-stamp is constant for a credential,
+so it is encoded once. asn1crypto takes 9 ms for what this does in 0.01 ms (PERFORMANCE.md);
+tests/signer/test_cms.py holds the result against pyHanko's own and `openssl cms -verify -cades`.
+
+    template = CmsTemplate(certificate, chain)
+    attributes = template.attributes(document_digest)      # what the token signs
+    contents = template.wrap(attributes, template.sign(key, attributes))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+from ca import der, signature_algorithms
+from signer.errors import SignerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography import x509
+
+    from hsm.private_key import PrivateKey
+
+_DATA = "1.2.840.113549.1.7.1"
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_CONTENT_TYPE = "1.2.840.113549.1.9.3"
+_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52"
+_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
+_SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
+_RSA_PSS = "1.2.840.113549.1.1.10"
+_MGF1 = "1.2.840.113549.1.1.8"
+
+
+class Scheme(StrEnum):
+    """How a key signs. PSS is asked for by name; the others follow from the key."""
+
+    RSA_PKCS1 = "rsa-pkcs1"
+    RSA_PSS = "rsa-pss"
+    ECDSA = "ecdsa"
+
+
+class CmsTemplate:
+    """One credential's CMS SignedData with holes for what differs from document to document.
+
+    `chain` is embedded beside the leaf (EN 319 142-1 §6.3 k: the certificates needed to validate;
+    many readers elsewhere get only the leaf and cannot go on). Signed attributes: content-type,
+    message-digest, cms-algorithm-protection (RFC 6211) and signing-certificate-v2; no signing-time,
+    which PAdES keeps in the dictionary's /M (§6.3 table 1).
+    """
+
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        chain: Sequence[x509.Certificate] = (),
+        *,
+        scheme: Scheme | None = None,
+    ) -> None:
+        public_key = certificate.public_key()
+        if not isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            raise SignerError("key-kind-unknown")
+        self.certificate = certificate
+        self.scheme = scheme or _scheme_for(public_key)
+        self._public_key = public_key
+        self._digest = signature_algorithms.digest_for(public_key)
+        self.digest_name = self._digest.name
+
+        digest_algorithm = signature_algorithms.digest_identifier(self._digest)
+        signature_algorithm = self._signature_algorithm(digest_algorithm)
+        self._place_attributes(digest_algorithm, signature_algorithm)
+
+        encoded = [_der_of(one) for one in (certificate, *chain)]
+        self._before_signer = b"".join(
+            (
+                der.integer(1),
+                der.set_of(digest_algorithm),
+                der.sequence(der.oid(_DATA)),
+                der.explicit(0, b"".join(sorted(dict.fromkeys(encoded)))),
+            )
+        )
+        self._signer_head = b"".join(
+            (
+                der.integer(1),
+                der.sequence(
+                    certificate.issuer.public_bytes(), der.integer(certificate.serial_number)
+                ),
+                digest_algorithm,
+            )
+        )
+        self._signature_algorithm_der = signature_algorithm
+
+    def attributes(self, digest: bytes) -> bytes:
+        """The signed attributes as the SET OF that is signed (RFC 5652 §5.4)."""
+        return self._attributes_head + digest + self._attributes_tail
+
+    def sign(self, key: PrivateKey, attributes: bytes) -> bytes:
+        """The signature value; hashing happens here, the token sees only the digest."""
+        hashed = hashlib.new(self.digest_name, attributes).digest()
+        prehashed = utils.Prehashed(self._digest)
+        if isinstance(key, rsa.RSAPrivateKey):
+            return key.sign(hashed, self._padding(), prehashed)
+        return key.sign(hashed, ec.ECDSA(prehashed))
+
+    def check(self, signature: bytes, attributes: bytes) -> None:
+        """Whatever the token answered, it must verify under the certificate before it is used."""
+        try:
+            if isinstance(self._public_key, rsa.RSAPublicKey):
+                self._public_key.verify(signature, attributes, self._padding(), self._digest)
+            else:
+                self._public_key.verify(signature, attributes, ec.ECDSA(self._digest))
+        except InvalidSignature:
+            raise SignerError("token-answer-wrong") from None
+
+    def wrap(self, attributes: bytes, signature: bytes, time_stamp: bytes | None = None) -> bytes:
+        """The ContentInfo; `time_stamp` is a TimeStampToken over the signature value."""
+        unsigned = b""
+        if time_stamp is not None:
+            unsigned = der.explicit(
+                1, der.sequence(der.oid(_SIGNATURE_TIME_STAMP), der.tlv(der.SET, time_stamp))
+            )
+        signer = der.sequence(
+            self._signer_head,
+            b"\xa0" + attributes[1:],
+            self._signature_algorithm_der,
+            der.octet_string(signature),
+            unsigned,
+        )
+        signed_data = der.sequence(self._before_signer, der.tlv(der.SET, signer))
+        return der.sequence(der.oid(_SIGNED_DATA), der.explicit(0, signed_data))
+
+    def size_limit(self, *, time_stamp: int = 0) -> int:
+        """No answer of `wrap` is longer, whatever the signature; for the reserve in the file."""
+        bits = self._public_key.key_size
+        value = bits // 8 if self.scheme is not Scheme.ECDSA else 2 * (bits // 8 + 8)
+        fixed = (
+            len(self._before_signer) + len(self._signer_head) + len(self._signature_algorithm_der)
+        )
+        return (
+            fixed + len(self.attributes(bytes(self._digest.digest_size))) + value + time_stamp + 128
+        )
+
+    def _place_attributes(self, digest_algorithm: bytes, signature_algorithm: bytes) -> None:
+        hole = b"\xa5" * self._digest.digest_size
+        whole = der.set_of(
+            _attribute(_CONTENT_TYPE, der.oid(_DATA)),
+            _attribute(_MESSAGE_DIGEST, der.octet_string(hole)),
+            _attribute(
+                _ALGORITHM_PROTECTION,
+                der.sequence(digest_algorithm, b"\xa1" + signature_algorithm[1:]),
+            ),
+            _attribute(_SIGNING_CERTIFICATE_V2, self._signing_certificate()),
+        )
+        self._attributes_head, found, self._attributes_tail = whole.partition(hole)
+        # The DER order of the set is settled by the attribute lengths and types, never by the hole.
+        assert found
+
+    def _signing_certificate(self) -> bytes:
+        """RFC 5035: SHA-256 is the default and so not written."""
+        certificate = self.certificate
+        issuer_serial = der.sequence(
+            der.sequence(der.explicit(4, certificate.issuer.public_bytes())),
+            der.integer(certificate.serial_number),
+        )
+        fingerprint = certificate.fingerprint(hashes.SHA256())
+        return der.sequence(
+            der.sequence(der.sequence(der.octet_string(fingerprint), issuer_serial))
+        )
+
+    def _signature_algorithm(self, digest_algorithm: bytes) -> bytes:
+        if self.scheme is not Scheme.RSA_PSS:
+            return signature_algorithms.identifier(self._public_key, self._digest)
+        parameters = der.sequence(  # RFC 4056 §3: explicit, salt as long as the digest
+            der.explicit(0, digest_algorithm),
+            der.explicit(1, der.sequence(der.oid(_MGF1), digest_algorithm)),
+            der.explicit(2, der.integer(self._digest.digest_size)),
+        )
+        return der.sequence(der.oid(_RSA_PSS), parameters)
+
+    def _padding(self) -> padding.PKCS1v15 | padding.PSS:
+        if self.scheme is Scheme.RSA_PSS:
+            return padding.PSS(padding.MGF1(self._digest), self._digest.digest_size)
+        return padding.PKCS1v15()
+
+
+def _scheme_for(public_key: object) -> Scheme:
+    return Scheme.RSA_PKCS1 if isinstance(public_key, rsa.RSAPublicKey) else Scheme.ECDSA
+
+
+def _attribute(dotted: str, value: bytes) -> bytes:
+    return der.sequence(der.oid(dotted), der.tlv(der.SET, value))
+
+
+def _der_of(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)

@@ -1,0 +1,29 @@
+"""What signing refuses or fails at; the words people read are in records/messages/signer.*.json."""
+
+from __future__ import annotations
+
+from records.errors import DomainError
+
+
+class SignerError(DomainError):
+    """Base of every refusal and failure of the signing room."""
+
+
+class DocumentRefused(SignerError):
+    """This file cannot be signed as it is; nothing was touched. The code says why."""
+
+
+class ImageRefused(SignerError):
+    """This picture cannot serve as a handwritten signature or a seal."""
+
+
+class ActivationRefused(SignerError):
+    """The holder's authorisation is missing, spent, expired or not for this document."""
+
+
+class CredentialUnusable(SignerError):
+    """The credential exists and must not sign now: locked, suspended, revoked, expired."""
+
+
+class OrderRefused(SignerError):
+    """The agency seal before a valid signature of the authorised person (decree 30/2020)."""

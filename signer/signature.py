@@ -1,0 +1,305 @@
+"""One signature on one document: the field, the dictionary, the CMS, the time-stamps. No database.
+
+This is the part that must keep up with the token. `signing.sign_pdf` wraps it in who may do it and
+what is remembered of it; `augmentation.augment` uses its time-stamp and DSS revisions alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pikepdf
+
+from signer.errors import DocumentRefused, SignerError
+from signer.levels import Level
+from signer.revision import Appender, DictNode, SignatureDictionary, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hsm.private_key import PrivateKey
+    from signer.appearance import Appearance
+    from signer.cms import CmsTemplate
+    from signer.document import SignatureField
+
+VIETNAM = timezone(timedelta(hours=7))
+_RESERVE = 12_288
+_RESERVE_TIME_STAMPED = 24_576
+_TIME_STAMP_ROOM = 8_192
+_FLAGS = 132  # Print and Locked (ISO 32000-1 table 165); PDF/A wants Print
+_SIGNATURES_EXIST_APPEND_ONLY = b"3"
+
+
+class TimeStamper(Protocol):
+    """What signing needs of a time-stamping authority; `ca.tsa.TimeStampAuthority` is one."""
+
+    def stamp(self, digest: bytes, algorithm: str = "sha256", *, now: datetime) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class SignatureRequest:
+    """How one document is to be signed.
+
+    `signing_time` is the time claimed and shown (default: `now`); `certify` makes this a
+    certification signature leaving DocMDP permission 1, 2 or 3; `lock_fields` locks form fields
+    (FieldMDP): the empty tuple locks all of them, None locks nothing.
+    """
+
+    level: Level = Level.B_B
+    appearance: Appearance | None = None
+    reason: str | None = None
+    location: str | None = None
+    field_name: str | None = None
+    certify: int | None = None
+    lock_fields: tuple[str, ...] | None = None
+    signing_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pen:
+    """A key and the CMS template of its certificate: everything that writes one hand."""
+
+    template: CmsTemplate
+    key: PrivateKey
+    name: str
+
+
+class PlacedStamp(Protocol):
+    """A drawn appearance with its place: `signer.appearance` makes them."""
+
+    page: int
+    rect: tuple[float, float, float, float]
+
+    def put(self, appender: Appender, when: datetime) -> int:
+        """Write the form XObject and what it needs; returns its object number."""
+        ...
+
+
+def place_signature(
+    appender: Appender,
+    pen: Pen,
+    request: SignatureRequest,
+    *,
+    stamp: PlacedStamp | None,
+    time_stamper: TimeStamper | None,
+    now: datetime,
+) -> str:
+    """One revision with one signature; returns the name of its field.
+
+    The signature is verified with the certificate's public key before it enters the file.
+    """
+    template = pen.template
+    when = request.signing_time or now
+    value = appender.allocate()
+    name = _put_field(appender, request, value, stamp, when)
+    limit = template.size_limit(time_stamp=_TIME_STAMP_ROOM if request.level.time_stamped else 0)
+    least = _RESERVE_TIME_STAMPED if request.level.time_stamped else _RESERVE
+    pending = appender.commit(
+        SignatureDictionary(
+            value, _signature_head(appender, pen, request, value, when), max(least, 2 * limit)
+        )
+    )
+    attributes = template.attributes(pending.digest(template.digest_name))
+    signature = template.sign(pen.key, attributes)
+    template.check(signature, attributes)
+    token = None
+    if request.level.time_stamped:
+        token = stamp_value(time_stamper, signature, now=now)
+    pending.fill(template.wrap(attributes, signature, token))
+    return name
+
+
+def place_document_time_stamp(
+    appender: Appender, time_stamper: TimeStamper | None, *, now: datetime
+) -> str:
+    """A revision with a document time-stamp (EN 319 142-1 §5.4.3), in an invisible field."""
+    if time_stamper is None:
+        raise SignerError("time-stamping-not-configured")
+    value = appender.allocate()
+    request = SignatureRequest(field_name=free_name(appender, "Timestamp"))
+    name = _put_field(appender, request, value, None, now)
+    head = b"<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
+    pending = appender.commit(SignatureDictionary(value, head, 2 * _TIME_STAMP_ROOM))
+    pending.fill(time_stamper.stamp(pending.digest(), "sha256", now=now))
+    return name
+
+
+def stamp_value(time_stamper: TimeStamper | None, signature: bytes, *, now: datetime) -> bytes:
+    """A token over the signature value. Without an authority there is no silent B-B (DOMAIN.md)."""
+    if time_stamper is None:
+        raise SignerError("time-stamping-not-configured")
+    return time_stamper.stamp(hashlib.sha256(signature).digest(), "sha256", now=now)
+
+
+def free_name(appender: Appender, stem: str) -> str:
+    """`Signature1`, `Signature2`…: the first that no field of the form bears."""
+    taken = appender.document.top_level_names | appender.new_names
+    number = 1
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
+
+
+def pdf_date(moment: datetime) -> bytes:
+    """In Vietnam's zone whatever the server's (ISO 32000-1 §7.9.4)."""
+    return moment.astimezone(VIETNAM).strftime("(D:%Y%m%d%H%M%S+07'00')").encode()
+
+
+def text_string(text: str) -> bytes:
+    """ASCII as it is, everything else in UTF-16BE (ISO 32000-1 §7.9.2.2)."""
+    if text.isascii() and text.isprintable():
+        escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+        return b"(" + escaped.encode() + b")"
+    return b"<feff" + text.encode("utf-16-be").hex().encode() + b">"
+
+
+def _put_field(
+    appender: Appender,
+    request: SignatureRequest,
+    value: int,
+    stamp: PlacedStamp | None,
+    when: datetime,
+) -> str:
+    existing = _existing_field(appender, request.field_name)
+    drawing = stamp.put(appender, when) if stamp is not None else None
+    form = _form(appender)
+    if existing is not None:
+        _fill_field(appender, existing, value, drawing)
+        return existing.name
+    name = request.field_name or free_name(appender, "Signature")
+    if "." in name or name in appender.document.top_level_names | appender.new_names:
+        raise DocumentRefused("field-name-unusable", field=name)
+    document = appender.document
+    if stamp is not None and document.doc_mdp == 2:
+        raise DocumentRefused("document-certified-no-new-visible-field")
+    page = document.page(stamp.page if stamp is not None else 1)
+    parts = [
+        b"<</Type/Annot/Subtype/Widget/FT/Sig/F %d/T%s/V %s/P %s"
+        % (_FLAGS, text_string(name), reference(value), reference(*page.objgen))
+    ]
+    if stamp is not None and drawing is not None:
+        rect = b" ".join(number(one) for one in stamp.rect)
+        parts.append(b"/Rect[%s]/AP<</N %s>>" % (rect, reference(drawing)))
+    else:
+        parts.append(b"/Rect[0 0 0 0]")
+    if request.lock_fields is not None:
+        parts.append(b"/Lock<</Type/SigFieldLock%s>>" % _lock(request.lock_fields))
+    field = appender.add(b"".join((*parts, b">>")))
+    form_object = document.form
+    fields = appender.child_array(
+        form, "/Fields", form_object.get("/Fields") if form_object is not None else None
+    )
+    appender.append(fields, reference(field))
+    page_node = appender.dictionary(page)
+    annotations = appender.child_array(page_node, "/Annots", page.get("/Annots"))
+    appender.append(annotations, reference(field))
+    appender.new_names.add(name)
+    return name
+
+
+def _form(appender: Appender) -> DictNode:
+    form = appender.child_dictionary(appender.root, "/AcroForm", appender.document.form)
+    if form.entries.get("/SigFlags") != _SIGNATURES_EXIST_APPEND_ONLY:
+        appender.assign(form, "/SigFlags", _SIGNATURES_EXIST_APPEND_ONLY)
+    return form
+
+
+def _existing_field(appender: Appender, name: str | None) -> SignatureField | None:
+    """An empty signature field that the document's author put there for us, by its full name."""
+    if name is None:
+        return None
+    for one in appender.document.fields:
+        if one.name == name:
+            if one.signed:
+                raise DocumentRefused("field-already-signed", field=name)
+            return one
+    return None
+
+
+def _fill_field(
+    appender: Appender, existing: SignatureField, value: int, drawing: int | None
+) -> None:
+    field = appender.dictionary(existing.object)
+    appender.assign(field, "/V", reference(value))
+    kids = existing.object.get("/Kids")
+    widget = appender.dictionary(kids[0]) if kids is not None and len(kids) == 1 else field
+    if drawing is not None:
+        appender.assign(widget, "/AP", b"<</N %s>>" % reference(drawing))
+    appender.assign(widget, "/F", b"%d" % _FLAGS)
+
+
+def _signature_head(
+    appender: Appender, pen: Pen, request: SignatureRequest, value: int, when: datetime
+) -> bytes:
+    parts = [
+        b"<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M",
+        pdf_date(when),
+        b"/Name",
+        text_string(pen.name),
+    ]
+    if request.reason:
+        parts += (b"/Reason", text_string(request.reason))
+    if request.location:
+        parts += (b"/Location", text_string(request.location))
+    references = []
+    root = reference(appender.root.number, appender.root.generation)
+    if request.certify is not None:
+        _require_first(appender, request.certify)
+        existing = appender.document.pdf.Root.get("/Perms")
+        permissions = appender.child_dictionary(appender.root, "/Perms", existing)
+        appender.assign(permissions, "/DocMDP", reference(value))
+        references.append(
+            b"<</Type/SigRef/TransformMethod/DocMDP/TransformParams"
+            b"<</Type/TransformParams/P %d/V/1.2>>>>" % request.certify
+        )
+    if request.lock_fields is not None:
+        references.append(
+            b"<</Type/SigRef/TransformMethod/FieldMDP/Data %s/TransformParams"
+            b"<</Type/TransformParams/V/1.2%s>>>>" % (root, _lock(request.lock_fields))
+        )
+    if references:
+        parts.append(b"/Reference[%s]" % b"".join(references))
+    return b"".join(parts)
+
+
+def _require_first(appender: Appender, permission: int) -> None:
+    """Certification comes before every other signature, once (ISO 32000-1 §12.8.2.2.1)."""
+    if permission not in (1, 2, 3):
+        raise SignerError("certification-level-unknown", level=permission)
+    document = appender.document
+    if document.doc_mdp is not None or document.signatures:
+        raise DocumentRefused("certification-not-first")
+
+
+def _lock(fields: Sequence[str]) -> bytes:
+    if not fields:
+        return b"/Action/All"
+    return b"/Action/Include/Fields[%s]" % b"".join(text_string(one) for one in fields)
+
+
+def number(value: float) -> bytes:
+    """A PDF number: at most three decimals, never an exponent."""
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return b"0" if text in ("", "-0") else text.encode()
+
+
+def page_geometry(page: pikepdf.Object) -> tuple[tuple[float, float, float, float], int]:
+    """The visible box and the rotation, inherited where the page has none (§7.7.3.4)."""
+    box = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
+    x1, y1, x2, y2 = (float(one) for one in box) if box is not None else (0.0, 0.0, 595.0, 842.0)
+    rotation = int(_inherited(page, "/Rotate") or 0) % 360
+    return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), rotation
+
+
+def _inherited(page: pikepdf.Object, key: str) -> Any:
+    node: Any = page
+    for _ in range(64):
+        if not isinstance(node, pikepdf.Dictionary):
+            return None
+        if key in node:
+            return node[key]
+        node = node.get("/Parent")
+    return None
