@@ -102,8 +102,8 @@ def reserve(
 ) -> list[int]:
     """Take these digests for signing, all of them or none; their positions, in order.
 
-    Raises ActivationRefused `authorization-unknown`, `authorization-expired`, `digest-not-authorized`
-    (never authorised) and `digest-already-used`.
+    Raises ActivationRefused `authorization-unknown`, `authorization-expired`,
+    `digest-not-authorized` (never authorised) and `digest-already-used`.
     """
     row = session.get(AuthorizationRow, authorization.id, with_for_update=True)
     if (
@@ -141,7 +141,7 @@ def settle(session: Session, authorization_id: str, position: int, *, used: bool
 
 
 def opened_key(desk: Desk, authorization: Authorization, *, now: datetime) -> WrappedKey:
-    """The wrapped key of an authorisation that is still open; `custody.kept` turns it into a key."""
+    """The wrapped key of an open authorisation; `custody.kept` makes a key of it."""
     known = desk.opened.get(authorization.id)
     if known is not None and authorization.expires_at > now:
         return known

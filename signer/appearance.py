@@ -1,4 +1,4 @@
-"""How a signature looks and where it stands: the cases of decree 30/2020 annex I, one template each.
+"""How a signature looks and where it stands: one template for each case of decree 30/2020.
 
     Appearance.person(prefix="KT.", superior="CHỦ TỊCH", title="PHÓ CHỦ TỊCH", name="Lê Văn Thử")
     Appearance.seal()                       # on the person's signature, one third over it

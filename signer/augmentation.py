@@ -1,7 +1,8 @@
 """Raise a signature's level: time-stamp, revocation data, archive time-stamp, each a new revision.
 
-EN 319 142-1 §5.4 and §6.3. `sign_pdf` calls `long_term` and `archive` right after signing; `augment`
-does the same later, to a file that comes back, so that it outlives certificates and algorithms.
+EN 319 142-1 §5.4 and §6.3. `sign_pdf` calls `long_term` and `archive` right after signing;
+`augment` does the same later, to a file that comes back, so that it outlives certificates and
+algorithms.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ def long_term(
     """
     material = dss.gather(
         path,
-        authority=desk.authority,
         responder=desk.responder,
         shelf=desk.revocation,
         fresh=True,
@@ -103,7 +103,6 @@ def augment(desk: Desk, data: bytes, *, to: Level, now: datetime, by: str) -> by
 def _tsa_material(desk: Desk, now: datetime) -> dss.Material:
     return dss.gather(
         (desk.tsa.certificate, *desk.tsa.chain),
-        authority=desk.authority,
         responder=desk.responder,
         shelf=desk.revocation,
         fresh=False,
@@ -118,7 +117,6 @@ def _material_about(desk: Desk, certificate: x509.Certificate, now: datetime) ->
         raise SignerError("signer-foreign", signer=certificate.subject.rfc4514_string()) from None
     return dss.gather(
         path,
-        authority=desk.authority,
         responder=desk.responder,
         shelf=desk.revocation,
         fresh=True,

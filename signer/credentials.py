@@ -11,6 +11,7 @@ docs/flows/enrol.md has the same numbered steps.
 from __future__ import annotations
 
 import base64
+import itertools
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -296,7 +297,7 @@ def check_pin(pin: str) -> None:
     """Six characters or more, and not the first ones anybody would try."""
     if not _PIN_SHORTEST <= len(pin) <= _PIN_LONGEST or len(set(pin)) < 3:
         raise SignerError("pin-too-simple", shortest=_PIN_SHORTEST)
-    steps = {ord(after) - ord(before) for before, after in zip(pin, pin[1:], strict=False)}
+    steps = {ord(after) - ord(before) for before, after in itertools.pairwise(pin)}
     if steps in ({1}, {-1}):
         raise SignerError("pin-too-simple", shortest=_PIN_SHORTEST)
 

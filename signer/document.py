@@ -199,7 +199,7 @@ class Document:
 
     @cached_property
     def fields(self) -> tuple[SignatureField, ...]:
-        """Signature fields in the order of the form, names fully qualified (ISO 32000-1 §12.7.3)."""
+        """Signature fields in the form's order, names fully qualified (ISO 32000-1 §12.7.3)."""
         return tuple(self._walk_fields())
 
     @property

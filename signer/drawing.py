@@ -98,7 +98,11 @@ class Stamp:
         box = layout.picture_box or (0, 0, 0, 0)
         self._head = _assemble(
             [
-                b"<</Type/XObject/Subtype/Form/BBox[0 0 %s %s]" % (number(layout.width), number(layout.height)),
+                b"<</Type/XObject/Subtype/Form/BBox[0 0 ",
+                number(layout.width),
+                b" ",
+                number(layout.height),
+                b"]",
                 _matrix(rotation),
                 b"/DSPicture[%s]/Resources<<" % b" ".join(number(one) for one in box),
                 *resources,
@@ -170,8 +174,9 @@ class Stamp:
             key, mask = b"/Mask ", picture.stencil_stream
             kind = b"/ImageMask true/BitsPerComponent 1"
         mask_at = self._add(
-            b"<</Type/XObject/Subtype/Image%s%s/Filter/FlateDecode/Length %d>>\nstream\n%s\nendstream"
-            % (size, kind, len(mask), mask)
+            b"<</Type/XObject/Subtype/Image%s%s/Filter/FlateDecode/Length %d>>\nstream\n"
+            % (size, kind, len(mask)),
+            tail=mask + b"\nendstream",
         )
         head, references = _assemble(
             [

@@ -24,8 +24,6 @@ from signer.revision import Appender, ArrayNode, DictNode, reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ca.authority import Authority
-
 _SHELF_LIFE = timedelta(minutes=5)
 _SHELF_SIZE = 256
 _ESIC = b"<</BaseVersion/1.7/ExtensionLevel 5>>"
@@ -74,7 +72,6 @@ class RevocationShelf:
 def gather(
     path: Sequence[x509.Certificate],
     *,
-    authority: Authority,
     responder: Responder,
     shelf: RevocationShelf,
     fresh: bool,

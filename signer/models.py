@@ -41,7 +41,7 @@ class CredentialRow(Base):
 
 
 class ImageRow(Base):
-    """A handwritten signature or a seal, checked when it came in; the newest approved one is used."""
+    """A handwritten signature or a seal, checked when it came in; the newest approved is used."""
 
     __tablename__ = "signer_images"
     __table_args__ = (Index("ix_signer_images_credential_id", "credential_id"),)

@@ -278,9 +278,11 @@ class Appender:
                 for _, (generation, offset) in sorted(offsets.items())
             )
             index = b" ".join(b"%d %d" % (run[0], len(run)) for run in _runs(offsets))
-            return b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%s]/Size %d/Prev %d%s/Length %d>>\nstream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % (
-                number, index, self._next, self._xref_at, self._trailer, len(table), table, at,
+            head = b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%s]/Size %d/Prev %d%s/Length %d>>\n" % (
+                number, index, self._next, self._xref_at, self._trailer, len(table),
             )  # fmt: skip
+            tail = b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % at
+            return b"".join((head, b"stream\n", table, tail))
         lines = [b"xref\n"]
         for run in _runs(offsets):
             lines.append(b"%d %d\n" % (run[0], len(run)))

@@ -70,12 +70,14 @@ class Pen:
 class PlacedStamp(Protocol):
     """A drawn appearance with its place: `signer.appearance` makes them."""
 
-    page: int
-    rect: tuple[float, float, float, float]
+    @property
+    def page(self) -> int: ...
+
+    @property
+    def rect(self) -> tuple[float, float, float, float]: ...
 
     def put(self, appender: Appender, when: datetime) -> int:
         """Write the form XObject and what it needs; returns its object number."""
-        ...
 
 
 def place_signature(

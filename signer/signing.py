@@ -49,7 +49,7 @@ _TEMPLATES = 512
 
 @dataclass(frozen=True)
 class SignedDocument:
-    """A signed file: what was there and what was appended, apart until somebody needs them joined."""
+    """A signed file: what was there and what was appended, kept apart until they are needed."""
 
     original: Original = field(repr=False)
     revisions: tuple[bytes, ...] = field(repr=False)

@@ -145,7 +145,8 @@ class Subset:
                 (3,),
             ),
             (
-                b"<</Filter/FlateDecode/Length %d/Length1 %d>>\nstream\n" % (len(packed), len(self.program))
+                b"<</Filter/FlateDecode/Length %d/Length1 %d>>\n" % (len(packed), len(self.program))
+                + b"stream\n"
                 + packed + b"\nendstream",
                 (),
             ),
