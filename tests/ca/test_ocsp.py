@@ -117,9 +117,7 @@ def test_revoked_with_time_and_reason(
     certificate = world.issue()
     world.change(certificate.serial_number, Reason.key_compromise)
     asked = question(world, certificate.serial_number, algorithm=algorithm)
-    answer = ocsp.load_der_ocsp_response(
-        responder.respond(asked, issuer=ISSUER, now=world.now)
-    )
+    answer = ocsp.load_der_ocsp_response(responder.respond(asked, issuer=ISSUER, now=world.now))
     assert answer.certificate_status is ocsp.OCSPCertStatus.REVOKED
     assert answer.revocation_time_utc == world.now
     assert answer.revocation_reason is Reason.key_compromise
@@ -141,7 +139,9 @@ def test_unissued_serial_is_never_good(
     status = single["cert_status"].native
     assert status["revocation_time"].year == 1970
     assert status["revocation_reason"] == "certificate_hold"
-    extensions = [one["extn_id"].dotted for one in basic["tbs_response_data"]["response_extensions"]]
+    extensions = [
+        one["extn_id"].dotted for one in basic["tbs_response_data"]["response_extensions"]
+    ]
     assert extensions == ["1.3.6.1.5.5.7.48.1.9"]
 
 
@@ -162,9 +162,7 @@ def test_serial_being_issued_is_unknown(world: StatusWorld, responder: Responder
     assert answer.certificate_status is ocsp.OCSPCertStatus.UNKNOWN
     assert reply.max_age(world.now) == 0
     world.issue(serial)
-    answer = ocsp.load_der_ocsp_response(
-        responder.respond(asked, issuer=ISSUER, now=world.now)
-    )
+    answer = ocsp.load_der_ocsp_response(responder.respond(asked, issuer=ISSUER, now=world.now))
     assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
 
 
@@ -228,7 +226,11 @@ def test_other_peoples_certificates_are_not_ours_to_judge(
 
 def test_unknown_critical_extension_is_malformed(world: StatusWorld, responder: Responder) -> None:
     """RFC 6960 §4.4: what a requester marks critical and nobody understands cannot be honoured."""
-    extension = {"extn_id": "1.2.3.4", "critical": True, "extn_value": core.ParsableOctetString(b"x")}
+    extension = {
+        "extn_id": "1.2.3.4",
+        "critical": True,
+        "extn_value": core.ParsableOctetString(b"x"),
+    }
     asked = several(world, [4], request_extensions=[extension])
     assert responder.respond(asked, issuer=ISSUER, now=world.now) == MALFORMED
     extension["critical"] = False
@@ -250,9 +252,7 @@ def test_same_question_same_answer_until_overtaken(world: StatusWorld) -> None:
     world.change(certificate.serial_number, now=world.now + HOUR)
     soon = world.now + HOUR + timedelta(seconds=1)
     for process, moment in ((here, world.now + HOUR), (there, soon)):
-        answer = ocsp.load_der_ocsp_response(
-            process.respond(asked, issuer=ISSUER, now=moment)
-        )
+        answer = ocsp.load_der_ocsp_response(process.respond(asked, issuer=ISSUER, now=moment))
         assert answer.certificate_status is ocsp.OCSPCertStatus.REVOKED
 
 
@@ -324,9 +324,7 @@ def test_expired_responder_says_so_instead_of_signing(
     world: StatusWorld, responder: Responder
 ) -> None:
     """A delegated responder outside its certificate's validity convinces nobody."""
-    reply = responder.reply(
-        question(world, 4), issuer=ISSUER, now=world.now + timedelta(days=3000)
-    )
+    reply = responder.reply(question(world, 4), issuer=ISSUER, now=world.now + timedelta(days=3000))
     assert reply.der == b"\x30\x03\x0a\x01\x02"
     assert reply.etag is None
     assert reply.max_age(world.now) == 0
@@ -367,7 +365,8 @@ def test_peers_accept_the_answers(
         assert status_lint.lint_ocsp(reply.read_bytes()) == []
         judged = run("openssl", "ocsp", "-issuer", files["issuer"], "-cert", str(leaf),
                      "-respin", str(reply), "-CAfile", files["chain"], "-no_nonce",
-                     "-attime", str(int(now.timestamp())), "-validity_period", "999999999")  # fmt: skip
+                     "-attime", str(int(now.timestamp())),
+                     "-validity_period", "999999999")  # fmt: skip
         assert "Response verify OK" in judged.stderr, judged.stderr
         assert word in judged.stdout
         gnutls = run("ocsptool", "--verify-response", "--infile", str(reply),
