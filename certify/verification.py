@@ -105,14 +105,21 @@ def verify_file(
     A changed file has another digest: it gets the report only, which then says what is wrong.
     """
     report = validate(data, trust=office.desk.trust, now=now)
-    digest = hashlib.sha256(data).hexdigest()
+    return report, status_of_digest(office, hashlib.sha256(data).hexdigest())
+
+
+def status_of_digest(office: Office, digest: str) -> PublicStatus | None:
+    """The status of the copy whose bytes have this SHA-256 (hex), or None when it is none of ours.
+
+    For whoever has the report already: a stranger's file is judged in a confined process.
+    """
     with office.database.reading() as session:
         copy = session.scalars(select(CopyRow).where(CopyRow.digest == digest)).one_or_none()
         if copy is None:
-            return report, None
+            return None
         cancellation = session.get(CancellationRow, copy.id)
         replacement = session.get(CopyRow, copy.replaced_by) if copy.replaced_by else None
-    return report, _public(office, copy, cancellation, replacement)
+    return _public(office, copy, cancellation, replacement)
 
 
 def verdict(report: Report, status: PublicStatus | None) -> Verdict:
