@@ -8,10 +8,15 @@ from functools import cached_property
 
 import pikepdf
 
+from signer.certificates import Certificate, issued, read_certificate
+from signer.revocation_status import vouched
 from signer.structure import Document, ObjectId
+from signer.verdict import Finding, SubIndication, fails
 
 _LARGEST = 64 << 20
 _MOST = 20_000
+_DSS_KEYS = frozenset({"/Type", "/Certs", "/CRLs", "/OCSPs", "/VRI", "/Extensions"})
+_VRI_KEYS = frozenset({"/Type", "/Cert", "/CRL", "/OCSP", "/TU", "/TS"})
 
 
 @dataclass
@@ -55,6 +60,51 @@ class ArchiveData:
                             found.add(value)
             kinds.append(found)
         return frozenset(kinds[0]), frozenset(kinds[1])
+
+
+def damage(
+    archive: ArchiveData, protected: frozenset[bytes], known: list[Certificate]
+) -> list[Finding]:
+    """Archive data that nobody signed and that are not what an authority issued.
+
+    Until a document time-stamp covers it, the DSS can be altered by anyone. An altered value
+    proves nothing and so changes no verdict by itself, but no honest program writes one:
+    a file with one is not passed.
+    """
+    certificates, statements = archive.now
+    dss = archive.document.pdf.Root.get("/DSS")
+    sound = not isinstance(dss, pikepdf.Dictionary) or _well_built(dss)
+    for der in certificates - protected:
+        one = read_certificate(der)
+        sound = sound and one is not None and any(issued(one, issuer) for issuer in known)
+    for der in statements - protected:
+        sound = sound and vouched(der, known)
+    if sound:
+        return []
+    return [fails("validation-archive-damaged", SubIndication.SIG_CONSTRAINTS_FAILURE)]
+
+
+def _well_built(dss: pikepdf.Object) -> bool:
+    """Only the standard's keys, each a list of streams that can be decoded."""
+    if set(dss.keys()) - _DSS_KEYS or dss.get("/Type", "/DSS") != "/DSS":
+        return False
+    vri = dss.get("/VRI")
+    if vri is not None and not isinstance(vri, pikepdf.Dictionary):
+        return False
+    lists = [dss.get(key) for key in ("/Certs", "/CRLs", "/OCSPs")]
+    for key, one in vri.items() if isinstance(vri, pikepdf.Dictionary) else ():
+        if key == "/Type":
+            continue
+        if not isinstance(one, pikepdf.Dictionary) or set(one.keys()) - _VRI_KEYS:
+            return False
+        lists += [one.get(name) for name in ("/Cert", "/CRL", "/OCSP")]
+    for values in lists:
+        if values is not None and not isinstance(values, pikepdf.Array):
+            return False
+        for stream in list(values)[:_MOST] if values is not None else ():
+            if not isinstance(stream, pikepdf.Stream) or decoded(stream) is None:
+                return False
+    return True
 
 
 def decoded(stream: pikepdf.Stream) -> bytes | None:

@@ -45,6 +45,7 @@ class Paths:
     def __init__(self, trust: Trust, at_hand: Iterable[Certificate], seconds: int) -> None:
         self.anchors = frozenset(_known(trust.anchors))
         pool = dict.fromkeys([*self.anchors, *_known(trust.intermediates), *at_hand])
+        self.known = list(pool)
         self._by_subject: dict[bytes, list[Certificate]] = {}
         for one in pool:
             self._by_subject.setdefault(one.subject, []).append(one)

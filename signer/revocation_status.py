@@ -153,6 +153,14 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList | None:
         return None
 
 
+def vouched(der: bytes, known: Sequence[Certificate]) -> bool:
+    """Whether a CRL or OCSP response is truly signed by one of these authorities."""
+    response = read_ocsp(der)
+    if response is not None:
+        return any(_responder(response, issuer) is not None for issuer in known)
+    return read_crl(der) is not None and any(_crl_signed_by(der, issuer) for issuer in known)
+
+
 def _from_ocsp(
     response: ocsp.OCSPResponse, der: bytes, certificate: Certificate, issuer: Certificate
 ) -> Statement | None:

@@ -100,6 +100,11 @@ class Document:
             self._opened[end] = _open(self.data[:end])
         return self._opened[end]
 
+    @property
+    def repaired(self) -> bool:
+        """Whether qpdf had anything to complain of, by now, in what was read of any revision."""
+        return any(pdf.get_warnings() for pdf in (self.pdf, *self._opened.values()))
+
     def revision_of(self, end: int) -> Revision | None:
         """The revision a signature ending at `end` closes, or None when it closes none."""
         before = [revision for revision in self.revisions if revision.end <= end]
@@ -204,6 +209,8 @@ def same_places(document: Document, pdf: pikepdf.Pdf, revision: int) -> bool:
                 return False
         elif entry.type != 1 or where != entry.offset:
             return False
+        elif not _starts_object(document.data, entry.offset, number, generation):
+            return False
     explicit = {
         (ref.idnum, ref.generation)
         for number in range(revision + 1)
@@ -218,6 +225,11 @@ def same_places(document: Document, pdf: pikepdf.Pdf, revision: int) -> bool:
         root.generation,
     )
     return same_root and size < 8_388_608
+
+
+def _starts_object(data: bytes, offset: int, number: int, generation: int) -> bool:
+    start = data[offset : offset + 40].lstrip(_WHITE)
+    return bool(re.match(rb"%d[\0\t\n\f\r ]+%d[\0\t\n\f\r ]+obj" % (number, generation), start))
 
 
 def _signatures(document: Document, limits: Limits) -> Iterator[SignatureObject]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from signer.archive_data import ArchiveData
+from signer.archive_data import ArchiveData, damage
 from signer.certificates import is_signer, read_all, spoiled_copies
 from signer.chain import Chain, Material, judge_chain
 from signer.changes import Judgement, judge_changes
@@ -129,6 +129,7 @@ class _Validation:
 
         # 5. and 6. Each signature.
         shared = self._shared_findings(stamps)
+        shared += self._archive_findings(stamps, material)
         judged = [self._judge(one, stamps, material, shared) for one in signatures]
         verdicts = tuple(verdict for verdict, _inner in judged)
         timestamps = [self._timestamp(one, covers_file=True) for one in stamps]
@@ -262,6 +263,15 @@ class _Validation:
             if judgement and judgement.changes is Changes.NOT_ALLOWED:
                 shared += judgement.findings
         return shared
+
+    def _archive_findings(self, stamps: list[Stamp], material: Material) -> list[Finding]:
+        """Archive data beyond the newest good document time-stamp must speak for themselves."""
+        good = [stamp for stamp in stamps if stamp.good]
+        protected = frozenset[bytes]().union(*self.archive.at(good[-1].end)) if good else None
+        found = damage(self.archive, protected or frozenset(), material.paths.known)
+        if self.document.repaired:
+            found.append(fails("validation-needs-repair", SubIndication.FORMAT_FAILURE))
+        return found
 
     def _judge(
         self, read: _Read, stamps: list[Stamp], material: Material, shared: list[Finding]

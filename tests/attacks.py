@@ -1,0 +1,432 @@
+"""Forgeries by the published recipes, made from properly signed files.
+
+Sources: "1 Trillion Dollar Refund" (USF, ISA, SWA; CCS 2019), "Shadow Attacks" (hide, replace,
+hide-and-replace; NDSS 2021), "Breaking the Specification: PDF Certification" (EAA, SSA; S&P
+2021), RFC 5652/5035/3161 (substituted certificates, downgraded digests, misused time-stamps).
+
+A mutant is never TOTAL_PASSED, except where it is nothing but an earlier, honest state of the
+file (`legitimate`): then the report must not claim more than that state deserves.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pikepdf
+from asn1crypto import cms
+from pikepdf import Array, Dictionary, Name, String
+
+from tests.pdf_surgery import (
+    append,
+    body,
+    changed,
+    contents,
+    flipped,
+    gaps,
+    opened,
+    patched,
+    size_of,
+    stream,
+    with_contents,
+)
+
+FORGED = b"BT /F1 24 Tf 72 500 Td (FORGED 9,000,000,000) Tj ET"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One forgery; `legitimate` when it is only an earlier honest state or a weaker proof."""
+
+    recipe: str
+    name: str
+    data: bytes = field(repr=False)
+    legitimate: bool = False
+
+
+Recipe = Callable[[bytes], Iterable[tuple[str, bytes]]]
+
+
+def signature_objects(pdf: pikepdf.Pdf) -> list[tuple[pikepdf.Object, pikepdf.Object]]:
+    """(field, signature dictionary) pairs of a file."""
+    return [
+        (one, one.V) for one in pdf.Root.AcroForm.Fields if one.get("/FT") == "/Sig" and "/V" in one
+    ]
+
+
+def universal_forgery(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """USF: a signature dictionary whose /Contents or /ByteRange says nothing."""
+    pdf = opened(data)
+    _field, value = signature_objects(pdf)[0]
+    number = value.objgen[0]
+    page = pdf.pages[0].obj
+    fake = size_of(pdf)
+    evil = {page.objgen[0]: changed(page, Contents=b"%d 0 R" % fake), fake: stream(FORGED)}
+    ranges = (None, b"null", b"[]", b"[0 0 0 0]", b"[0 -1 -1 0]", b"[0 1 2]", b"[0 99999999 9 9]",
+              b"/a", b"[0 10 20 30 40 50]", b"[0 1.5 20 30]")
+    for new in ranges:
+        keys = {"Contents": b"<%s>" % bytes(value.Contents).hex().encode(), "ByteRange": new}
+        yield f"byterange={new!r}", append(data, {number: changed(value, **keys), **evil})
+    own = value.ByteRange.unparse(resolved=True)
+    for hexed in (None, b"null", b"<>", b"<00>", b"()", b"<0000000000>", b"<3000>", b"/x", b"(\\0)"):
+        keys = {"Contents": hexed, "ByteRange": own}
+        yield f"contents={hexed!r}", append(data, {number: changed(value, **keys), **evil})
+    match = re.search(rb"/ByteRange\s*\[[^\]]*\]", data)
+    if match:
+        width = match.end() - match.start()
+        for new in (b"/ByteRange null", b"/ByteRange []", b"/ByteRang0 [0 1 2 3]",
+                    b"/ByteRange [0 0 0 0]", b"/ByteRange [0 -1 1 -1]"):
+            yield f"in place {new!r}", patched(data, match.start(), new.ljust(width)[:width])
+    for gap in gaps(data):
+        yield "empty string in the gap", patched(
+            data, gap[0], b"<>".ljust(gap[1] - gap[0])
+        )
+        yield "zeros in the gap", with_contents(data, gap, b"")
+
+
+def incremental_saving(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """ISA: content replaced in an update, with less and less of a proper structure."""
+    pdf = opened(data)
+    page, root = pdf.pages[0].obj, pdf.Root
+    new = size_of(pdf)
+    replaced = {page.objgen[0]: changed(page, Contents=b"%d 0 R" % new), new: stream(FORGED)}
+    yield "page content", append(data, replaced)
+    yield "no xref, no trailer", append(data, replaced, xref=False, trailer=False, end=False)
+    yield "no xref", append(data, replaced, xref=False)
+    yield "no trailer", append(data, replaced, trailer=False)
+    yield "no end mark", append(data, replaced, end=False)
+    yield "only objects and an end mark", append(data, replaced, xref=False, trailer=False)
+    value = signature_objects(pdf)[0][1]
+    copy = changed(value, Contents=b"<%s>" % bytes(value.Contents).hex().encode())
+    with_copy = {**replaced, value.objgen[0]: copy}
+    yield "with a copy of the signature", append(data, with_copy)
+    yield "copy, no xref", append(data, with_copy, xref=False)
+    yield "copy, no end mark", append(data, with_copy, end=False)
+    stream_number = page.Contents.objgen[0] if page.Contents.is_indirect else new
+    yield "content stream", append(data, {stream_number: stream(FORGED)})
+    yield "new catalog", append(
+        data, {new: changed(root, Lang=String("xx"))}, root=(new, 0)
+    )
+    yield "same catalog elsewhere", append(data, {new: body(root)}, root=(new, 0))
+    for key, literal in (
+        ("OpenAction", b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"),
+        ("OpenAction", b"<< /S /Launch /F (cmd.exe) >>"),
+        ("AA", b"<< /WC << /S /JavaScript /JS (1) >> >>"),
+        ("Names", b"<< /JavaScript << /Names [(a) << /S /JavaScript /JS (1) >>] >> >>"),
+        ("OCProperties", b"<< /OCGs [] /D << >> >>"),
+        ("PageLabels", b"<< /Nums [0 << /P (X) >>] >>"),
+        ("ViewerPreferences", b"<< /DisplayDocTitle true >>"),
+        ("Outlines", b"<< /Type /Outlines >>"),
+        ("StructTreeRoot", b"<< /Type /StructTreeRoot >>"),
+        ("PageMode", b"/UseAttachments"),
+        ("Perms", b"<< >>"),
+        ("AcroForm", b"<< /Fields [] >>"),
+        ("AcroForm", None),
+    ):
+        yield f"catalog {key} {literal!r}", append(
+            data, {root.objgen[0]: changed(root, **{key: literal})}
+        )
+    font = next(
+        (one.objgen[0] for one in pdf.objects
+         if isinstance(one, Dictionary) and one.get("/Type") == "/Font" and one.is_indirect), None)
+    if font:
+        text = b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>"
+        yield "font swapped", append(data, {font: text})
+        yield "font freed", append(data, {font: None})
+    yield "page freed", append(data, {page.objgen[0]: None})
+    yield "content freed", append(data, {stream_number: None})
+
+
+def wrapping(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """SWA: the signed parts pulled apart, forged bytes in between."""
+    for number, (start, end, covered) in enumerate(gaps(data)):
+        match = next(
+            one for one in re.finditer(rb"/ByteRange\s*\[[^\]]*\]", data)
+            if b"%d" % end in one.group() and b"%d" % start in one.group()
+        )
+        width = match.end() - match.start()
+        tail = data[end:covered]
+        for shift in (1, 64, 4096):
+            moved = b"/ByteRange [0 %d %d %d]" % (start, end + shift, len(tail))
+            if len(moved) <= width:
+                wide = data[:end] + b"\n".ljust(shift) + data[end:]
+                yield f"gap {number} +{shift}", patched(wide, match.start(), moved.ljust(width))
+        inside = data[: end - 40] + b"> /Forged (" + b"x" * 27 + b")>" + data[end:]
+        yield f"second value in gap {number}", inside[: len(data)]
+        for wrong in ((0, start - 1, end, covered - end), (0, start, end - 1, covered - end + 1),
+                      (0, start + 1, end, covered - end), (0, start, end + 1, covered - end - 1),
+                      (1, start - 1, end, covered - end), (0, start, end, covered - end - 1),
+                      (0, start, start, covered - start), (0, end, start, covered - start)):
+            text = b"/ByteRange [%d %d %d %d]" % wrong
+            if len(text) <= width:
+                yield f"range {wrong} of {number}", patched(
+                    data, match.start(), text.ljust(width)
+                )
+
+
+def pages(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Pages added, removed, moved, turned, cropped in an update."""
+    pdf = opened(data)
+    tree, page = pdf.Root.Pages, pdf.pages[0].obj
+    new, number = size_of(pdf), tree.objgen[0]
+    kids = [b"%d %d R" % one.objgen for one in tree.Kids]
+
+    def with_kids(items: list[bytes]) -> bytes:
+        return changed(tree, Kids=b"[" + b" ".join(items) + b"]", Count=b"%d" % len(items))
+
+    blank = b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 595 842] >>" % number
+    yield "added last", append(data, {number: with_kids([*kids, b"%d 0 R" % new]), new: blank})
+    yield "added first", append(data, {number: with_kids([b"%d 0 R" % new, *kids]), new: blank})
+    yield "removed", append(data, {number: with_kids(kids[1:])})
+    yield "doubled", append(data, {number: with_kids([*kids, kids[0]])})
+    yield "replaced", append(data, {number: with_kids([b"%d 0 R" % new, *kids[1:]]), new: blank})
+    if len(kids) > 1:
+        yield "swapped", append(data, {number: with_kids([kids[1], kids[0], *kids[2:]])})
+    yield "tree attribute", append(data, {number: changed(tree, Rotate=b"180")})
+    for key, literal in (("Rotate", b"180"), ("CropBox", b"[0 0 10 10]"), ("MediaBox", b"[0 0 9 9]"),
+                         ("UserUnit", b"2"), ("Resources", b"<< >>"), ("Contents", None),
+                         ("AA", b"<< /O << /S /JavaScript /JS (1) >> >>"), ("Trans", b"<< >>")):
+        yield f"page {key}", append(data, {page.objgen[0]: changed(page, **{key: literal})})
+
+
+def annotations(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """EAA: annotations that hide or replace what is seen, added after signing."""
+    pdf = opened(data)
+    page, new = pdf.pages[0].obj, size_of(pdf)
+    old = [one.unparse() for one in page.get("/Annots", [])]
+    kinds = ("FreeText Stamp Redact Highlight Text Square Ink Link Widget Popup FileAttachment "
+             "Watermark Line 3D Screen").split()
+    for kind in kinds:
+        note = (
+            b"<< /Type /Annot /Subtype /%s /Rect [0 0 595 842] /F 4 /Contents (x) "
+            b"/AP << /N %d 0 R >> >>" % (kind.encode(), new + 1)
+        )
+        shape = stream(FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form,
+                                "/BBox": Array([0, 0, 595, 842])})
+        listed = b"[" + b" ".join([*old, b"%d 0 R" % new]) + b"]"
+        yield f"annotation {kind}", append(
+            data, {page.objgen[0]: changed(page, Annots=listed), new: note, new + 1: shape}
+        )
+    if old:
+        yield "annotations removed", append(data, {page.objgen[0]: changed(page, Annots=b"[]")})
+        for one, _value in signature_objects(pdf):
+            yield f"widget of {one.T} hidden", append(data, {one.objgen[0]: changed(one, F=b"2")})
+            yield f"widget of {one.T} moved", append(
+                data, {one.objgen[0]: changed(one, Rect=b"[0 0 595 842]")}
+            )
+
+
+def sneaky_fields(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """SSA and spoofed dictionaries: fields that look like, or share, a signature."""
+    pdf = opened(data)
+    form, page, new = pdf.Root.AcroForm, pdf.pages[0].obj, size_of(pdf)
+    fields = [b"%d %d R" % one.objgen for one in form.Fields]
+    holder = form.objgen[0] if form.is_indirect else pdf.Root.objgen[0]
+
+    def with_field(
+        text: bytes, extra: dict[int, bytes] | None = None, shown: bool = True
+    ) -> bytes:
+        listed = b"[" + b" ".join([*fields, b"%d 0 R" % new]) + b"]"
+        if form.is_indirect:
+            update = {holder: changed(form, Fields=listed)}
+        else:
+            update = {holder: changed(pdf.Root, AcroForm=changed(form, Fields=listed))}
+        if shown:
+            notes = [one.unparse() for one in page.get("/Annots", [])] + [b"%d 0 R" % new]
+            update[page.objgen[0]] = changed(page, Annots=b"[" + b" ".join(notes) + b"]")
+        return append(data, {**update, new: text, **(extra or {})})
+
+    shape = {new + 1: stream(FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form,
+                                      "/BBox": Array([0, 0, 595, 842])})}
+    widget = b"/Type /Annot /Subtype /Widget /F 4 /P %d 0 R " % page.objgen[0]
+    seen = b"/Rect [0 0 595 842] /AP << /N %d 0 R >> " % (new + 1)
+    small = b"/Rect [70 70 90 90] /AP << /N %d 0 R >> " % (new + 1)
+    yield "empty visible signature", with_field(
+        b"<< /FT /Sig /T (S9) " + widget + seen + b">>", shape
+    )
+    yield "small empty visible signature", with_field(
+        b"<< /FT /Sig /T (S9) " + widget + small + b">>", shape
+    )
+    for kind in (b"Tx", b"Btn", b"Ch"):
+        yield f"new field {kind!r}", with_field(
+            b"<< /FT /%s /T (note) /V (x) " % kind + widget + seen + b">>", shape
+        )
+    for owner, value in signature_objects(pdf):
+        reference = b"%d %d R" % value.objgen
+        hexed = b"<%s>" % bytes(value.Contents).hex().encode()
+        clone = {new + 2: changed(value, Contents=hexed), **shape}
+        name = str(owner.T).encode()
+        yield f"shares the dictionary of {owner.T}", with_field(
+            b"<< /FT /Sig /T (S9) /V %s " % reference + widget + small + b">>", shape
+        )
+        yield f"same name and dictionary as {owner.T}", with_field(
+            b"<< /FT /Sig /T (%s) /V %s " % (name, reference) + widget + small + b">>", shape
+        )
+        yield f"clone of {owner.T}", with_field(
+            b"<< /FT /Sig /T (S9) /V %d 0 R " % (new + 2) + widget + small + b">>", clone
+        )
+        yield f"field of {owner.T} points to a clone", append(
+            data, {owner.objgen[0]: changed(owner, V=b"%d 0 R" % (new + 2)), **clone}
+        )
+        for key, literal in (("V", None), ("FT", b"/Tx"), ("T", b"(Other)"), ("AA", b"<< >>")):
+            yield f"{owner.T} loses {key}", append(
+                data, {owner.objgen[0]: changed(owner, **{key: literal})}
+            )
+        for key, literal in (("SubFilter", b"/adbe.x509.rsa_sha1"), ("SubFilter", None),
+                             ("Type", b"/DocTimeStamp"), ("Filter", b"/X"), ("M", b"(D:2001)")):
+            keys = {"Contents": hexed, key: literal}
+            yield f"{owner.T} with {key}={literal!r}", append(
+                data, {value.objgen[0]: changed(value, **keys)}
+            )
+    yield "fields emptied", append(
+        data, {holder: changed(form, Fields=b"[]") if form.is_indirect
+               else changed(pdf.Root, AcroForm=changed(form, Fields=b"[]"))}
+    )
+
+
+def byte_flips(data: bytes, every: int = 40, seed: int = 6) -> Iterator[tuple[str, bytes]]:
+    """One bit anywhere: content, dictionaries, every part of every CMS, padding, tables."""
+    draw = random.Random(seed)
+    spots = {draw.randrange(9, len(data) - 8) for _each in range(every)}
+    for start, end, covered in gaps(data):
+        used = len(contents(data, (start, end, covered))) * 2
+        spots |= {start + 1 + draw.randrange(used) for _each in range(every // 4)}
+        spots |= {start + 1 + used + draw.randrange(max(1, end - start - 2 - used))}
+        spots |= {start - 3, end + 1}
+    for at in sorted(spots):
+        gap = next((one for one in gaps(data) if one[0] < at < one[1] - 1), None)
+        if gap:
+            digit = data[at : at + 1]
+            other = b"%x" % (int(digit, 16) ^ 1 << draw.randrange(4))
+            yield f"hex digit {at}", patched(data, at, other)
+        else:
+            yield f"bit at {at}", flipped(data, at, 1 << draw.randrange(7))
+
+
+def cms_tricks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Downgraded digests, substituted certificates, misplaced and missing time-stamps."""
+    spots = gaps(data)
+    for number, name, forged in _forged_values([contents(data, gap) for gap in spots]):
+        gap = spots[number]
+        if 2 * len(forged) <= gap[1] - gap[0] - 2:
+            yield f"{name} in {number}", with_contents(data, gap, forged)
+
+
+def _forged_values(values: list[bytes]) -> Iterator[tuple[int, str, bytes]]:
+    oids = {
+        "sha1": bytes.fromhex("06052b0e03021a"),
+        "md5": bytes.fromhex("06082a864886f70d0205"),
+        "sha512": bytes.fromhex("0609608648016503040203"),
+        "sha224": bytes.fromhex("0609608648016503040204"),
+    }
+    sha256 = bytes.fromhex("0609608648016503040201")
+    for number, value in enumerate(values):
+        for name in ("sha512", "sha224"):
+            positions = [m.start() for m in re.finditer(re.escape(sha256), value)]
+            yield number, f"{name} everywhere", value.replace(sha256, oids[name])
+            for one in positions[:6]:
+                yield number, f"{name} at {one}", patched(value, one, oids[name])
+        for name in ("sha1", "md5"):
+            yield number, f"{name} declared", _redeclared(value, name)
+        for other, foreign in enumerate(values):
+            if other != number:
+                yield number, f"value of {other}", foreign
+        yield number, "no certificates", _edited(value, bag=[])
+        yield number, "signer doubled", _edited(value, twice=True)
+        signer = _load(value)["content"]["signer_infos"][0]["sid"].chosen["serial_number"].native
+        for index, one in enumerate(_bag(value)):
+            # With the signer's certificate alone the signature is as good as before.
+            if one.chosen.serial_number != signer:
+                kept = [one]
+                yield number, f"only certificate {index}", _edited(value, bag=kept)
+    tokens = [(n, one) for n, one in enumerate(values) if _token(one) is not None]
+    for number, value in tokens:
+        for other, foreign in tokens:
+            if other != number:
+                yield number, f"time-stamp of {other}", _edited(value, token=_token(foreign))
+
+
+def _load(value: bytes) -> cms.ContentInfo:
+    return cms.ContentInfo.load(value)
+
+
+def _bag(value: bytes) -> list[cms.CertificateChoices]:
+    return list(_load(value)["content"]["certificates"])
+
+
+def _token(value: bytes) -> cms.ContentInfo | None:
+    for one in _load(value)["content"]["signer_infos"][0]["unsigned_attrs"] or ():
+        if one["type"].native == "signature_time_stamp_token":
+            return one["values"][0]
+    return None
+
+
+def _redeclared(value: bytes, name: str) -> bytes:
+    info = _load(value)
+    info["content"]["digest_algorithms"] = [{"algorithm": name}]
+    info["content"]["signer_infos"][0]["digest_algorithm"] = {"algorithm": name}
+    return info.dump(force=True)
+
+
+def _edited(
+    value: bytes,
+    *,
+    bag: list[cms.CertificateChoices] | None = None,
+    token: cms.ContentInfo | None = None,
+    twice: bool = False,
+) -> bytes:
+    info = _load(value)
+    data = info["content"]
+    if bag is not None:
+        data["certificates"] = cms.CertificateSet(bag)
+    if twice:
+        signer = data["signer_infos"][0]
+        bare = cms.SignerInfo({k: signer[k] for k in (
+            "version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm",
+            "signature")})
+        data["signer_infos"] = cms.SignerInfos([bare, bare])
+    if token is not None:
+        attribute = cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})
+        data["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([attribute])
+    return info.dump(force=True)
+
+
+def damage(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Cut, doubled, prefixed and followed by foreign bytes."""
+    for share in (0.2, 0.5, 0.9, 0.99):
+        yield f"cut at {share}", data[: int(len(data) * share)]
+    yield "last 10 bytes gone", data[:-10]
+    yield "junk before", b"junk\n" + data
+    yield "junk after", data + b"junk after the end"
+    yield "objects after", data + b"99 0 obj\n<< >>\nendobj\n"
+    yield "another file after", data + data
+    yield "second end mark", data + b"%%EOF\nx"
+    yield "false startxref after", data + b"\nstartxref\n0\n%%EOF\n"
+    yield "startxref into the content", data + b"\nstartxref\n17\n%%EOF\n"
+    hexed = gaps(data)[0]
+    yield "hex in the gap with blanks", patched(data, hexed[1] - 9, b"        ")
+
+
+RECIPES: dict[str, Recipe] = {
+    "usf": universal_forgery,
+    "isa": incremental_saving,
+    "swa": wrapping,
+    "pages": pages,
+    "eaa": annotations,
+    "ssa": sneaky_fields,
+    "flips": byte_flips,
+    "cms": cms_tricks,
+    "damage": damage,
+}
+
+
+def mutants(data: bytes, recipes: Iterable[str] = tuple(RECIPES)) -> Iterator[Mutant]:
+    """Every forgery of one signed file, and its honest earlier states."""
+    for recipe in recipes:
+        for name, forged in RECIPES[recipe](data):
+            if forged != data:
+                yield Mutant(recipe, name, forged)
+    for match in list(re.finditer(rb"%%EOF\r?\n?", data))[:-1]:
+        yield Mutant("truncation", f"until {match.end()}", data[: match.end()], legitimate=True)
