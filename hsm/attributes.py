@@ -57,7 +57,7 @@ def _pack(template: Template) -> bytes:
     return bytes(_packed(template).array)
 
 
-def _unpack(value: bytes) -> bytes:
+def _unpack(_: bytes) -> bytes:
     raise ValueError("an unwrap template is proved by trying it, not by reading it")
 
 

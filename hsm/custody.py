@@ -27,8 +27,9 @@ from hsm.errors import HsmError, WrappedKeyDamaged
 from hsm.kek import UNWRAPPED, choose_kek, find_kek
 from hsm.key_pairs import generate_pair
 from hsm.mechanisms import WRAP_MECHANISMS, KeyAlgorithm
-from hsm.private_key import PrivateKey, SessionReference, private_key
+from hsm.private_key import PrivateKey, private_key
 from hsm.public_key import describe, load_public_key
+from hsm.reference import SessionReference
 from hsm.token import Token
 
 _FORMAT: Final = 1
@@ -54,6 +55,9 @@ class _Kept:
     key: PrivateKey
     blob: bytes
     until: datetime
+
+    def serves(self, wrapped: WrappedKey, now: datetime) -> bool:
+        return self.until > now and self.blob == wrapped.blob and not self.reference.gone
 
 
 class Custody:
@@ -118,10 +122,9 @@ class Custody:
 
         def work(session: pkcs11.Session) -> PrivateKey:
             known = self._kept.get(handle)
-            if known is not None and known.until > now and known.blob == wrapped.blob:
-                if not known.reference.gone:
-                    self._kept.move_to_end(handle)
-                    return known.key
+            if known is not None and known.serves(wrapped, now):
+                self._kept.move_to_end(handle)
+                return known.key
             self._sweep(now)
             self._drop(handle)
             if until <= now:

@@ -31,12 +31,14 @@ def generate_pair(
         "private_template": private_template,
     }
     if algorithm.is_rsa:
-        pair: tuple[Any, Any] = session.generate_keypair(
+        rsa_pair: tuple[Any, Any] = session.generate_keypair(
             KeyType.RSA, algorithm.bits, mechanism=Mechanism.RSA_PKCS_KEY_PAIR_GEN, **options
         )
-        return pair
+        return rsa_pair
     domain = session.create_domain_parameters(
         KeyType.EC, {Attribute.EC_PARAMS: CURVE_PARAMETERS[algorithm]}, local=True
     )
-    pair = domain.generate_keypair(mechanism=Mechanism.EC_KEY_PAIR_GEN, **options)
-    return pair
+    ec_pair: tuple[Any, Any] = domain.generate_keypair(
+        mechanism=Mechanism.EC_KEY_PAIR_GEN, **options
+    )
+    return ec_pair

@@ -52,10 +52,10 @@ def spki(key: PublicKey) -> bytes:
 
 
 def load_public_key(der: bytes) -> PublicKey:
-    """The key in a SubjectPublicKeyInfo; ValueError for another kind than ours."""
+    """The key in a SubjectPublicKeyInfo; TypeError for another kind than ours."""
     key = serialization.load_der_public_key(der)
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise ValueError("neither an RSA nor an elliptic-curve key")
+        raise TypeError("neither an RSA nor an elliptic-curve key")
     return key
 
 

@@ -31,8 +31,9 @@ from hsm.attributes import unwrap_template_aware
 from hsm.errors import HsmError, TokenUnavailable
 from hsm.key_pairs import generate_pair
 from hsm.mechanisms import KeyAlgorithm
-from hsm.private_key import PrivateKey, ResidentReference, SessionReference, private_key
+from hsm.private_key import PrivateKey, private_key
 from hsm.public_key import PublicKey, describe, load_public_key, public_key_of
+from hsm.reference import ResidentReference, SessionReference
 
 T = TypeVar("T")
 
@@ -164,7 +165,7 @@ class Token:
     def check(self) -> None:
         """Prove the token well with a signature, now. Raises TokenUnavailable."""
         self._probed_at = -math.inf
-        self.run(lambda session: None)
+        self.run(lambda _: None)
 
     def _ready(self) -> pkcs11.Session:
         """The session, after what is due first: recovery, a new login, a probe."""
