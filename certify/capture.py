@@ -35,6 +35,15 @@ BLUR_LIMIT = 60.0
 BLANK_INK = 0.0015
 _REENCODED_QUALITY = 90
 _PDF_DPI = 200
+_DAMAGED = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    pypdfium2.PdfiumError,
+    Image.DecompressionBombError,
+)
+"""What the decoders raise for a file that is not, or no longer, an image."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +93,13 @@ def read_scans(scans: Sequence[bytes], *, declared_pages: int) -> list[Page]:
     for number, scan in enumerate(scans, 1):
         if len(scan) > MAXIMUM_SCAN_BYTES:
             raise CaptureRejected("scan-too-large", scan=number, limit=MAXIMUM_SCAN_BYTES)
-        for image in _images(scan, number):
-            pages.append(_page(image, len(pages) + 1))
-            if len(pages) > MAXIMUM_PAGES:
-                raise CaptureRejected("scan-page-count", declared=declared_pages, found=len(pages))
+        try:
+            for image in _images(scan, number):
+                pages.append(_page(image, len(pages) + 1))
+                if len(pages) > MAXIMUM_PAGES:
+                    break
+        except _DAMAGED as error:
+            raise CaptureRejected("scan-unreadable", scan=number) from error
     if len(pages) != declared_pages:
         raise CaptureRejected("scan-page-count", declared=declared_pages, found=len(pages))
     return pages
@@ -103,22 +115,10 @@ class _Scan:
 
 
 def _images(scan: bytes, number: int) -> Iterator[_Scan]:
-    try:
-        if scan.startswith(b"%PDF-"):
-            yield from _from_pdf(scan)
-        else:
-            yield from _from_image(scan, number)
-    except CaptureRejected:
-        raise
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        pypdfium2.PdfiumError,
-        Image.DecompressionBombError,
-    ) as error:
-        raise CaptureRejected("scan-unreadable", scan=number) from error
+    if scan.startswith(b"%PDF-"):
+        yield from _from_pdf(scan)
+    else:
+        yield from _from_image(scan, number)
 
 
 def _from_image(scan: bytes, number: int) -> Iterator[_Scan]:

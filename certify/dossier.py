@@ -39,15 +39,15 @@ def parse(text: str) -> DossierCode:
     """
     found = _SHAPE.match(text.strip())
     if found is None or not is_agency_code(found["agency"]):
-        raise CertifyError("dossier-code-invalid", code=text)
+        raise CertifyError("dossier-code-invalid", dossier=text)
     day, tail = found["day"], found["tail"]
     try:
         received = date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
     except ValueError:
-        raise CertifyError("dossier-code-invalid", code=text) from None
+        raise CertifyError("dossier-code-invalid", dossier=text) from None
     if _PLAIN.match(tail):
         return DossierCode(found[0], found["agency"], received, None, int(tail))
     named = _WITH_SYSTEM.match(tail)
     if named is None:
-        raise CertifyError("dossier-code-invalid", code=text)
+        raise CertifyError("dossier-code-invalid", dossier=text)
     return DossierCode(found[0], found["agency"], received, named["system"], int(named["sequence"]))

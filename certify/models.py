@@ -139,7 +139,7 @@ class DelegationRow(Base):
 
 
 class CounterRow(Base):
-    """The last number of a register in a year: a row, never a SEQUENCE, so a rollback gives back."""
+    """The last number of a register in a year: a row, so that a rollback gives numbers back."""
 
     __tablename__ = "certify_counters"
 
@@ -210,7 +210,7 @@ class RegisterLockRow(Base):
 
 
 class CopyRow(Base):
-    """A certified copy: what is kept for ever (digest, evidence, status), and where its bytes are."""
+    """A certified copy: what is kept for ever (digest, evidence, status); its bytes are a blob."""
 
     __tablename__ = "certify_copies"
 

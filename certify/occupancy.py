@@ -71,7 +71,7 @@ def ink_mask(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     padded = np.pad(grey, ((0, rows * block - height), (0, columns * block - width)), mode="edge")
     tiles = padded.reshape(rows, block, columns, block).swapaxes(1, 2).reshape(rows, columns, -1)
     paper = np.percentile(tiles, 85, axis=2)
-    # A tile full of ink would call itself paper: nothing is paper that is far darker than the sheet.
+    # A tile full of ink would call itself paper: nothing far darker than the sheet is paper.
     paper = np.maximum(paper, float(np.median(paper)) - 20)
     level = np.asarray(
         Image.fromarray(paper.astype(np.float32)).resize(

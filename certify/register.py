@@ -9,7 +9,7 @@ twice: a line that fails is voided with its reason and stays (DOMAIN.md §4 *Num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -233,7 +233,7 @@ def as_entry(row: EntryRow) -> Entry:
     )
 
 
-def _lines(unit: str, register: str, year: int) -> Select[tuple[EntryRow]]:
+def _lines(unit: str, register: str, year: int) -> Select[EntryRow]:
     return (
         select(EntryRow)
         .where(EntryRow.unit == unit, EntryRow.register == register, EntryRow.year == year)
@@ -254,7 +254,7 @@ def _audit(
     unit: str,
     register: str,
     year: int,
-    details: dict[str, object],
+    details: Mapping[str, object],
     *,
     now: datetime,
     by: str,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -196,7 +197,7 @@ def _audit(
     session: Session,
     tag: Tag,
     grant_id: str,
-    details: dict[str, object],
+    details: Mapping[str, object],
     *,
     now: datetime,
     by: str,

@@ -77,11 +77,14 @@ class Drawn:
 def templates() -> tuple[Template, ...]:
     """Every version, oldest first."""
     rows = json.loads((TEMPLATES / "statements.json").read_text("utf-8"))["statements"]
-    made = [
-        Template(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        for row in rows
-    ]
-    return tuple(sorted(made, key=lambda t: t.effective_from))
+    return tuple(sorted((_template(row) for row in rows), key=lambda t: t.effective_from))
+
+
+def _template(row: dict[str, Any]) -> Template:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in row.items()
+    }
+    return Template(**values)
 
 
 def template_on(day: date) -> Template:

@@ -12,7 +12,7 @@ calls itself certified.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -266,7 +266,7 @@ def _audit(
     session: Session,
     tag: Tag,
     item_id: str,
-    details: dict[str, object],
+    details: Mapping[str, object],
     *,
     now: datetime,
     by: str,
