@@ -43,8 +43,8 @@ class Graph:
 def build(pdf: pikepdf.Pdf, limits: Limits, before: Graph | None = None) -> Graph:
     """The graph of a revision; objects that did not move since `before` are not read again."""
     places = {
-        og: (entry.type, entry.offset if entry.type == 1 else entry.object_stream_number,
-             0 if entry.type == 1 else entry.object_stream_index)
+        og: (entry.type, entry.offset if entry.type == 1 else entry.obj_stream_number,
+             0 if entry.type == 1 else entry.obj_stream_index)
         for og, entry in pdf.get_xref_table().items()
     }
     moved = changed_objects(before.places, places) if before else set()

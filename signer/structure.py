@@ -202,7 +202,7 @@ def same_places(document: Document, pdf: pikepdf.Pdf, revision: int) -> bool:
     for (number, generation), entry in seen.items():
         where = xrefs.get_historical_ref(generic.Reference(number, generation), revision)
         if isinstance(where, ObjStreamRef):
-            if entry.type != 2 or (entry.object_stream_number, entry.object_stream_index) != (
+            if entry.type != 2 or (entry.obj_stream_number, entry.obj_stream_index) != (
                 where.obj_stream_id,
                 where.ix_in_stream,
             ):
