@@ -69,17 +69,9 @@ def handwriting(strokes: list[Points], size: tuple[int, int], *, pen: float) -> 
             for s in range(steps):
                 x, y = (curve[i] + (curve[i + 1] - curve[i]) * s / steps) * scale
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    mask = mask.resize(size, Image.Resampling.LANCZOS)
-    noise = np.random.default_rng(3).normal(0, 1, (size[1], size[0]))
-    soft = np.asarray(
-        Image.fromarray((noise * 40 + 128).clip(0, 255).astype("uint8")).filter(
-            ImageFilter.GaussianBlur(2.2)
-        ),
-        dtype=float,
-    )
-    alpha = np.asarray(mask, dtype=float) * (0.93 + (soft - 128) / 128 * 0.5).clip(0.78, 1)
+    mask = mask.resize(size, Image.Resampling.BOX)
     image = Image.new("RGBA", size, (*BLUE, 0))
-    image.putalpha(Image.fromarray(alpha.clip(0, 255).astype("uint8")))
+    image.putalpha(mask)
     return image
 
 
@@ -282,7 +274,7 @@ def seal(top: str, bottom: str, middle: list[str], *, dpi: int, mm: float = SEAL
     for i, line in enumerate(middle):
         font = ImageFont.truetype(BOLD, round((4.3 if i == 0 else 2.7) * unit))
         draw.text((big / 2, big / 2 + (4.6 + 3.6 * i) * unit), line, 255, font, anchor="mm")
-    mask = mask.resize((side, side), Image.Resampling.LANCZOS)
+    mask = mask.resize((side, side), Image.Resampling.BOX)
     image = Image.new("RGBA", (side, side), (*RED, 0))
     image.putalpha(mask)
     return image
