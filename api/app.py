@@ -1,7 +1,7 @@
 """The HTTP application: API, PKI endpoints and public pages over one house.
 
-    house = House.open(settings, now=now)
-    uvicorn.run(create_app(house))
+house = House.open(settings, now=now)
+uvicorn.run(create_app(house))
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from api.house import House
 from api.pages import problem_page
 from api.request_log import RequestRecord
 from api.request_size import RequestSize, limit_for
-from api.routes import ROUTERS
+from api.routes.all import ROUTERS
 from api.services import Services, system_clock
 from records import audit
 from records.errors import DomainError
@@ -159,9 +159,7 @@ def _unexpected(request: Request, error: Exception) -> Response:
     return _shown(request, ApiError("internal-error", request_id=request_id), 500, {})
 
 
-def _shown(
-    request: Request, error: DomainError, status: int, headers: dict[str, str]
-) -> Response:
+def _shown(request: Request, error: DomainError, status: int, headers: dict[str, str]) -> Response:
     """A page for a person's browser, problem+json for everybody else."""
     path = request.url.path
     machine = path.startswith(("/api/", "/pki/", "/oauth2/", "/static/"))

@@ -1,7 +1,7 @@
 """An act asked for twice under one Idempotency-Key is done once and answered twice.
 
 The key belongs to the client. The request is remembered as an HMAC under a server key (it may
-hold a PIN, whose plain hash could be guessed), the answer as JSON or as the digest of a blob.
+hold a PIN, whose plain hash could be guessed), the answer as JSON or as a document in transit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api.errors import ApiError
 from api.models import ApiAnswer
-from records.blobs import BlobStore
+from api.transit import Transit
 from records.database import Database
 
 _KEY = re.compile(r"[\x21-\x7e]{8,128}")
@@ -30,29 +30,21 @@ ABANDONED_AFTER = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Answer:
-    """What an act answers: JSON text, or a blob by its digest."""
+    """What an act answers: JSON text, or the bytes of a document in transit."""
 
     status: int
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
-    blob: str | None = None
-
-    def response(self, blobs: BlobStore, *, replayed: bool = False) -> Response:
-        body = blobs.get(self.blob) if self.blob is not None else (self.text or "").encode()
-        headers = dict(self.headers)
-        headers.setdefault("Cache-Control", "no-store")
-        if replayed:
-            headers["Idempotency-Replayed"] = "true"
-        return Response(body, self.status, headers=headers, media_type=self.media_type)
+    document_id: str | None = None
 
 
 class Idempotency:
     """Remembers answers in the database; several processes may share it."""
 
-    def __init__(self, database: Database, blobs: BlobStore, *, secret: str) -> None:
+    def __init__(self, database: Database, transit: Transit, *, secret: str) -> None:
         self._database = database
-        self._blobs = blobs
+        self._transit = transit
         self._secret = hashlib.sha256(b"idempotency\0" + secret.encode()).digest()
 
     def once(
@@ -71,13 +63,13 @@ class Idempotency:
         that fails is forgotten, so that it may be tried again.
         """
         if key is None:
-            return act().response(self._blobs)
+            return self._response(act(), client_id, now)
         if not _KEY.fullmatch(key):
             raise ApiError("idempotency-key-invalid")
         fingerprint = self._fingerprint(request)
         earlier = self._claim(key, client_id, fingerprint, now)
         if earlier is not None:
-            return earlier.response(self._blobs, replayed=True)
+            return self._response(earlier, client_id, now, replayed=True)
         try:
             answer = act()
         except BaseException:
@@ -87,14 +79,26 @@ class Idempotency:
             row = session.get_one(ApiAnswer, (client_id, key))
             row.status, row.headers = answer.status, dict(answer.headers)
             row.headers["Content-Type"] = answer.media_type
-            row.body, row.blob = answer.text, answer.blob
-        return answer.response(self._blobs)
+            row.body, row.document_id = answer.text, answer.document_id
+        return self._response(answer, client_id, now)
 
     def purge(self, *, now: datetime) -> int:
         """Forget the answers that are older than a day; returns how many."""
         with self._database.transaction() as session:
             found = session.execute(delete(ApiAnswer).where(ApiAnswer.created_at < now - KEPT_FOR))
             return int(getattr(found, "rowcount", 0))
+
+    def _response(
+        self, answer: Answer, client_id: str, now: datetime, *, replayed: bool = False
+    ) -> Response:
+        body: str | bytes = answer.text or ""
+        if answer.document_id is not None:
+            document = self._transit.find(answer.document_id, client_id=client_id, now=now)
+            body = self._transit.content(document)
+        headers = {"Cache-Control": "no-store"} | dict(answer.headers)
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(body, answer.status, headers=headers, media_type=answer.media_type)
 
     def _fingerprint(self, request: Iterable[str | bytes]) -> bytes:
         digest = hmac.new(self._secret, digestmod=hashlib.sha256)
@@ -129,7 +133,7 @@ class Idempotency:
                     raise ApiError("idempotency-in-progress")
                 headers = dict(row.headers)
                 media_type = headers.pop("Content-Type", "application/json")
-                return Answer(row.status, media_type, headers, row.body, row.blob)
+                return Answer(row.status, media_type, headers, row.body, row.document_id)
         except IntegrityError as error:  # two at the same moment: the other one was first
             raise ApiError("idempotency-in-progress") from error
 

@@ -55,7 +55,7 @@ class ApiAnswer(Base):
     status: Mapped[int] = mapped_column(Integer)
     headers: Mapped[dict[str, str]] = mapped_column(Json)
     body: Mapped[str | None] = mapped_column(Text, nullable=True)
-    blob: Mapped[str | None] = mapped_column(String(64), nullable=True)
+    document_id: Mapped[str | None] = mapped_column(String(40), nullable=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 

@@ -27,7 +27,7 @@ def limit_for(path: str, max_upload_bytes: int) -> int:
     return SMALL
 
 
-class RequestTooLarge(Exception):  # noqa: N818 – a signal inside this middleware, not an error
+class RequestTooLarge(Exception):  # a signal inside this middleware, not an error
     """Stops the reader of a body that has passed its limit."""
 
 

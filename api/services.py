@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from api.auth.access_tokens import AccessTokens
 from api.auth.clients import Secrets
@@ -13,6 +14,7 @@ from api.idempotency import Idempotency
 from api.rates import Rates
 from api.request_log import Metrics
 from api.settings import read_secret
+from api.transit import Transit
 
 
 def system_clock() -> datetime:
@@ -27,19 +29,24 @@ class Services:
     house: House
     access_tokens: AccessTokens
     secrets: Secrets
+    transit: Transit
     idempotency: Idempotency
     rates: Rates
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], datetime] = system_clock
+    # The last look of /readyz: {"parts": …, "at": monotonic seconds}.
+    readiness: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def around(cls, house: House, *, clock: Callable[[], datetime] = system_clock) -> Services:
         key = read_secret(house.settings.secrets / "access-token.pem")
+        transit = Transit(house.database, f"{house.settings.blobs.rstrip('/')}/transit")
         return cls(
             house=house,
             access_tokens=AccessTokens(key, issuer=house.settings.base_url),
             secrets=Secrets(),
-            idempotency=Idempotency(house.database, house.blobs, secret=key),
+            transit=transit,
+            idempotency=Idempotency(house.database, transit, secret=key),
             rates=Rates(per_minute=house.settings.rate_per_minute),
             clock=clock,
         )

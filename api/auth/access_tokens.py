@@ -65,7 +65,7 @@ class AccessTokens:
         return jwt.encode(header, claims, self._key)
 
     def check(self, token: str, *, now: datetime) -> Access:
-        """What the token grants; ApiError ``access-token-invalid`` when it is not ours or is old."""
+        """What the token grants; ``access-token-invalid`` when it is not ours or is old."""
         try:
             decoded = jwt.decode(token, self._key, algorithms=["ES256"])
             rules = jwt.JWTClaimsRegistry(

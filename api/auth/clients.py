@@ -1,7 +1,7 @@
 """Who may call the API: clients, their secrets and what they may do.
 
-    created = create(database, client_id="procedure-system", scopes=("sign",), now=now, by=by)
-    created.secret          # shown once; only its argon2id hash is kept
+created = create(database, client_id="procedure-system", scopes=("sign",), now=now, by=by)
+created.secret          # shown once; only its argon2id hash is kept
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ def everyone(database: Database) -> list[Client]:
         return [_client(row) for row in session.scalars(query.order_by(ApiClient.client_id))]
 
 
-def authenticate(database: Database, checker: Secrets, client_id: str, secret: str) -> Client | None:
+def authenticate(
+    database: Database, checker: Secrets, client_id: str, secret: str
+) -> Client | None:
     """The client whose secret this is, or None; the same time is spent either way."""
     with database.reading() as session:
         row = session.get(ApiClient, client_id)

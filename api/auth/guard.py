@@ -1,6 +1,6 @@
 """Who is asking, and may they? The dependencies that every protected route declares.
 
-    def handler(client: Annotated[Client, Security(caller, scopes=["sign"])]) -> ...: ...
+def handler(client: Annotated[Client, Security(caller, scopes=["sign"])]) -> ...: ...
 """
 
 from __future__ import annotations

@@ -31,16 +31,20 @@ def render(
     language = language_for(request)
     other = "en" if language == "vi" else "vi"
     house = request.app.state.services.house
-    text = _environment().get_template(template).render(
-        language=language,
-        other_language=other,
-        here=request.url.path,
-        w=_Words(language),
-        vi=_Words("vi"),
-        en=_Words("en"),
-        test_system=house.is_test,
-        base_url=house.settings.base_url,
-        **context,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            language=language,
+            other_language=other,
+            here=request.url.path,
+            w=_Words(language),
+            vi=_Words("vi"),
+            en=_Words("en"),
+            test_system=house.is_test,
+            base_url=house.settings.base_url,
+            **context,
+        )
     )
     extra = {"Cache-Control": "no-store", "Content-Language": language} | dict(headers or {})
     return HTMLResponse(text, status, headers=extra)
@@ -91,7 +95,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Callable[..., str]] = {"local_time": local_time.shown, "local_date": local_time.shown_date}
+    filters: dict[str, Callable[..., str]] = {
+        "local_time": local_time.shown,
+        "local_date": local_time.shown_date,
+    }
     environment.filters.update(filters)
     return environment
-

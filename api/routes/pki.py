@@ -6,18 +6,14 @@ that the RFCs ask for, and errors of the protocol are answered in the protocol.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Annotated
-from urllib.parse import unquote
+from typing import Annotated, Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
 from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
@@ -25,38 +21,56 @@ from api.auth.guard import Now, Wired
 from api.errors import ApiError
 from api.services import Services
 from ca import crl
+from ca.crl_scope import scope_of
 from ca.errors import CaError
+from ca.ocsp import OcspReply
 
 router = APIRouter(prefix="/pki", tags=["pki"])
+Handler = TypeVar("Handler", bound=Callable[..., Response])
 
 # A revocation republishes the CRL at once: nobody's cache may hold the old one for long.
 CRL_MAX_AGE = timedelta(minutes=5)
 OCSP_MAX_AGE = timedelta(minutes=5)
 CERTIFICATE_MAX_AGE = timedelta(days=1)
-_EMPTY_OCSP = ocsp.OCSPResponseBuilder.build_unsuccessful(
-    ocsp.OCSPResponseStatus.MALFORMED_REQUEST
-).public_bytes(Encoding.DER)
+OCSP_RESPONSE = "application/ocsp-response"
+
+
+def get_and_head(path: str, **described: Any) -> Callable[[Handler], Handler]:
+    """A GET route that also answers HEAD, described once."""
+
+    def register(handler: Handler) -> Handler:
+        router.head(path, include_in_schema=False)(handler)
+        return router.get(path, **described)(handler)
+
+    return register
+
 
 IssuerName = Annotated[str, Path(max_length=64, examples=["persons-g1"])]
 
 
-@router.api_route(
-    "/crl/{issuer}.crl",
-    methods=["GET", "HEAD"],
-    summary="The issuer's current revocation list (DER)",
+@get_and_head(
+    "/crl/{file}",
+    summary="An issuer's current revocation list (DER)",
     operation_id="pki_crl",
     response_class=Response,
     responses={
         200: {"content": {"application/pkix-crl": {}}, "description": "A CRL (RFC 5280 §5)"},
         304: {"description": "Not changed since the ETag or date given"},
-        404: {"description": "No such issuer"},
+        404: {"description": "No such list"},
     },
 )
-def revocation_list(issuer: IssuerName, request: Request, wired: Wired, now: Now) -> Response:
-    """Republished before it is due and at once after a revocation."""
-    der = crl.current(wired.house.authority, issuer) if _known(wired, issuer) else None
+def revocation_list(
+    file: Annotated[str, Path(max_length=100, examples=["persons-g1.crl"])],
+    request: Request,
+    wired: Wired,
+    now: Now,
+) -> Response:
+    """Complete, delta and sharded lists: republished before due, and at once after a revocation."""
+    authority = wired.house.authority
+    known = scope_of(file, {one.name for one in authority.issuers()})
+    der = crl.current(authority, known[0], known[1]) if known else None
     if der is None:
-        raise ApiError("issuer-not-found", issuer=issuer)
+        raise ApiError("issuer-not-found", issuer=file)
     parsed = x509.load_der_x509_crl(der)
     expires = parsed.next_update_utc or now
     return _cached(
@@ -69,9 +83,8 @@ def revocation_list(issuer: IssuerName, request: Request, wired: Wired, now: Now
     )
 
 
-@router.api_route(
+@get_and_head(
     "/certificates/{issuer}.cer",
-    methods=["GET", "HEAD"],
     summary="The issuer's own certificate (DER)",
     operation_id="pki_certificate",
     response_class=Response,
@@ -115,12 +128,14 @@ def ocsp_post(
 ) -> Response:
     """RFC 6960 appendix A.1. A malformed request is answered with malformedRequest."""
     _expect(request, "application/ocsp-request")
-    return _ocsp(wired, issuer, body, now, request=None)
+    if not _known(wired, issuer):
+        raise ApiError("issuer-not-found", issuer=issuer)
+    reply = wired.house.responder.reply(body, issuer=issuer, now=now)
+    return Response(reply.der, media_type=OCSP_RESPONSE, headers={"Cache-Control": "no-store"})
 
 
-@router.api_route(
+@get_and_head(
     "/ocsp/{issuer}/{encoded:path}",
-    methods=["GET", "HEAD"],
     summary="Status of certificates (OCSP by GET, cacheable)",
     operation_id="pki_ocsp_get",
     response_class=Response,
@@ -136,11 +151,9 @@ def ocsp_get(
     now: Now,
 ) -> Response:
     """RFC 6960 appendix A.1, RFC 5019 §5."""
-    try:
-        body = base64.b64decode(unquote(encoded).replace(" ", "+"), validate=True)
-    except (binascii.Error, ValueError):
-        body = b""
-    return _ocsp(wired, issuer, body, now, request=request)
+    if not _known(wired, issuer):
+        raise ApiError("issuer-not-found", issuer=issuer)
+    return _ocsp(wired.house.responder.reply_get(encoded, issuer=issuer, now=now), request, now)
 
 
 @router.post(
@@ -166,35 +179,19 @@ def time_stamp(
     return Response(reply, media_type="application/timestamp-reply", headers=headers)
 
 
-def _ocsp(
-    wired: Services, issuer: str, body: bytes, now: datetime, *, request: Request | None
-) -> Response:
-    if not _known(wired, issuer):
-        raise ApiError("issuer-not-found", issuer=issuer)
-    answer = wired.house.responder.respond(body, issuer=issuer, now=now) if body else _EMPTY_OCSP
-    media_type = "application/ocsp-response"
-    parsed = ocsp.load_der_ocsp_response(answer)
-    if request is None or parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        return Response(answer, media_type=media_type, headers={"Cache-Control": "no-store"})
-    if _has_nonce(parsed):  # made for one asker alone
-        return Response(answer, media_type=media_type, headers={"Cache-Control": "no-store"})
-    due = [single.next_update_utc for single in parsed.responses if single.next_update_utc]
+def _ocsp(reply: OcspReply, request: Request, now: datetime) -> Response:
+    """RFC 5019 §6.2: what is the same for everybody may be kept, until it is due."""
+    seconds = reply.max_age(now)
+    if reply.answer is None or not seconds:
+        return Response(reply.der, media_type=OCSP_RESPONSE, headers={"Cache-Control": "no-store"})
     return _cached(
         request,
-        answer,
-        media_type,
-        modified=min(single.this_update_utc for single in parsed.responses),
-        expires=min([*due, now + OCSP_MAX_AGE]),
+        reply.der,
+        OCSP_RESPONSE,
+        modified=reply.answer.this_update,
+        expires=now + min(timedelta(seconds=seconds), OCSP_MAX_AGE),
         now=now,
     )
-
-
-def _has_nonce(parsed: ocsp.OCSPResponse) -> bool:
-    try:
-        parsed.extensions.get_extension_for_class(x509.OCSPNonce)
-    except x509.ExtensionNotFound:
-        return False
-    return True
 
 
 def _known(wired: Services, issuer: str) -> bool:

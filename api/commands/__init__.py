@@ -1,0 +1,1 @@
+"""The command line. Each module is one command and exposes ``app``, a Typer application."""

@@ -1,0 +1,85 @@
+"""`python -m api.commands NAME …`: imports the one module that the command needs and runs it.
+
+A mistake of the user's ends as one line on standard error and an exit code; a defect of ours as
+one line too, with its trace in a file that only the owner may read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Final
+
+from api.commands.terminal import complain, set_language
+from records.errors import DomainError
+
+COMMANDS: Final = {
+    "serve": "API, pages and worker in one process",
+    "demo": "sets everything up and runs the main job",
+    "sign": "signs a PDF",
+    "certify": "makes a certified copy",
+    "validate": "says what a signed file is worth",
+    "credentials": "enrols and lists signing credentials",
+    "ca": "certificates, CRLs, the ceremony",
+    "audit": "proves that the audit log is whole",
+    "clients": "systems that may call the API",
+    "doctor": "checks token, database, clock, disk and says what to do",
+    "bench": "measures beside the peers",
+    "campaign": "long trials: kills, attacks, soak",
+}
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_DEFECT = 70  # EX_SOFTWARE
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    arguments = set_language(arguments, os.environ)
+    name = arguments[0] if arguments else "help"
+    if name in {"help", "--help", "-h"}:
+        _help()
+        return 0
+    if name not in COMMANDS:
+        complain(f"dauso: {name}? dauso help")
+        return EXIT_USAGE
+    try:
+        module = importlib.import_module(f"api.commands.{name}")
+        module.app(args=arguments[1:], prog_name=f"dauso {name}")
+    except DomainError as error:
+        complain(error)
+        return EXIT_REFUSED
+    except BrokenPipeError:
+        # The reader (head, less) has had enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else EXIT_REFUSED
+    except Exception as error:  # the last resort of a program
+        return _defect(error)
+    return 0
+
+
+def _help() -> None:
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  dauso {name:<{width}}  {what}" for name, what in COMMANDS.items()]
+    sys.stdout.write("\n".join(lines) + "\n\n  dauso COMMAND --help\n")
+
+
+def _defect(error: Exception) -> int:
+    """The trace goes into a file: it may name people, and it helps nobody at the terminal."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dauso-trace-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    complain(f"dauso: {type(error).__name__}; {file.name}")
+    return EXIT_DEFECT
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

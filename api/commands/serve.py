@@ -1,0 +1,71 @@
+"""`dauso serve`: API, pages and scheduled work in one process."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Annotated
+
+import typer
+
+from api.commands.terminal import TerminalError, opened_house, say
+from api.settings import Settings
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    work: Annotated[bool, typer.Option(help="Run the scheduled work in this process")] = True,
+) -> None:
+    """Serve on DAUSO_HOST and DAUSO_PORT (127.0.0.1:8000); the first run sets everything up."""
+    # The port first: nobody should wait for a ceremony to hear that it is taken.
+    listening = bind(Settings.from_environment())
+    with listening, opened_house(create=True) as house:
+        import uvicorn
+
+        from api.app import create_app
+        from api.request_log import configure
+        from api.schedule import TASKS
+        from api.work import Work
+
+        configure(house.settings.log_level)
+        application = create_app(house)
+        schedule = Work(application.state.services, TASKS)
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=20,
+        )
+        say(f"Dấu Số: {house.settings.base_url}", f"Dấu Số: {house.settings.base_url}")
+        if work:
+            schedule.start()
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if work:
+                schedule.stop()
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket; `port-in-use` or `port-not-allowed` in one line."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        where = {"host": settings.host, "port": settings.port}
+        if error.errno == errno.EADDRINUSE:
+            after = settings.port + 1 if settings.port < 65535 else 8000
+            raise TerminalError("port-in-use", next=after, **where) from error
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            raise TerminalError("port-not-allowed", **where) from error
+        reason = error.strerror or str(error)
+        raise TerminalError("address-unusable", reason=reason, **where) from error
+    return listening

@@ -1,0 +1,265 @@
+"""One wired instance: what HTTP, the command line and the demo all work with.
+
+    with House.open(Settings.from_environment(), now=now) as house:
+        house.desk          # signing
+        house.office        # certified copies
+
+Parts are opened when first asked for: `dauso audit verify` needs no token, `dauso doctor` must
+run when half of them are broken. A service calls `open`, which asks for all of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+from api.settings import Settings, read_secret
+from records.blobs import BlobStore
+from records.database import Database
+from records.errors import DomainError
+
+if TYPE_CHECKING:
+    from ca.authority import Authority
+    from ca.ocsp import Responder
+    from ca.trust import TrustStore
+    from ca.tsa import TimeStampAuthority
+    from certify.office import Office
+    from hsm.custody import Custody
+    from hsm.token import Token, TokenSettings
+    from signer.desk import Desk
+
+# Below this, nothing that must not be lost is begun.
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+
+
+class HouseError(DomainError):
+    """The instance cannot be opened as it stands."""
+
+
+class House:
+    """The parts of one instance, each opened once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._at_work: int | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, *, now: datetime) -> House:
+        """Everything wired and usable, or a DomainError that says what is missing.
+
+        Raises HouseError (`hierarchy-missing`, `home-open-to-others`, `disk-full`), SettingsError
+        (secrets), HsmError (`token-absent`, …), RecordsError.
+        """
+        house = cls(settings)
+        try:
+            house.check_home()
+            house.database.migrate()
+            house.token.check()
+            if not house.authority.issuers():
+                raise HouseError("hierarchy-missing")
+            house.enter(now=now)
+        except BaseException:
+            house.close()
+            raise
+        return house
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Log out of the token, close the connections. Safe to call twice."""
+        opened = self.__dict__
+        if "tsa" in opened:
+            self.tsa.flush(now=datetime.now(UTC))
+        if "token" in opened:
+            self.token.close()
+        if "database" in opened:
+            self.database.dispose()
+        if self._at_work is not None:
+            os.close(self._at_work)
+            self._at_work = None
+
+    def enter(self, *, now: datetime) -> None:
+        """Be known to be at work here; the first one in clears up after an interruption.
+
+        What is open while another process works may be that process's own work in hand.
+        """
+        path = self.settings.home / ".at-work.lock"
+        self._at_work = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._at_work, fcntl.LOCK_SH)
+            return
+        self.recover(now=now)
+        fcntl.flock(self._at_work, fcntl.LOCK_SH)
+
+    def recover(self, *, now: datetime) -> None:
+        """Finish or void what an interruption left open, room by room (DESIGN.md §3.3)."""
+        from ca import issuance
+        from certify.recovery import recover as recover_register
+        from signer import credentials, signing
+
+        by = "system:recovery"
+        issuance.recover(self.authority, now, by)
+        credentials.abandon_unfinished(self.desk, now=now, by=by)
+        signing.recover(self.desk, now=now, by=by)
+        recover_register(self.office, now=now, by=by)
+
+    # Parts -----------------------------------------------------------------------------------
+
+    @cached_property
+    def database(self) -> Database:
+        """SQLite under the home, or PostgreSQL with its password from the secrets."""
+        url = self.settings.database_url
+        password = self.settings.secrets / "database.password"
+        if url.startswith("postgresql") and password.exists():
+            named = make_url(url).set(password=read_secret(password))
+            url = named.render_as_string(hide_password=False)
+        return Database(url)
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        return BlobStore(self.settings.blobs)
+
+    @cached_property
+    def token_settings(self) -> TokenSettings:
+        """How to open the service's token; the PIN comes from its owner-only file."""
+        from hsm.token import TokenSettings  # needs the PKCS#11 binding
+
+        pin = read_secret(self.settings.secrets / "token.pin")
+        label = self.settings.token_label
+        if self.settings.pkcs11_module is not None:
+            return TokenSettings(module=self.settings.pkcs11_module, label=label, pin=pin)
+        from hsm.softhsm import prepare  # only for the embedded token
+
+        so_pin = read_secret(self.settings.secrets / "token.so-pin")
+        return prepare(self.settings.home / "token", label=label, pin=pin, so_pin=so_pin)
+
+    @cached_property
+    def token(self) -> Token:
+        from hsm.token import Token  # needs the PKCS#11 binding
+
+        return Token.open(self.token_settings)
+
+    @cached_property
+    def authority(self) -> Authority:
+        from ca.authority import Authority
+
+        return Authority(self.database, self.token, base_url=self.settings.base_url)
+
+    @cached_property
+    def responder(self) -> Responder:
+        from ca.ocsp import Responder
+
+        return Responder(self.authority)
+
+    @cached_property
+    def tsa(self) -> TimeStampAuthority:
+        from ca.tsa import TimeStampAuthority
+
+        return TimeStampAuthority(self.authority)
+
+    @cached_property
+    def custody(self) -> Custody:
+        from hsm.custody import Custody
+
+        return Custody(self.token)
+
+    @cached_property
+    def trust(self) -> TrustStore:
+        """Our own hierarchy, and the anchors that the administrator has pinned."""
+        from ca.trust import TrustStore
+
+        return TrustStore.from_authority(self.authority)
+
+    @cached_property
+    def desk(self) -> Desk:
+        from signer.desk import Desk
+
+        return Desk(
+            database=self.database,
+            blobs=self.blobs,
+            authority=self.authority,
+            custody=self.custody,
+            responder=self.responder,
+            tsa=self.tsa,
+            trust=self.trust,
+        )
+
+    @cached_property
+    def office(self) -> Office:
+        from certify.office import Office
+
+        return Office(
+            desk=self.desk,
+            database=self.database,
+            blobs=self.blobs,
+            base_url=self.settings.base_url,
+        )
+
+    @cached_property
+    def is_test(self) -> bool:
+        """Whether the hierarchy says of itself that it is a test: the pages then say so too."""
+        from ca.names import display_name
+
+        issuers = self.authority.issuers()
+        return any("TEST" in display_name(one.certificate.subject) for one in issuers)
+
+    def audit_public_keys(self) -> list[ec.EllipticCurvePublicKey | rsa.RSAPublicKey]:
+        """Every key that has signed checkpoints, from the tables: no token is needed to verify."""
+        from ca.models import ServiceKeyRow
+
+        with self.database.reading() as session:
+            query = select(ServiceKeyRow.certificate).where(ServiceKeyRow.profile == "audit")
+            found = [x509.load_der_x509_certificate(der) for der in session.scalars(query)]
+        keys = [certificate.public_key() for certificate in found]
+        return [
+            key for key in keys if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey)
+        ]
+
+    # Checks ----------------------------------------------------------------------------------
+
+    def check_home(self) -> None:
+        """The data directory is the owner's alone and has room."""
+        home = self.settings.home
+        if not home.is_dir():
+            raise HouseError("home-missing", home=home)
+        if home.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise HouseError("home-open-to-others", home=home)
+        if shutil.disk_usage(home).free < LEAST_FREE_BYTES:
+            raise HouseError("disk-full", place=home)
+
+
+@contextmanager
+def opened(settings: Settings, *, now: datetime) -> Iterator[House]:
+    """`with opened(settings, now=now) as house:` closes it whatever happens."""
+    with House.open(settings, now=now) as house:
+        yield house
+
+
+def default_plan() -> Path:
+    """The ceremony plan that the embedded default follows on its first run."""
+    return Path(__file__).parent.parent / "ca" / "plans" / "province.yaml"

@@ -1,0 +1,102 @@
+"""What the verification pages show, taken from the rooms' own verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.pages import words
+from records.errors import text
+from signer.report import Changes, Report, SignatureVerdict
+from signer.verdict import Finding, Indication, Weight
+
+_TONES = {
+    Indication.TOTAL_PASSED: "good",
+    Indication.TOTAL_FAILED: "bad",
+    Indication.INDETERMINATE: "open",
+}
+COPY_TONES = {"in-force": "good", "cancelled": "bad", "replaced": "open", "unknown": "open"}
+
+
+@dataclass(frozen=True)
+class CopyView:
+    """The public status of a certified copy: nothing personal in it."""
+
+    state: str
+    tone: str
+    code: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class SignatureView:
+    signer: str
+    indication: str
+    tone: str
+    level: str
+    signing_time: datetime | None
+    best_signature_time: datetime | None
+    reasons: tuple[str, ...]
+    changes: str
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """One file's verdict in words and a symbol, in the reader's language and the other."""
+
+    file: str
+    readable: bool
+    tone: str
+    words: str
+    words_other: str
+    explanation: str
+    signatures: tuple[SignatureView, ...]
+    copy: CopyView | None
+
+
+def report_view(report: Report, *, file: str, language: str, copy: CopyView | None) -> ReportView:
+    """A valid signature on a copy that was cancelled is not a good copy: the copy decides."""
+    other = "en" if language == "vi" else "vi"
+    key = f"verdict.{report.indication.value}"
+    tone = _TONES[report.indication]
+    explanation = words(language)[f"{key}.text"]
+    if not report.readable:
+        key, tone = "verdict.unreadable", "open"
+        explanation = " ".join(_reasons(report.findings, language))
+    elif report.passed and copy is not None and copy.state != "in-force":
+        key, tone = f"copy.{copy.state}", copy.tone
+        explanation = words(language)[f"{key}.text"]
+    return ReportView(
+        file=file,
+        readable=report.readable,
+        tone=tone,
+        words=words(language)[key],
+        words_other=words(other)[key],
+        explanation=explanation,
+        signatures=tuple(_signature(one, language) for one in report.signatures),
+        copy=copy,
+    )
+
+
+def _signature(one: SignatureVerdict, language: str) -> SignatureView:
+    shown = one.changes is not Changes.UNTOUCHED
+    changes = f"validation-changes-{one.changes.value.replace('_', '-')}"
+    return SignatureView(
+        signer=one.signer or "—",
+        indication=one.indication.value,
+        tone=_TONES[one.indication],
+        level=one.level or "—",
+        signing_time=one.signing_time,
+        best_signature_time=one.best_signature_time,
+        reasons=tuple(_reasons(one.findings, language)),
+        changes=text(changes, {}, language) if shown else "",
+    )
+
+
+def _reasons(findings: Sequence[Finding], language: str) -> list[str]:
+    return [
+        text(found.code, found.params, language)
+        for found in findings
+        if found.weight is not Weight.INFORMS
+    ]

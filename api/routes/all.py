@@ -1,0 +1,29 @@
+"""Every router of the application, in the order of the documentation."""
+
+from __future__ import annotations
+
+from api.routes import (
+    certified_copies,
+    credentials,
+    documents,
+    oauth2,
+    operation,
+    pki,
+    registers,
+    signatures,
+    validations,
+    website,
+)
+
+ROUTERS = (
+    oauth2.router,
+    credentials.router,
+    documents.router,
+    signatures.router,
+    certified_copies.router,
+    registers.router,
+    validations.router,
+    pki.router,
+    operation.router,
+    website.router,
+)

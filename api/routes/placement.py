@@ -1,0 +1,80 @@
+"""Where and how a signature is shown, as a request says it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form
+from pydantic import Field, model_validator
+
+from api.errors import ApiError
+from api.routes.shapes import Shape
+from signer.appearance import Appearance
+from signer.levels import Level
+from signer.signature import SignatureRequest
+
+
+class Placement(Shape):
+    """A box on a page, or an anchor: text of the document under which the signature belongs."""
+
+    template: str = Field("person", examples=["person"], max_length=32)
+    page: int = Field(-1, description="1 is the first page, -1 the last", ge=-1, le=100_000)
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="x1, y1, x2, y2 in points from the bottom left", examples=[None]
+    )
+    anchor: str | None = Field(None, max_length=200, examples=["PHÓ CHỦ TỊCH"])
+    lines: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=10)
+
+    @model_validator(mode="after")
+    def one_place(self) -> Placement:
+        if self.box is not None and self.anchor is not None:
+            raise ValueError("give a box or an anchor, not both")
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise ValueError("a box is x1, y1, x2, y2 with x1 < x2 and y1 < y2")
+        return self
+
+    def appearance(self) -> Appearance:
+        return Appearance(
+            template=self.template,
+            page=self.page,
+            box=self.box,
+            anchor=self.anchor,
+            lines=tuple(self.lines),
+        )
+
+
+class How(Shape):
+    """How one document is to be signed."""
+
+    level: str = Field("B-LTA", description="B-B, B-T, B-LT or B-LTA", examples=["B-LTA"])
+    reason: str | None = Field(None, max_length=200, examples=["Phê duyệt"])
+    location: str | None = Field(None, max_length=200, examples=["Thanh Hóa"])
+    field_name: str | None = Field(None, max_length=60)
+    appearance: Placement | None = Field(None, description="Absent: the signature is not shown")
+
+    def request(self) -> SignatureRequest:
+        return SignatureRequest(
+            level=level_named(self.level),
+            appearance=self.appearance.appearance() if self.appearance else None,
+            reason=self.reason,
+            location=self.location,
+            field_name=self.field_name,
+        )
+
+
+def level_named(text: str) -> Level:
+    """The level, or `level-unknown` with the ones there are."""
+    try:
+        return Level.parse(text)
+    except ValueError:
+        raise ApiError("level-unknown", level=text[:20], known="B-B, B-T, B-LT, B-LTA") from None
+
+
+HowForm = Annotated[
+    str,
+    Form(
+        description="JSON: level, reason, location, field_name, appearance",
+        examples=['{"level": "B-LTA", "appearance": {"anchor": "PHÓ CHỦ TỊCH"}}'],
+        max_length=8192,
+    ),
+]

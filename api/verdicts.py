@@ -1,0 +1,59 @@
+"""The verdict on a file from outside: judged in a confined process, then matched with the register.
+
+Our own revocation lists are given to the validator, so that a document that carries none can
+still be judged when our hierarchy issued its certificates. Nothing is fetched from addresses in
+a stranger's file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.house import House
+from ca import crl
+from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
+from records import audit
+from records.tags import Tag
+from signer.report import Report
+from signer.sandbox import shared_pool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found: the signatures' report, and the copy's status if the file is one of ours."""
+
+    report: Report
+    status: PublicStatus | None
+    digest: str
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.report, self.status)
+
+
+def judge(
+    house: House, data: bytes, *, name: str, now: datetime, at: datetime | None = None, by: str
+) -> Judged:
+    """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name."""
+    authority = house.authority
+    lists = [crl.current(authority, issuer.name) for issuer in authority.issuers()]
+    report = shared_pool().validate(
+        data, trust=house.trust, now=now, at=at, revocation=[der for der in lists if der]
+    )
+    digest = hashlib.sha256(data).hexdigest()
+    judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)
+    with house.database.transaction() as session:
+        audit.record(
+            session,
+            tag=Tag.VALIDATION_MADE,
+            by=by,
+            subject=f"document:{digest}",
+            details={
+                "indication": report.indication.value,
+                "copy": judged.status.status.value if judged.status else None,
+            },
+            now=now,
+        )
+    return judged
