@@ -107,20 +107,20 @@ class ActivationSeal:
             )
             return AESGCM(data_key).decrypt(nonce, rest[48:], bound)
         except pkcs11.PKCS11Error as error:
-            self._token.suspect(error)
+            self._token.connection.suspect(error)
             raise SealDamaged("content") from error
         except (InvalidTag, ValueError) as error:
             raise SealDamaged("content") from error
 
     def _live(self, session: pkcs11.Session) -> Any:
-        """The key, as a session copy, found anew after a recovery."""
-        if self._key is None or self._generation != self._token.generation:
+        """The key object, found anew after a recovery."""
+        if self._key is None or self._generation != self._token.connection.generation:
             found = _search(session, {Attribute.ID: self.key_id})
             if len(found) != 1:
                 code = "activation-key-ambiguous" if found else "activation-key-missing"
                 raise HsmError(code, label=ACTIVATION_LABEL)
             self._key = found[0]
-            self._generation = self._token.generation
+            self._generation = self._token.connection.generation
         return self._key
 
     def _choose(self, session: pkcs11.Session, key_id: bytes | None) -> bytes:

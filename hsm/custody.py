@@ -174,17 +174,17 @@ class Custody:
             )
         except pkcs11.PKCS11Error as error:
             # SoftHSM answers a damaged blob with GENERAL_ERROR, which could also be its end.
-            self._token.suspect(error)
+            self._token.connection.suspect(error)
             raise WrappedKeyDamaged from error
-        reference = SessionReference(self._token, handle)
+        reference = SessionReference(self._token.connection, handle)
         public_key = load_public_key(wrapped.public_key)
         return reference, private_key(reference, wrapped.algorithm, public_key)
 
     def _kek(self, session: pkcs11.Session, kek_id: bytes) -> tuple[Any, int]:
         """The KEK object with this CKA_ID, found anew after a recovery, and its mechanism."""
-        if self._generation != self._token.generation:
+        if self._generation != self._token.connection.generation:
             self._keks.clear()
-            self._generation = self._token.generation
+            self._generation = self._token.connection.generation
         known = self._keks.get(kek_id)
         if known is None:
             known = self._keks[kek_id] = find_kek(session, kek_id)

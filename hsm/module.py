@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library
 
 _loaded: Final[dict[Path, Module]] = {}
+_state: Final = {"forked": False}
+"""Whether this process was forked from one that had a module initialised."""
 
 
 class Module:
@@ -54,6 +56,8 @@ class Module:
 
 def acquire(path: Path, softhsm_conf: Path | None) -> Module:
     """The process's module for `path`, loaded if it is not; pair with `release`."""
+    if _state["forked"]:
+        raise HsmError("module-forked", module=path.name)
     module = _loaded.get(path)
     if module is None:
         if not path.is_file():
@@ -77,6 +81,7 @@ def release(module: Module) -> None:
 
 
 def _forget_in_child() -> None:
+    _state["forked"] = bool(_loaded)
     for module in _loaded.values():
         module.thread.abandon()
     _loaded.clear()

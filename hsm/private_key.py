@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import pkcs11
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -60,7 +59,8 @@ class TokenRsaPrivateKey(rsa.RSAPrivateKey):
         algorithm: Prehashed | hashes.HashAlgorithm | NoDigestInfo,
     ) -> bytes:
         """A signature of `data`, or of the digest it is when `algorithm` is Prehashed."""
-        return _sign(self._reference, *rsa_request(self.algorithm, data, padding, algorithm))
+        request = rsa_request(self.algorithm, data, padding, algorithm)
+        return self._reference.connection.sign(self._reference, *request)
 
     decrypt = _signs_only
     private_numbers = _stays
@@ -109,7 +109,10 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
         # FIPS 186-5, 6.4: the leftmost bits of a digest longer than the order. Tokens differ in
         # whether they cut; a cut digest suits all of them.
         digest = digest[: self._length // 2]
-        return der_signature(_sign(self._reference, digest, Mechanism.ECDSA, None, self._length))
+        reference, length = self._reference, self._length
+        return der_signature(
+            reference.connection.sign(reference, digest, Mechanism.ECDSA, None, length)
+        )
 
     exchange = _signs_only
     private_numbers = _stays
@@ -134,15 +137,3 @@ def private_key(reference: Reference, algorithm: KeyAlgorithm, public_key: Publi
     if isinstance(public_key, rsa.RSAPublicKey):
         return TokenRsaPrivateKey(reference, algorithm, public_key)
     return TokenEcPrivateKey(reference, algorithm, public_key)
-
-
-def _sign(
-    reference: Reference, payload: bytes, mechanism: Mechanism, parameter: Any, length: int
-) -> bytes:
-    def work(session: pkcs11.Session) -> bytes:
-        signature: bytes = reference.live(session).sign(
-            payload, mechanism=mechanism, mechanism_param=parameter, buffer_size=length
-        )
-        return signature
-
-    return reference.token.run(work)

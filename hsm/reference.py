@@ -18,13 +18,13 @@ from hsm.public_key import PublicKey
 from hsm.signature import der_signature
 
 if TYPE_CHECKING:
-    from hsm.token import Token
+    from hsm.connection import Connection
 
 
 class Reference(Protocol):
     """Where the key object is now. `live` is called on the PKCS#11 thread only."""
 
-    token: Token
+    connection: Connection
 
     def live(self, session: pkcs11.Session) -> Any: ...
 
@@ -32,17 +32,17 @@ class Reference(Protocol):
 class ResidentReference:
     """A session copy of a resident key, made anew, and proved, after each recovery."""
 
-    def __init__(self, token: Token, key_id: bytes, public_key: PublicKey) -> None:
-        self.token = token
+    def __init__(self, connection: Connection, key_id: bytes, public_key: PublicKey) -> None:
+        self.connection = connection
         self._key_id = key_id
         self._public_key = public_key
         self._copy: Any = None
         self._generation = 0
 
     def live(self, session: pkcs11.Session) -> Any:
-        if self._generation != self.token.generation:
+        if self._generation != self.connection.generation:
             self._copy = self._find(session)
-            self._generation = self.token.generation
+            self._generation = self.connection.generation
         return self._copy
 
     def _find(self, session: pkcs11.Session) -> Any:
@@ -66,14 +66,14 @@ class ResidentReference:
 class SessionReference:
     """An unwrapped key: gone when destroyed, and with the session it lives in."""
 
-    def __init__(self, token: Token, handle: Any) -> None:
-        self.token = token
+    def __init__(self, connection: Connection, handle: Any) -> None:
+        self.connection = connection
         self._handle = handle
-        self._generation = token.generation
+        self._generation = connection.generation
 
     @property
     def gone(self) -> bool:
-        return self._handle is None or self._generation != self.token.generation
+        return self._handle is None or self._generation != self.connection.generation
 
     def live(self, session: pkcs11.Session) -> Any:  # noqa: ARG002 – a Reference
         if self.gone:

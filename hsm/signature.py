@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -13,6 +13,8 @@ from cryptography.utils import Buffer
 from pkcs11 import Mechanism
 
 from hsm.mechanisms import DIGEST_INFO, PSS_MECHANISMS, KeyAlgorithm, require_sha2
+
+_HASHERS: Final = {name: getattr(hashlib, name) for name in DIGEST_INFO}
 
 Request: TypeAlias = tuple[bytes, Mechanism, Any, int]
 
@@ -58,7 +60,7 @@ def hashed(data: Buffer, algorithm: hashes.HashAlgorithm | Prehashed) -> tuple[s
             raise ValueError("The provided data must be the same length as the hash digest.")
         return require_sha2(inner), bytes(data)
     name = require_sha2(algorithm)
-    return name, hashlib.new(name, data).digest()
+    return name, _HASHERS[name](data).digest()
 
 
 def der_signature(raw: bytes) -> bytes:

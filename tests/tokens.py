@@ -4,6 +4,7 @@ process: the first directory asked for, and the same token again afterwards.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,7 +18,11 @@ SO_PIN = "0388-so-1357"
 _settings: list[TokenSettings] = []
 
 
-def test_token(directory: Path | None = None, *, label: str = "test") -> Token:
+def test_token(
+    directory: Path | None = None,  # noqa: PT028 – not a test
+    *,
+    label: str = "test",  # noqa: PT028 – not a test
+) -> Token:
     """The process's test token, opened (again, if a test closed it).
 
     `directory` counts the first time only; later calls get the token in that directory. Another
@@ -42,11 +47,5 @@ def _home(directory: Path | None) -> Path:
     if directory is not None:
         return directory
     made = Path(tempfile.mkdtemp(prefix="dauso-token-"))
-    _forget_at_exit(made)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
-
-
-def _forget_at_exit(directory: Path) -> None:
-    import atexit
-
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
