@@ -13,7 +13,7 @@ were signed before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
@@ -36,6 +36,7 @@ __all__ = [
     "prove_consistency",
     "prove_inclusion",
     "record",
+    "record_all",
     "verify",
 ]
 
@@ -59,27 +60,47 @@ def record(
     log one order. `details` holds text, whole numbers, true/false, times, bytes (kept as
     hex), lists and objects of these, and never a secret.
     """
+    return record_all(session, tag=tag, by=by, acts=[(subject, details)], now=now)
+
+
+def record_all(
+    session: Session,
+    *,
+    tag: Tag,
+    by: str,
+    acts: Sequence[tuple[str, Mapping[str, object]]],
+    now: datetime,
+) -> int:
+    """Append one entry per (subject, details), as `record` does, with the lock taken once.
+
+    For a batch: a thousand certificates cost a tenth of a thousand calls. Returns the position
+    of the first.
+    """
     session.flush()
     tree = _locked_tree(session)
-    position = tree.size
-    at, by, subject, written = now.astimezone(UTC), plain(by), plain(subject), canonical(details)
-    entry = entry_bytes(
-        position=position, at=at, by=by, tag=tag.value, subject=subject, details=written
-    )
-    nodes = b"".join(tree.append(merkle.leaf_hash(entry)))
-    session.execute(
-        insert(_entries).values(
-            position=position,
-            at=at,
-            by=by,
-            tag=tag.value,
-            subject=subject,
-            details=written,
-            nodes=nodes,
+    first = tree.size
+    at, by = now.astimezone(UTC), plain(by)
+    rows = []
+    for position, (subject, details) in enumerate(acts, start=first):
+        subject, written = plain(subject), canonical(details)
+        entry = entry_bytes(
+            position=position, at=at, by=by, tag=tag.value, subject=subject, details=written
         )
-    )
-    session.execute(update(_heads).values(size=tree.size, edge=tree.packed()))
-    return position
+        rows.append(
+            {
+                "position": position,
+                "at": at,
+                "by": by,
+                "tag": tag.value,
+                "subject": subject,
+                "details": written,
+                "nodes": b"".join(tree.append(merkle.leaf_hash(entry))),
+            }
+        )
+    if rows:
+        session.execute(insert(_entries), rows)
+        session.execute(update(_heads).values(size=tree.size, edge=tree.packed()))
+    return first
 
 
 def checkpoint(
