@@ -8,9 +8,10 @@ from functools import cached_property
 
 import pikepdf
 
+from signer.byte_range import ObjectId
 from signer.certificates import Certificate, issued, read_certificate
 from signer.revocation_status import vouched
-from signer.structure import Document, ObjectId
+from signer.structure import Document
 from signer.verdict import Finding, SubIndication, fails
 
 _LARGEST = 64 << 20
@@ -52,7 +53,7 @@ class ArchiveData:
                 for one in list(values)[:_MOST] if isinstance(values, pikepdf.Array) else ():
                     if isinstance(one, pikepdf.Stream):
                         entry = places.get(one.objgen)
-                        place = (entry.offset if entry else 0, one.objgen)
+                        place = ((entry.offset if entry else None) or 0, one.objgen)
                         if place not in self._streams:
                             self._streams[place] = decoded(one)
                         value = self._streams[place]

@@ -13,6 +13,7 @@ import pikepdf
 
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _CONTENTS_BEFORE = re.compile(rb"/Contents[\r\n\t ]*$")
+ObjectId = tuple[int, int]
 _OBJECT = b"%d %d obj"
 
 
@@ -37,7 +38,8 @@ def read_contents(
     """
     if not isinstance(ranges, pikepdf.Array) or len(ranges) != 4:
         raise ByteRangeFault("validation-byte-range")
-    numbers = [one for one in ranges if isinstance(one, int) and not isinstance(one, bool)]
+    values: list[object] = list(ranges)
+    numbers = [one for one in values if isinstance(one, int) and not isinstance(one, bool)]
     if len(numbers) != 4:
         raise ByteRangeFault("validation-byte-range")
     first, start, end, rest = numbers

@@ -14,6 +14,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from signer.verdict import Finding, SubIndication, fails
 
@@ -21,8 +22,17 @@ from signer.verdict import Finding, SubIndication, fails
 class Certificate:
     """One certificate with what is asked of it again and again. Equal when the bytes are."""
 
-    __slots__ = ("der", "digest", "issuer", "not_after", "not_before", "serial", "spki", "subject",
-                 "x509")
+    __slots__ = (
+        "der",
+        "digest",
+        "issuer",
+        "not_after",
+        "not_before",
+        "serial",
+        "spki",
+        "subject",
+        "x509",
+    )
 
     def __init__(self, der: bytes) -> None:
         self.der = der
@@ -52,7 +62,7 @@ class Certificate:
 
     def common_name(self) -> str:
         """The name a person would use for the holder."""
-        names = self.x509.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        names = self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         found = names[-1].value if names else self.x509.subject.rfc4514_string()
         return found if isinstance(found, str) else found.decode(errors="replace")
 
@@ -115,7 +125,7 @@ def is_timestamper(certificate: Certificate) -> bool:
         extension = certificate.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except x509.ExtensionNotFound:
         return False
-    only = [oid for oid in extension.value] == [x509.ExtendedKeyUsageOID.TIME_STAMPING]
+    only = list(extension.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
     return only and extension.critical
 
 

@@ -16,8 +16,10 @@ from enum import StrEnum
 from signer.object_graph import Graph, build
 from signer.policy import Policy
 from signer.report import Changes
-from signer.structure import Document, FieldLock, SignatureObject
-from signer.update import Act, Deed, judge_update
+from signer.signature_objects import FieldLock, SignatureObject
+from signer.structure import Document
+from signer.update import judge_update
+from signer.update_ledger import Act, Deed
 from signer.verdict import Finding, SubIndication, fails
 
 
@@ -83,9 +85,7 @@ def _judge(deeds: list[Deed], restrictions: tuple[int | None, list[FieldLock]]) 
     return Judgement(changes, tuple(dict.fromkeys(findings)))
 
 
-def _refusals(
-    deed: Deed, certification: int | None, locks: list[FieldLock]
-) -> Iterator[Finding]:
+def _refusals(deed: Deed, certification: int | None, locks: list[FieldLock]) -> Iterator[Finding]:
     sub = SubIndication.FORMAT_FAILURE
     if deed.act is Act.VIOLATION:
         yield fails(deed.code, sub, what=deed.what)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import pikepdf
 
+from signer.byte_range import ObjectId
 from signer.policy import Limits
-from signer.structure import ObjectId, Unreadable
+from signer.verdict import Unreadable
 
 _REFERENCE = re.compile(rb"(?<![\w.+-])(\d{1,10}) (\d{1,5}) R(?![\w])")
 Path = tuple[str, ...]
@@ -42,9 +43,8 @@ class Graph:
 
 def build(pdf: pikepdf.Pdf, limits: Limits, before: Graph | None = None) -> Graph:
     """The graph of a revision; objects that did not move since `before` are not read again."""
-    places = {
-        og: (entry.type, entry.offset if entry.type == 1 else entry.obj_stream_number,
-             0 if entry.type == 1 else entry.obj_stream_index)
+    places: dict[ObjectId, tuple[int, ...]] = {
+        og: (entry.type, entry.offset or entry.obj_stream_number or 0, entry.obj_stream_index or 0)
         for og, entry in pdf.get_xref_table().items()
     }
     moved = changed_objects(before.places, places) if before else set()

@@ -18,9 +18,9 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import PathError
 from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signer.certificates import Certificate, issued, read_certificate

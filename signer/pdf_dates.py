@@ -15,9 +15,10 @@ def parse_pdf_date(value: str) -> datetime | None:
     match = _DATE.fullmatch(value.strip())
     if match is None:
         return None
-    parts = [int(part) if part else default for part, default in zip(
-        match.groups()[:6], (0, 1, 1, 0, 0, 0), strict=True
-    )]
+    parts = [
+        int(part) if part else default
+        for part, default in zip(match.groups()[:6], (0, 1, 1, 0, 0, 0), strict=True)
+    ]
     zone: timezone = UTC
     try:
         if match[8]:

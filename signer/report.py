@@ -241,10 +241,12 @@ class Report:
         )
 
 
-def unreadable(code: str, *, file: str | None = None, **params: object) -> Report:
+def unreadable(
+    code: str, *, file: str | None = None, params: Mapping[str, object] | None = None
+) -> Report:
     """A file no verdict can be given on, with the reason."""
     sub = SubIndication.UNREADABLE
-    return Report(sub, findings=(Finding(code, sub, params),), file=file)
+    return Report(sub, findings=(Finding(code, sub, params or {}),), file=file)
 
 
 def _read_signature(one: Mapping[str, object]) -> SignatureVerdict:

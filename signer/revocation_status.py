@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signer.certificates import Certificate, issued, read_certificate
 from signer.policy import Policy
@@ -228,7 +229,7 @@ def _responder(response: ocsp.OCSPResponse, issuer: Certificate) -> Certificate 
 
 def _is_delegate(delegate: Certificate, issuer: Certificate) -> bool:
     purposes = delegate.purposes()
-    if purposes is None or x509.ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string not in purposes:
+    if purposes is None or ExtendedKeyUsageOID.OCSP_SIGNING.dotted_string not in purposes:
         return False
     try:
         delegate.x509.extensions.get_extension_for_class(x509.OCSPNoCheck)

@@ -70,8 +70,12 @@ class Worker:
         self.left = confinement.files
         environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
         self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
-            [sys.executable, "-c", _START, json.dumps([
-                confinement.cpu_seconds, confinement.memory])],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                json.dumps([confinement.cpu_seconds, confinement.memory]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -172,7 +176,7 @@ class Pool:
             worker.end()
             worker = None
             report = replace(
-                unreadable(dead.code, seconds=self._confinement.seconds),
+                unreadable(dead.code, params={"seconds": self._confinement.seconds}),
                 policy=load_policy().title,
                 validation_time=at or now,
             )
@@ -256,7 +260,7 @@ def _refused(path: Path) -> Report | None:
     except OSError:
         return unreadable("validation-no-file")
     if size > limit:
-        return unreadable("validation-too-large", size=size, limit=limit)
+        return unreadable("validation-too-large", params={"size": size, "limit": limit})
     return None
 
 

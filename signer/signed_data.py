@@ -196,8 +196,10 @@ def _signing_certificate(
 
     Without the reference anyone could swap the certificate for another over the same key.
     """
-    name = "signing_certificate_v2" if "signing_certificate_v2" in attributes else (
-        "signing_certificate"
+    name = (
+        "signing_certificate_v2"
+        if "signing_certificate_v2" in attributes
+        else ("signing_certificate")
     )
     missing = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
     if name not in attributes:
@@ -239,9 +241,9 @@ def _verifies(
     method = signer["signature_algorithm"]
     kind, signature = method.signature_algo, signer["signature"].native
     key = certificate.x509.public_key()
-    if "_" in method["algorithm"].native and not method["algorithm"].native.startswith("rsassa"):
-        if method.hash_algo != algorithm:
-            return False
+    name = method["algorithm"].native
+    if "_" in name and not name.startswith("rsassa") and method.hash_algo != algorithm:
+        return False
     md = _HASHES[algorithm]()
     try:
         if kind == "rsassa_pkcs1v15" and isinstance(key, rsa.RSAPublicKey):

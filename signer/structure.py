@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Any, BinaryIO, cast
 
 import pikepdf
 from pyhanko.pdf_utils import generic
@@ -21,19 +21,13 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.xref import ObjStreamRef
 
-from signer.byte_range import ByteRangeFault, read_contents
-from signer.errors import SignerError
-from signer.pdf_dates import parse_pdf_date
 from signer.policy import Limits
-from signer.verdict import Finding, SubIndication, fails, warns
+from signer.signature_objects import SignatureObject, find_signatures, rejected
+from signer.verdict import Finding, SubIndication, Unreadable, fails, warns
 
 _STARTXREF = re.compile(rb"startxref[\r\n\t ]+(\d{1,12})[\r\n\t ]+%%EOF")
+_MOST_WHITE = 64
 _WHITE = b"\x00\t\n\x0c\r "
-ObjectId = tuple[int, int]
-
-
-class Unreadable(SignerError):
-    """No verdict can be given: not a PDF, encrypted, broken, or beyond the limits."""
 
 
 @dataclass(frozen=True)
@@ -42,42 +36,6 @@ class Revision:
 
     number: int
     end: int
-
-
-@dataclass(frozen=True)
-class SignatureObject:
-    """One signature dictionary found in a field, before any cryptography."""
-
-    field: str
-    object_id: ObjectId | None
-    subfilter: str
-    end: int
-    gap: tuple[int, int]
-    contents: bytes
-    claimed_time: datetime | None
-    certification: int | None
-    locked: FieldLock | None
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def is_timestamp(self) -> bool:
-        return self.subfilter == "/ETSI.RFC3161"
-
-    @property
-    def intact(self) -> bool:
-        return not any(found.sub for found in self.findings)
-
-
-@dataclass(frozen=True)
-class FieldLock:
-    """A FieldMDP transform: which fields may not change any more (ISO 32000-2, 12.8.2.4)."""
-
-    action: str
-    fields: tuple[str, ...]
-
-    def locks(self, name: str) -> bool:
-        named = any(name == one or name.startswith(f"{one}.") for one in self.fields)
-        return {"/All": True, "/Include": named, "/Exclude": not named}.get(self.action, True)
 
 
 @dataclass
@@ -94,10 +52,10 @@ class Document:
 
     def pdf_at(self, end: int) -> pikepdf.Pdf:
         """The document as it stood at a revision's end; raises PdfError when not complete."""
-        if not self.data[end:].strip(_WHITE):
+        if _only_white(self.data, end, len(self.data)):
             return self.pdf
         if end not in self._opened:
-            self._opened[end] = _open(self.data[:end])
+            self._opened[end] = _open(Prefix(self.data, end))
         return self._opened[end]
 
     @property
@@ -108,14 +66,46 @@ class Document:
     def revision_of(self, end: int) -> Revision | None:
         """The revision a signature ending at `end` closes, or None when it closes none."""
         before = [revision for revision in self.revisions if revision.end <= end]
-        if not before or self.data[before[-1].end : end].strip(_WHITE):
+        if not before or not _only_white(self.data, before[-1].end, end):
             return None
         return before[-1]
 
 
-def _open(data: bytes) -> pikepdf.Pdf:
+class Prefix(io.RawIOBase):
+    """The first `end` bytes of a file as a file, without copying a 200 MB document."""
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self._view, self._at = memoryview(data)[:end], 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._view[self._at : self._at + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+def _only_white(data: bytes, start: int, end: int) -> bool:
+    """Whether nothing but a little white space stands there."""
+    return end - start <= _MOST_WHITE and not data[start:end].strip(_WHITE)
+
+
+def _open(source: BinaryIO | Prefix) -> pikepdf.Pdf:
     return pikepdf.open(
-        io.BytesIO(data),
+        cast("BinaryIO", source),
         attempt_recovery=False,
         inherit_page_attributes=False,
         suppress_warnings=True,
@@ -130,7 +120,7 @@ def open_document(data: bytes, limits: Limits) -> Document:
         raise Unreadable("validation-not-a-pdf")
     findings: list[Finding] = []
     try:
-        pdf = _open(data)
+        pdf = _open(io.BytesIO(data))
     except pikepdf.PasswordError:
         raise Unreadable("validation-encrypted") from None
     except (pikepdf.PdfError, RuntimeError, ValueError, OverflowError):
@@ -152,14 +142,14 @@ def open_document(data: bytes, limits: Limits) -> Document:
         raise Unreadable("validation-too-many-revisions", limit=limits.revisions)
     if reader.xrefs.hybrid_xrefs_present:
         findings.append(fails("validation-hybrid", SubIndication.FORMAT_FAILURE))
-    if not revisions or data[revisions[-1].end :].strip(_WHITE):
+    if not revisions or not _only_white(data, revisions[-1].end, len(data)):
         findings.append(fails("validation-trailing-data", SubIndication.FORMAT_FAILURE))
     document = Document(data, pdf, reader, revisions)
     try:
-        found = sorted(_signatures(document, limits), key=lambda one: (one.end, one.gap))
+        found = find_signatures(data, pdf, reader, limits)
     except (pikepdf.PdfError, PdfError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise Unreadable("validation-damaged", detail=type(error).__name__) from None
-    document.signatures = tuple(_signed_revision(document, one) for one in _distinct(found))
+    document.signatures = tuple(_signed_revision(document, one) for one in found)
     findings += _agreement(document)
     findings += _active_content(pdf)
     document.findings = tuple(findings)
@@ -207,9 +197,11 @@ def same_places(document: Document, pdf: pikepdf.Pdf, revision: int) -> bool:
                 where.ix_in_stream,
             ):
                 return False
-        elif entry.type != 1 or where != entry.offset:
-            return False
-        elif not _starts_object(document.data, entry.offset, number, generation):
+        elif (
+            entry.offset is None
+            or where != entry.offset
+            or not _starts_object(document.data, entry.offset, number, generation)
+        ):
             return False
     explicit = {
         (ref.idnum, ref.generation)
@@ -232,191 +224,20 @@ def _starts_object(data: bytes, offset: int, number: int, generation: int) -> bo
     return bool(re.match(rb"%d[\0\t\n\f\r ]+%d[\0\t\n\f\r ]+obj" % (number, generation), start))
 
 
-def _signatures(document: Document, limits: Limits) -> Iterator[SignatureObject]:
-    """Every filled signature field, reached through the form or only through a page."""
-    perms = document.pdf.Root.get("/Perms")
-    certifying = perms.get("/DocMDP") if isinstance(perms, pikepdf.Dictionary) else None
-    names: set[str] = set()
-    for name, node in signature_fields(document.pdf, limits):
-        value = node.get("/V")
-        if value is None:
-            continue
-        if not isinstance(value, pikepdf.Dictionary):
-            yield _rejected(name, "validation-signature-dictionary")
-            continue
-        if name in names:
-            yield _rejected(name, "validation-duplicate-field")
-            continue
-        names.add(name)
-        if len(names) > limits.signatures:
-            raise Unreadable("validation-too-many-signatures", limit=limits.signatures)
-        yield _signature(document, name, value, certifying, node.get("/Lock"))
-
-
-def signature_fields(
-    pdf: pikepdf.Pdf, limits: Limits
-) -> Iterator[tuple[str, pikepdf.Object]]:
-    """(full name, field) of each /Sig field: /FT is inherited, trees may be hostile."""
-    form = pdf.Root.get("/AcroForm")
-    fields = form.get("/Fields") if isinstance(form, pikepdf.Dictionary) else None
-    seen: set[ObjectId] = set()
-    stack: list[tuple[pikepdf.Object, str, object, int]] = []
-    if isinstance(fields, pikepdf.Array):
-        stack = [(one, "", None, 0) for one in reversed(list(fields))]
-    while stack:
-        node, prefix, kind, depth = stack.pop()
-        if not isinstance(node, pikepdf.Dictionary):
-            continue
-        if node.is_indirect:
-            if node.objgen in seen:
-                continue
-            seen.add(node.objgen)
-        if depth > limits.depth or len(seen) > limits.fields:
-            raise Unreadable("validation-form-too-deep")
-        kind = node.get("/FT", kind)
-        own = node.get("/T")
-        name = ".".join(part for part in (prefix, str(own) if own is not None else "") if part)
-        kids = node.get("/Kids")
-        if isinstance(kids, pikepdf.Array) and "/V" not in node:
-            stack += [(kid, name, kind, depth + 1) for kid in reversed(list(kids))]
-        if kind == "/Sig" and (own is not None or "/V" in node):
-            yield name, node
-
-
-def _signature(
-    document: Document,
-    name: str,
-    value: pikepdf.Object,
-    certifying: pikepdf.Object | None,
-    field_lock: object,
-) -> SignatureObject:
-    """One signature dictionary: its exact bytes, and what it says about itself."""
-    if not value.is_indirect:
-        return _rejected(name, "validation-signature-dictionary")
-    entry = document.pdf.get_xref_table().get(value.objgen)
-    contents, ranges = value.get("/Contents"), value.get("/ByteRange")
-    subfilter = str(value.get("/SubFilter", ""))
-    if entry is None or entry.type != 1 or not isinstance(contents, pikepdf.String):
-        return _rejected(name, "validation-signature-dictionary", subfilter)
-    try:
-        start, end, total, der = read_contents(
-            document.data, value.objgen, entry.offset, ranges, bytes(contents)
-        )
-        _read_alike(document, value, entry.offset, (start, end))
-    except ByteRangeFault as fault:
-        return _rejected(name, fault.code, subfilter)
-    certification, lock, findings = _transforms(value, certifying, field_lock)
-    claimed = value.get("/M")
-    when = parse_pdf_date(str(claimed)) if isinstance(claimed, pikepdf.String) else None
-    return SignatureObject(
-        field=name,
-        object_id=value.objgen,
-        subfilter=subfilter,
-        end=total,
-        gap=(start, end),
-        contents=der,
-        claimed_time=when,
-        certification=certification,
-        locked=lock,
-        findings=tuple(findings),
-    )
-
-
-def _read_alike(
-    document: Document, value: pikepdf.Object, offset: int, gap: tuple[int, int]
-) -> None:
-    """pyHanko reads the same dictionary there; the /Contents bytes were compared already.
-
-    It is given the object with an empty string in the gap: its reader takes one character of
-    a hexadecimal string at a time.
-    """
-    begin = document.data.index(b"obj", offset) + 3
-    close = document.data.index(b"endobj", gap[1])
-    if close - gap[1] + gap[0] - begin > 65_536:
-        raise ByteRangeFault("validation-signature-dictionary")
-    text = document.data[begin : gap[0]] + b"<>" + document.data[gap[1] : close]
-    container = generic.Reference(*value.objgen, document.reader)
-    other = generic.read_object(io.BytesIO(text.lstrip(_WHITE)), container)
-    same = isinstance(other, generic.DictionaryObject) and set(other) == set(value.keys())
-    if same:
-        theirs, ours = other.get("/ByteRange"), value["/ByteRange"]
-        same = [int(one) for one in theirs] == [int(one) for one in ours] and all(
-            str(other.raw_get(key)) == str(value.get(key, ""))
-            for key in ("/SubFilter", "/Filter", "/Type")
-            if key in other
-        )
-    if not same:
-        raise ByteRangeFault("validation-parsers-disagree-on-objects")
-
-
-def _transforms(
-    value: pikepdf.Object, certifying: pikepdf.Object | None, field_lock: object
-) -> tuple[int | None, FieldLock | None, list[Finding]]:
-    """DocMDP and FieldMDP of a signature (ISO 32000-2, 12.8.2)."""
-    certification, lock = None, None
-    findings: list[Finding] = []
-    if isinstance(field_lock, pikepdf.Dictionary):
-        lock = _field_lock(field_lock)
-        if field_lock.get("/P") in (1, 2, 3):
-            certification = int(field_lock["/P"])
-    references = value.get("/Reference")
-    for reference in list(references)[:16] if isinstance(references, pikepdf.Array) else []:
-        if not isinstance(reference, pikepdf.Dictionary):
-            continue
-        params = reference.get("/TransformParams")
-        values = params if isinstance(params, pikepdf.Dictionary) else pikepdf.Dictionary()
-        method = reference.get("/TransformMethod")
-        if method == "/DocMDP":
-            allowed = values.get("/P", 2)
-            own = int(allowed) if allowed in (1, 2, 3) else 1
-            certification = min(own, certification or 3)
-        elif method == "/FieldMDP":
-            lock = _field_lock(values)
-    is_certifying = (
-        isinstance(certifying, pikepdf.Dictionary) and certifying.objgen == value.objgen
-    )
-    if is_certifying and certification is None:
-        findings.append(fails("validation-docmdp", SubIndication.FORMAT_FAILURE))
-    return certification, lock, findings
-
-
-def _field_lock(values: pikepdf.Object) -> FieldLock:
-    names = values.get("/Fields")
-    listed = tuple(map(str, names)) if isinstance(names, pikepdf.Array) else ()
-    return FieldLock(str(values.get("/Action", "/All")), listed)
-
-
-def _rejected(name: str, code: str, subfilter: str = "") -> SignatureObject:
-    """A field that claims to be signed but whose dictionary cannot be believed."""
-    finding = fails(code, SubIndication.FORMAT_FAILURE, field=name)
-    return SignatureObject(name, None, subfilter, 0, (0, 0), b"", None, None, None, (finding,))
-
-
-def _distinct(found: list[SignatureObject]) -> Iterator[SignatureObject]:
-    """No two signatures share a dictionary, a gap or an end; a later one covers the earlier."""
-    ids = [one.object_id for one in found if one.object_id]
-    previous = 0
-    for one in found:
-        if one.object_id and (ids.count(one.object_id) > 1 or one.gap[0] < previous):
-            yield _rejected(one.field, "validation-overlapping-ranges", one.subfilter)
-            continue
-        previous = max(previous, one.end)
-        yield one
-
-
 def _signed_revision(document: Document, one: SignatureObject) -> SignatureObject:
     """What is signed must be a complete file by itself, trailer and all."""
     if not one.intact:
         return one
     if document.revision_of(one.end) is None:
-        return _rejected(one.field, "validation-revision-incomplete", one.subfilter)
+        return rejected(one.field, "validation-revision-incomplete", one.subfilter)
     try:
         signed = document.pdf_at(one.end)
     except (pikepdf.PdfError, RuntimeError, ValueError):
-        return _rejected(one.field, "validation-revision-incomplete", one.subfilter)
+        return rejected(one.field, "validation-revision-incomplete", one.subfilter)
     entry = signed.get_xref_table().get(one.object_id or (0, 0))
-    if signed.get_warnings() or entry is None or entry.type != 1 or entry.offset > one.gap[0]:
-        return _rejected(one.field, "validation-revision-incomplete", one.subfilter)
+    place = entry.offset if entry else None
+    if signed.get_warnings() or place is None or place > one.gap[0]:
+        return rejected(one.field, "validation-revision-incomplete", one.subfilter)
     return one
 
 

@@ -13,24 +13,30 @@ files of strangers: it does the same in a child process with limits.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from signer.acceptance import (
+    acceptance_findings,
+    claim_findings,
+    own_stamp_findings,
+    reached_level,
+)
 from signer.archive_data import ArchiveData, damage
-from signer.certificates import is_signer, read_all, spoiled_copies
-from signer.chain import Chain, Material, judge_chain
+from signer.certificates import read_all, spoiled_copies
+from signer.chain import Material, judge_chain
 from signer.changes import Judgement, judge_changes
 from signer.path import Paths, Trust
 from signer.policy import Policy, load_policy
 from signer.report import Changes, Report, SignatureVerdict, TimestampVerdict, unreadable
+from signer.signature_objects import SignatureObject
 from signer.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
-from signer.structure import Document, SignatureObject, Unreadable, open_document
+from signer.structure import open_document
 from signer.time_stamps import Stamp, judge_stamp, read_stamp, sub_indication
-from signer.verdict import Finding, SubIndication, Weight, fails, warns, worst
+from signer.verdict import Finding, SubIndication, Unreadable, Weight, fails, worst
 
-_CADES = "/ETSI.CAdES.detached"
-_FORMATS = (_CADES, "/adbe.pkcs7.detached", "/ETSI.RFC3161")
+_FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
 
 
 def validate(
@@ -60,15 +66,16 @@ def validate(
     try:
         return _Validation(data, trust, moment, tuple(revocation), rules).report()
     except Unreadable as refusal:
-        report = unreadable(refusal.code, **refusal.params)
+        report = unreadable(refusal.code, params=refusal.params)
     except RecursionError:
         report = unreadable("validation-too-deep")
     except MemoryError:
-        report = unreadable("validation-too-large", size=len(data), limit=rules.limits.bytes)
+        report = unreadable(
+            "validation-too-large", params={"size": len(data), "limit": rules.limits.bytes}
+        )
     except Exception as error:  # hostile files find odd exceptions: each is "unreadable"
-        report = unreadable("validation-damaged", detail=type(error).__name__)
-    return Report(report.sub_indication, findings=report.findings, policy=rules.title,
-                  validation_time=moment)
+        report = unreadable("validation-damaged", params={"detail": type(error).__name__})
+    return replace(report, policy=rules.title, validation_time=moment)
 
 
 def validate_file(
@@ -157,8 +164,9 @@ class _Validation:
     def _without_signatures(self) -> Report:
         findings = (*self.document.findings, *self._none_found(()))
         decisive = SubIndication.NO_SIGNATURE_FOUND
-        return Report(decisive, findings=findings, policy=self.policy.title,
-                      validation_time=self.at)
+        return Report(
+            decisive, findings=findings, policy=self.policy.title, validation_time=self.at
+        )
 
     # -- step 3 --------------------------------------------------------------------------
 
@@ -207,7 +215,8 @@ class _Validation:
     def _material(self, signatures: list[_Read], stamps: list[Stamp]) -> Material:
         """Certificates and revocation data at hand; nothing is proven older than now yet."""
         inner = [stamp for one in signatures for stamp in one.stamps]
-        signed = [one.signed for one in (*signatures, *stamps, *inner) if one.signed]
+        read = [one.signed for one in signatures] + [one.signed for one in (*stamps, *inner)]
+        signed = [one for one in read if one is not None]
         certificates: dict[bytes, None] = {}
         evidence: dict[bytes, datetime] = dict.fromkeys(self.revocation, self.at)
         for one in signed:
@@ -222,9 +231,7 @@ class _Validation:
         paths = Paths(self.trust, read_all(certificates), self.policy.limits.path_seconds)
         return Material(paths, evidence, self.at, self.policy)
 
-    def _believe(
-        self, stamps: list[Stamp], material: Material
-    ) -> tuple[list[Stamp], Material]:
+    def _believe(self, stamps: list[Stamp], material: Material) -> tuple[list[Stamp], Material]:
         """Judge document time-stamps from the newest; each good one dates what it covers."""
         judged: list[Stamp] = []
         for stamp in sorted(stamps, key=lambda one: one.end, reverse=True):
@@ -287,95 +294,18 @@ class _Validation:
         # own signature time-stamp, itself believed at the moment the former proves.
         moment, proven = self._proven(place.end, stamps)
         inner = [judge_stamp(one, moment, material, proven=proven) for one in read.stamps]
-        findings += self._own_stamps(inner)
+        findings += own_stamp_findings(inner)
         times = [one.time for one in inner if one.good]
         best = min(times) if times else (moment if proven else None)
 
         chain = judge_chain(signed.certificate, best or self.at, best is not None, material)
-        findings += self._signer(signed, best)
+        findings += acceptance_findings(signed, best or self.at, best is not None, self.policy)
         findings += chain.findings
         findings += spoiled_copies(signed.bag, chain.certificates)
-        findings += self._claimed(place, signed, best)
-        level = self._level(read, stamps, inner, chain)
+        findings += claim_findings(place, signed, best or self.at, self.policy)
+        level = reached_level(place, signed, stamps, inner, chain, self.archive)
         verdict = self._verdict(read, judgement, findings, best, level, shared)
         return verdict, inner
-
-    def _own_stamps(self, inner: list[Stamp]) -> list[Finding]:
-        """A signature time-stamp that is broken, or younger than its archive, is no accident."""
-        found = []
-        for one in inner:
-            if one.broken:
-                sub = SubIndication.SIG_CONSTRAINTS_FAILURE
-                found.append(fails("validation-signature-timestamp-broken", sub))
-            for finding in one.findings:
-                if finding.sub is SubIndication.TIMESTAMP_ORDER_FAILURE or (
-                    finding.code == "validation-bag-damaged"
-                ):
-                    found.append(finding)
-        return found
-
-    def _signer(self, signed: SignedData, best: datetime | None) -> list[Finding]:
-        """Signature acceptance (5.2.8): purpose of the certificate, digest of the signature."""
-        policy, findings = self.policy, []
-        if not is_signer(
-            signed.certificate, policy.signer_key_usage, policy.signer_extended_key_usage
-        ):
-            findings.append(
-                fails("validation-wrong-purpose", SubIndication.CHAIN_CONSTRAINTS_FAILURE)
-            )
-        if not policy.digest_good(signed.digest, best or self.at):
-            sub = (
-                SubIndication.CRYPTO_CONSTRAINTS_FAILURE
-                if best
-                else SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
-            )
-            name = signed.digest.upper()
-            findings.append(fails("validation-weak-digest", sub, algorithm=name))
-        if not signed.reference_is_v2 and not policy.digest_good("sha1", best or self.at):
-            sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
-            findings.append(fails("validation-weak-digest", sub, algorithm="SHA-1"))
-        return findings
-
-    def _claimed(
-        self, place: SignatureObject, signed: SignedData, best: datetime | None
-    ) -> list[Finding]:
-        """Some tools write local time as UTC: the time-stamp counts, the claim is warned of."""
-        claimed = place.claimed_time or signed.claimed_time
-        proof = best or self.at
-        if claimed and claimed > proof + self.policy.clock_skew:
-            return [warns("validation-claimed-time-later")]
-        return []
-
-    # -- step 6 --------------------------------------------------------------------------
-
-    def _level(
-        self, read: _Read, stamps: list[Stamp], inner: list[Stamp], chain: Chain
-    ) -> str | None:
-        """PAdES level by what is there and fits (EN 319 142-1, 6), whoever is trusted."""
-        family = "PAdES-BASELINE-" if read.place.subfilter == _CADES else "PKCS7-"
-        over = [stamp for stamp in stamps if not stamp.broken and stamp.end > read.place.end]
-        own = [stamp for stamp in inner if not stamp.broken]
-        if not over and not own:
-            return family + "B"
-        certs, statements = self.archive.now
-        inside = frozenset(read.signed.revocation if read.signed else ())
-        held = {*certs, *(read.signed.bag if read.signed else ())}
-        chains = [chain, *(one.chain for one in own if one.chain)]
-        complete = bool(statements) and all(
-            not any(found.code == "validation-revocation-missing" for found in one.findings)
-            and one.sources <= statements | inside
-            and all(c.der in held or self._carried(c.der, own) for c in one.certificates[:-1])
-            for one in chains
-        )
-        if not complete:
-            return family + "T"
-        needed = frozenset[bytes]().union(*(one.sources for one in chains)) - inside
-        archived = any(needed <= self.archive.at(stamp.end)[1] for stamp in over)
-        return family + ("LTA" if archived else "LT")
-
-    @staticmethod
-    def _carried(der: bytes, inner: list[Stamp]) -> bool:
-        return any(one.signed and der in one.signed.bag for one in inner)
 
     def _verdict(
         self,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from signer.errors import SignerError
+
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
@@ -108,6 +110,10 @@ def warns(code: str, **params: object) -> Finding:
 def informs(code: str, **params: object) -> Finding:
     """A plain fact for the reader."""
     return Finding(code, None, params, Weight.INFORMS)
+
+
+class Unreadable(SignerError):
+    """No verdict can be given: not a PDF, encrypted, broken, or beyond the limits."""
 
 
 # A broken file or signature outweighs a missing proof; among missing proofs the first found
