@@ -148,8 +148,7 @@ def store(
         status_changes.append(
             session, issuer=issuer, serial=one.serial, reason=one.reason, revoked_at=one.on, now=now
         )
-    for values in rows:
-        issuance.record_issued(session, values, now=now, by=by)
+    issuance.record_issued(session, rows, now=now, by=by)
     for one, _ in revoked:
         audit.record(
             session,

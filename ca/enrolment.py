@@ -222,7 +222,7 @@ def request_digest(profile: str, subject: Subject, public_key: PublicKey) -> byt
 
 
 def _check_subject(profile: Profile, subject: Subject) -> None:
-    present = {name for name, value in vars(subject).items() if value}
+    present = subject.attributes.keys()
     missing = profile.required - present
     if missing:
         raise CaError("name-incomplete", missing=", ".join(sorted(missing)))

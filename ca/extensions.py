@@ -61,8 +61,8 @@ def build(
         (identifier, False),
         *constant,
     ]
-    if subject.email and not profile.is_authority:
-        names = x509.SubjectAlternativeName([x509.RFC822Name(subject.email)])
+    names = subject.alternative_name
+    if names is not None and not profile.is_authority:
         extensions.append((names, False))
     return extensions
 

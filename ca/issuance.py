@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -59,7 +62,9 @@ class Order:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
+    """One certificate between intention and outcome."""
+
     serial: int
     profile: Profile
     issuer: Issuer
@@ -93,6 +98,69 @@ def issue_many(
 
     A hundred or so at a time: the token serves nobody else while it signs them.
     """
+    # 1.–3. Prepare, lint, and commit the intention.
+    prepared = intend(authority, orders, now=now, by=by)
+    # 4.–5. Sign on the token and check what it made.
+    certificates = act(authority, prepared, now=now, by=by)
+    # 6. Commit the outcome.
+    conclude(authority, prepared, certificates, now=now, by=by)
+    return certificates
+
+
+def issue_in_bulk(
+    authority: Authority,
+    orders: Iterable[Order],
+    *,
+    now: datetime,
+    by: str,
+    chunk: int = 100,
+) -> Iterator[list[x509.Certificate]]:
+    """Any number of certificates, a chunk at a time, each chunk whole or not at all.
+
+    While the token signs one chunk the next is prepared and the last one stored, so the pace is
+    the token's. A failure stops the run; what was yielded is issued, and no intention stays open
+    (unless the process dies: then `recover` voids it).
+    """
+    with ThreadPoolExecutor(1, "issue-in-bulk") as signing:
+        under_way: tuple[list[Prepared], Future[list[x509.Certificate]]] | None = None
+        try:
+            for part in _chunks(orders, chunk):
+                prepared = intend(authority, part, now=now, by=by)
+                signed = signing.submit(act, authority, prepared, now=now, by=by)
+                before, under_way = under_way, (prepared, signed)
+                if before is not None:
+                    yield _stored(authority, *before, now=now, by=by)
+        except BaseException:
+            if under_way is not None:
+                _stored(authority, *under_way, now=now, by=by)
+            raise
+        if under_way is not None:
+            yield _stored(authority, *under_way, now=now, by=by)
+
+
+def _stored(
+    authority: Authority,
+    prepared: list[Prepared],
+    signed: Future[list[x509.Certificate]],
+    *,
+    now: datetime,
+    by: str,
+) -> list[x509.Certificate]:
+    certificates = signed.result()
+    conclude(authority, prepared, certificates, now=now, by=by)
+    return certificates
+
+
+def _chunks(orders: Iterable[Order], size: int) -> Iterator[list[Order]]:
+    left = iter(orders)
+    while part := list(islice(left, size)):
+        yield part
+
+
+def intend(
+    authority: Authority, orders: Sequence[Order], *, now: datetime, by: str
+) -> list[Prepared]:
+    """Steps 1 to 3: from here on the serials are taken, and known to be."""
     try:
         # 1. Prepare: profile, issuer, key, serial number and the exact bytes to be signed.
         # 2. Lint them; a finding stops here, before the real key is asked for anything.
@@ -103,18 +171,34 @@ def issue_many(
     except CaError as refusal:
         _record_refusal(authority, orders, refusal, now=now, by=by)
         raise
+    return prepared
+
+
+def act(
+    authority: Authority, prepared: Sequence[Prepared], *, now: datetime, by: str
+) -> list[x509.Certificate]:
+    """Steps 4 and 5. What fails here is voided: nothing signed ever leaves."""
     try:
         # 4. Sign on the token, outside any transaction.
         signed = _sign(authority, prepared)
         # 5. Check with the issuer's public key that this is what was intended.
-        certificates = [_checked(*pair) for pair in zip(prepared, signed, strict=True)]
+        return [_checked(*pair) for pair in zip(prepared, signed, strict=True)]
     except (DomainError, InvalidSignature) as failure:
         _void(authority, prepared, failure, now=now, by=by)
         raise
-    # 6. Commit the outcome and its audit entries; only now does a certificate exist for anybody.
+
+
+def conclude(
+    authority: Authority,
+    prepared: Sequence[Prepared],
+    certificates: Sequence[x509.Certificate],
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    """Step 6: only now does a certificate exist for anybody."""
     with authority.database.transaction() as session:
         _conclude(session, prepared, certificates, now=now, by=by)
-    return certificates
 
 
 def recover(authority: Authority, now: datetime, by: str) -> list[int]:
@@ -132,15 +216,11 @@ def recover(authority: Authority, now: datetime, by: str) -> list[int]:
         ).all()
         for row in rows:
             row.state, row.resolved_at = IntentionState.VOID.value, now
-        for row in rows:
-            audit.record(
-                session,
-                tag=Tag.CERTIFICATE_VOIDED,
-                by=by,
-                subject=f"certificate:{row.serial}",
-                details={"issuer": row.issuer, "tbs_sha256": row.tbs_sha256},
-                now=now,
-            )
+        acts = [
+            (f"certificate:{row.serial}", {"issuer": row.issuer, "tbs_sha256": row.tbs_sha256})
+            for row in rows
+        ]
+        audit.record_all(session, tag=Tag.CERTIFICATE_VOIDED, by=by, acts=acts, now=now)
     return [int(row.serial, 16) for row in rows]
 
 
@@ -175,7 +255,7 @@ def unsigned_certificate(
     return tbs.capture(builder, public_key if issuer is None else issuer.public_key)
 
 
-def _prepare(authority: Authority, order: Order, *, now: datetime) -> _Prepared:
+def _prepare(authority: Authority, order: Order, *, now: datetime) -> Prepared:
     profile = profile_named(order.profile)
     if order.issuer is None:
         issuer = authority.issuer_for(order.profile)
@@ -206,10 +286,10 @@ def _prepare(authority: Authority, order: Order, *, now: datetime) -> _Prepared:
         public_key=order.public_key,
     )
     digest = hashlib.sha256(key_policy.spki(order.public_key)).digest()
-    return _Prepared(serial, profile, issuer, order.subject, unsigned, digest, order.renews)
+    return Prepared(serial, profile, issuer, order.subject, unsigned, digest, order.renews)
 
 
-def _intend(session: Session, prepared: Sequence[_Prepared], *, now: datetime, by: str) -> None:
+def _intend(session: Session, prepared: Sequence[Prepared], *, now: datetime, by: str) -> None:
     names = sorted({one.issuer.name for one in prepared})
     # One issuing at a time per issuer decides about clock and keys (a lock on PostgreSQL).
     session.execute(select(IssuerRow.name).where(IssuerRow.name.in_(names)).with_for_update())
@@ -244,7 +324,7 @@ def _intend(session: Session, prepared: Sequence[_Prepared], *, now: datetime, b
     )
 
 
-def _refuse_reuse(session: Session, prepared: Sequence[_Prepared]) -> None:
+def _refuse_reuse(session: Session, prepared: Sequence[Prepared]) -> None:
     """A key belongs to one holder; one known to be compromised belongs to nobody (BR 6.1.1.3)."""
     wanted = {one.spki_sha256: one for one in prepared}
     if len(wanted) < len(prepared):
@@ -267,7 +347,7 @@ def _refuse_reuse(session: Session, prepared: Sequence[_Prepared]) -> None:
             raise CaError("key-reused")
 
 
-def _sign(authority: Authority, prepared: Sequence[_Prepared]) -> list[bytes]:
+def _sign(authority: Authority, prepared: Sequence[Prepared]) -> list[bytes]:
     keys = [authority.key(one.issuer) for one in prepared]
 
     def work() -> list[bytes]:
@@ -276,7 +356,7 @@ def _sign(authority: Authority, prepared: Sequence[_Prepared]) -> list[bytes]:
     return authority.token.on_token_thread(work)
 
 
-def _checked(prepared: _Prepared, encoded: bytes) -> x509.Certificate:
+def _checked(prepared: Prepared, encoded: bytes) -> x509.Certificate:
     certificate = x509.load_der_x509_certificate(encoded)
     certificate.verify_directly_issued_by(prepared.issuer.certificate)
     if certificate.tbs_certificate_bytes != prepared.unsigned.tbs:
@@ -286,16 +366,18 @@ def _checked(prepared: _Prepared, encoded: bytes) -> x509.Certificate:
 
 def _conclude(
     session: Session,
-    prepared: Sequence[_Prepared],
+    prepared: Sequence[Prepared],
     certificates: Sequence[x509.Certificate],
     *,
     now: datetime,
     by: str,
 ) -> None:
     rows = [
-        certificate_values(
-            certificate, issuer=one.issuer.name, profile=one.profile.name, now=now, by=by
-        )
+        {
+            **_values(certificate, one.issuer.name, one.profile.name, now, by),
+            "subject": one.subject.display(),
+            "spki_sha256": one.spki_sha256,
+        }
         for one, certificate in zip(prepared, certificates, strict=True)
     ]
     resolved = session.execute(
@@ -309,48 +391,57 @@ def _conclude(
     if resolved.rowcount != len(rows):  # type: ignore[attr-defined]  # an UPDATE has a row count
         raise CaError("intention-voided", serial=rows[0]["serial"])
     session.execute(insert(CertificateRow), rows)
-    for row in rows:
-        record_issued(session, row, now=now, by=by)
+    record_issued(session, rows, now=now, by=by)
 
 
 def certificate_values(
     certificate: x509.Certificate, *, issuer: str, profile: str, now: datetime, by: str
-) -> dict[str, object]:
-    """The row of a certificate just issued."""
+) -> dict[str, Any]:
+    """The row of a certificate that a ceremony brought."""
+    return {
+        **_values(certificate, issuer, profile, now, by),
+        "subject": display_name(certificate.subject),
+        "spki_sha256": hashlib.sha256(lint.spki_of(certificate)).digest(),
+    }
+
+
+def _values(
+    certificate: x509.Certificate, issuer: str, profile: str, now: datetime, by: str
+) -> dict[str, Any]:
     return {
         "serial": text_of(certificate.serial_number),
         "issuer": issuer,
         "profile": profile,
-        "subject": display_name(certificate.subject),
         "der": certificate.public_bytes(Encoding.DER),
         "not_before": certificate.not_valid_before_utc,
         "not_after": certificate.not_valid_after_utc,
-        "spki_sha256": hashlib.sha256(lint.spki_of(certificate)).digest(),
         "issued_at": now,
         "issued_by": by,
         "status": CertificateStatus.GOOD.value,
     }
 
 
-def record_issued(session: Session, row: dict[str, object], *, now: datetime, by: str) -> None:
-    """The audit entry of one certificate: what it is, never whom it names."""
-    audit.record(
-        session,
-        tag=Tag.CERTIFICATE_ISSUED,
-        by=by,
-        subject=f"certificate:{row['serial']}",
-        details={
-            "issuer": row["issuer"],
-            "profile": row["profile"],
-            "sha256": hashlib.sha256(bytes(row["der"])).digest(),  # type: ignore[call-overload]  # the row holds DER here
-        },
-        now=now,
-    )
+def record_issued(
+    session: Session, rows: Sequence[Mapping[str, Any]], *, now: datetime, by: str
+) -> None:
+    """The audit entry of each certificate: what it is, never whom it names."""
+    acts = [
+        (
+            f"certificate:{row['serial']}",
+            {
+                "issuer": row["issuer"],
+                "profile": row["profile"],
+                "sha256": hashlib.sha256(row["der"]).digest(),
+            },
+        )
+        for row in rows
+    ]
+    audit.record_all(session, tag=Tag.CERTIFICATE_ISSUED, by=by, acts=acts, now=now)
 
 
 def _void(
     authority: Authority,
-    prepared: Sequence[_Prepared],
+    prepared: Sequence[Prepared],
     failure: Exception,
     *,
     now: datetime,
@@ -364,15 +455,8 @@ def _void(
             .where(IntentionRow.serial.in_(serials))
             .values(state=IntentionState.VOID.value, resolved_at=now)
         )
-        for serial in serials:
-            audit.record(
-                session,
-                tag=Tag.CERTIFICATE_VOIDED,
-                by=by,
-                subject=f"certificate:{serial}",
-                details={"code": code},
-                now=now,
-            )
+        acts = [(f"certificate:{serial}", {"code": code}) for serial in serials]
+        audit.record_all(session, tag=Tag.CERTIFICATE_VOIDED, by=by, acts=acts, now=now)
 
 
 def _record_refusal(

@@ -69,22 +69,13 @@ def stop_on_findings(
             issuer and (issuer.name, issuer.base_url, issuer.subject_key),
             algorithm_of(public_key),
             unsigned.signature_algorithm,
-            _attributes(subject),
+            tuple(subject.attributes.items()),
         )
         findings = _shapes.judged(shape, unsigned, profile, issuer)
     stopping = [finding for finding in findings if finding.stops]
     if stopping:
         first = stopping[0]
         raise CaError("lint-finding", rule=first.rule, text=first.text, count=len(stopping))
-
-
-def _attributes(subject: Subject) -> tuple[tuple[str, int], ...]:
-    """Which attributes the name has, and how many of each."""
-    return tuple(
-        (name, len(value) if isinstance(value, tuple) else 1)
-        for name, value in vars(subject).items()
-        if value
-    )
 
 
 def own_findings(
@@ -102,7 +93,7 @@ def own_findings(
         if not holds:
             found.append(Finding("ERROR", rule, text))
 
-    present = {name for name, value in vars(subject).items() if value}
+    present = subject.attributes.keys()
     missing = profile.required - present
     demand(not missing, "DOMAIN §2", f"subject lacks {', '.join(sorted(missing))}")
     extra = present - profile.required - profile.permitted

@@ -17,6 +17,7 @@ import re
 import unicodedata
 import warnings
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -70,6 +71,7 @@ _LABEL = {oid: label for _, oid, label in _ORDER}
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _UID = re.compile(rf"({'|'.join(UID_PREFIXES)}):[0-9A-Za-z.-]{{1,40}}")
 _CITIZEN_ID = re.compile(r"[0-9]{12}")
+_SEPARATOR = re.compile(r'([,+"\\<>;])')
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]+")
 
 
@@ -219,6 +221,10 @@ class Subject:
 
     def to_x509(self) -> x509.Name:
         """The name as it goes into a certificate, one attribute per RDN."""
+        return self._name
+
+    @cached_property
+    def _name(self) -> x509.Name:
         attributes = []
         for field, oid, _ in _ORDER:
             value = getattr(self, field)
@@ -251,7 +257,26 @@ class Subject:
 
     def display(self) -> str:
         """One line, most specific attribute first, every UID kept."""
-        return display_name(self.to_x509())
+        return self._shown
+
+    @cached_property
+    def _shown(self) -> str:
+        return display_name(self._name)
+
+    @cached_property
+    def alternative_name(self) -> x509.SubjectAlternativeName | None:
+        """The e-mail address as subjectAltName (RFC 5280 §4.2.1.6), when there is one."""
+        if not self.email:
+            return None
+        return x509.SubjectAlternativeName([x509.RFC822Name(self.email)])
+
+    @cached_property
+    def attributes(self) -> dict[str, int]:
+        """Which attributes the name has, and how many of each."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {
+            name: len(value) if isinstance(value, tuple) else 1 for name, value in values if value
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Only what is there, as plain data for a row or an API."""
@@ -269,7 +294,7 @@ def display_name(name: x509.Name) -> str:
     for attribute in reversed(list(name)):
         label = _LABEL.get(attribute.oid, attribute.oid.dotted_string)
         value = attribute.value if isinstance(attribute.value, str) else attribute.value.hex()
-        escaped = re.sub(r'([,+"\\<>;])', r"\\\1", value)
+        escaped = _SEPARATOR.sub(r"\\\1", value)
         parts.append(f"{label}={escaped}")
     return ", ".join(parts)
 
@@ -282,9 +307,15 @@ def split_name(name: str) -> tuple[str, str]:
     return words[0], " ".join(words[1:])
 
 
+@lru_cache(maxsize=4096)
+def _refused(character: str) -> bool:
+    """Control, format, surrogate, private and unassigned characters say nothing to a reader."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
 def _text(field: str, value: str) -> str:
     text = unicodedata.normalize("NFC", value).strip()
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in text):
+    if any(map(_refused, text)):
         raise CaError("name-characters", field=field)
     bound = _BOUNDS.get(field)
     if bound is not None and len(text) > bound:
