@@ -342,7 +342,7 @@ def scanned(page: Image.Image, seed: int, turn: float) -> bytes:
     shade = 1 - 0.20 * np.exp(-x / 11) - 0.07 * np.exp(-(width - x) / 20)
     shade = shade * (1 - 0.13 * np.exp(-y / 9)) * (1 - 0.05 * np.exp(-(height - y) / 26))
     shade = shade * (1 + 0.012 * (x / width - 0.5))
-    grain = chance.normal(0, 1.5, (height, width, 1)) + chance.normal(0, 0.55, (height, width, 3))
+    grain = chance.normal(0, 2.4, (height, width, 1)) + chance.normal(0, 0.7, (height, width, 3))
     final = Image.fromarray((scan * shade[..., None] + grain).clip(0, 255).astype("uint8"))
     out = io.BytesIO()
     final.save(out, "JPEG", quality=80, dpi=(SCAN_DPI, SCAN_DPI), optimize=True)
