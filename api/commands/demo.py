@@ -1,0 +1,128 @@
+"""`dauso demo`: the whole main job on real parts, with fictional people, in six steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.commands.terminal import TerminalError, language
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Where the results go")] = Path("demo-output"),
+) -> None:
+    """Ceremony, enrolment, signing, certifying, verifying, and the same over HTTP."""
+    from rich.console import Console
+
+    from api import first_run
+    from api.demonstration import over_http, results, steps
+    from api.demonstration.cast import Cast
+    from api.house import House
+
+    _require_writable(output)
+    progress = Progress(Console(highlight=False))
+    settings = _settings()
+    steps.fresh_home(settings.home)
+    cast, made = Cast(), steps.Made()
+
+    # 1. The ceremony: a root on a token of its own, the issuing CAs and services on another.
+    with progress.step(1, "Nghi lễ tạo khóa gốc", "Key ceremony"):
+        first_run.create(settings, now=steps.clock(), by=steps.OPERATOR).close()
+    with House.open(settings, now=steps.clock()) as house, steps.serving(house) as address:
+        progress.note(", ".join(issuer.name for issuer in house.authority.issuers()))
+        # 2. Enrol an official and an agency; CRL, OCSP and issuer are where the certificates say.
+        with progress.step(2, "Cấp chứng thư cho công chức và cơ quan", "Enrolment"):
+            steps.enrol(house, cast, made)
+            over_http.check_addresses(made)
+        progress.note(f"{made.official.name}; {made.agency.name}")
+        # 3. The official signs the decision, then the agency seals it: both PAdES B-LTA.
+        with progress.step(3, "Ký và đóng dấu số quyết định", "Sign and seal the decision"):
+            steps.sign_decision(house, cast, made)
+        progress.note(f"{len(made.decision):,} byte, PAdES-BASELINE-LTA ×2")
+        # 4. Certify a copy of the scanned original; it goes into the citizen's store.
+        with progress.step(4, "Chứng thực bản sao điện tử", "Certify a copy"):
+            steps.certify(house, cast, made)
+        progress.note(f"{made.copy.number} ({made.copy.book}), {made.copy.code}")
+        # 5. Verify both by file, the copy by its code as well.
+        with progress.step(5, "Kiểm tra", "Verify"):
+            steps.verify(house, made)
+        progress.note(f"{made.decision_report.indication}, {made.copy_report.indication}")
+        # 6. The same as another system does it, over HTTP.
+        with progress.step(6, "Làm lại qua API", "The same over the API"):
+            again = over_http.as_client(house, cast, made, address)
+        progress.note(f"{again['copy']['number']}, {again['copy']['code']}")
+        results.write(house, cast, made, again, progress.timings, output)
+    progress.end(output, settings.home)
+
+
+class Progress:
+    """Tells each step, its result and its time."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, number: int, vietnamese: str, english: str) -> Iterator[None]:
+        words = english if language() == "en" else vietnamese
+        started = time.perf_counter()
+        with self.console.status(f"{number}/6 {words} …"):
+            yield
+        seconds = time.perf_counter() - started
+        self.timings[english] = seconds
+        self.console.print(f"[green]✓[/] {number}/6 {words:<42} {seconds:6.2f} s")
+
+    def note(self, text: str) -> None:
+        self.console.print(f"      {text}", style="dim", markup=False)
+
+    def end(self, output: Path, home: Path) -> None:
+        if language() == "en":
+            lines = (f"Results: {output}", f"Look around: DAUSO_HOME={home} ./dauso serve")
+        else:
+            lines = (f"Kết quả: {output}", f"Xem thử: DAUSO_HOME={home} ./dauso serve")
+        for line in lines:
+            self.console.print(line, markup=False, soft_wrap=True)
+
+
+def _settings() -> Settings:
+    """A home of its own beside the real one, on a port that is free."""
+    home = Settings.from_environment().home / "demo"
+    return Settings.from_environment({"DAUSO_HOME": str(home), "DAUSO_PORT": str(_free_port())})
+
+
+def _free_port() -> int:
+    """8000 when it is free: the addresses in the certificates then fit a later `serve`."""
+    import socket
+
+    for port in (8000, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return 8000
+
+
+def _require_writable(output: Path) -> None:
+    """Said before the work, not after it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise TerminalError("file-unwritable", path=output, reason=error.strerror) from error
