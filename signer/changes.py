@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from signer.object_graph import Graph, build
+from signer.object_graph import build
 from signer.policy import Policy
 from signer.report import Changes
 from signer.signature_objects import FieldLock, SignatureObject
@@ -50,7 +50,7 @@ def judge_changes(document: Document, policy: Policy) -> dict[str, Judgement]:
     deeds: list[tuple[int, Deed]] = []
     graph = build(document.pdf_at(first.end), policy.limits)
     for revision in later:
-        following = build(document.pdf_at(revision.end), policy.limits, graph)
+        following = build(document.pdf_at(revision.end), policy.limits)
         deeds += [(revision.number, deed) for deed in judge_update(graph, following, policy)]
         graph = following
     found = {}
@@ -91,13 +91,8 @@ def _refusals(deed: Deed, certification: int | None, locks: list[FieldLock]) -> 
         yield fails(deed.code, sub, what=deed.what)
     if deed.act in (Act.SIGNATURE, Act.FORM):
         if certification == 1:
-            yield fails(Rule.CERTIFIED, sub, what=deed.what)
+            yield fails(Rule.CERTIFIED.value, sub, what=deed.what)
         if any(lock.locks(deed.what) for lock in locks):
-            yield fails(Rule.LOCKED, sub, what=deed.what)
+            yield fails(Rule.LOCKED.value, sub, what=deed.what)
     if deed.act is Act.FORM and certification is None:
-        yield fails(Rule.FORM, sub, what=deed.what)
-
-
-def graph_of(document: Document, end: int, policy: Policy) -> Graph:
-    """The object graph of one revision, for the page-by-page view of what a signer saw."""
-    return build(document.pdf_at(end), policy.limits)
+        yield fails(Rule.FORM.value, sub, what=deed.what)

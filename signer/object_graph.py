@@ -41,13 +41,16 @@ class Graph:
                     yield holder, target
 
 
-def build(pdf: pikepdf.Pdf, limits: Limits, before: Graph | None = None) -> Graph:
-    """The graph of a revision; objects that did not move since `before` are not read again."""
+def build(pdf: pikepdf.Pdf, limits: Limits) -> Graph:
+    """The graph of a revision, read whole.
+
+    Objects that did not move are read again all the same: qpdf gives a reference to an object
+    that does not exist yet as null, so the same bytes say more once a later revision adds it.
+    """
     places: dict[ObjectId, tuple[int, ...]] = {
         og: (entry.type, entry.offset or entry.obj_stream_number or 0, entry.obj_stream_index or 0)
         for og, entry in pdf.get_xref_table().items()
     }
-    moved = changed_objects(before.places, places) if before else set()
     edges: dict[ObjectId, tuple[ObjectId, ...]] = {}
     reachable: set[ObjectId] = set()
     stack = _trailer_references(pdf)
@@ -56,12 +59,7 @@ def build(pdf: pikepdf.Pdf, limits: Limits, before: Graph | None = None) -> Grap
         if og in reachable:
             continue
         reachable.add(og)
-        if before is not None and og not in moved and og in before.edges:
-            edges[og] = before.edges[og]
-        elif og in places:
-            edges[og] = references(pdf.get_object(og))
-        else:
-            edges[og] = ()
+        edges[og] = references(pdf.get_object(og)) if og in places else ()
         stack.extend(edges[og])
     graph = Graph(pdf, places, edges, reachable)
     graph.pages = {og: number for number, og in enumerate(_pages(pdf, limits))}

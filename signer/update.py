@@ -141,6 +141,12 @@ class _Update:
 
     def _explain_the_rest(self) -> None:
         """No overwritten object that was reachable is left without exactly its own role."""
+        for og in self._books.old.reachable - self._books.changed:
+            # It referred to an object that did not exist when it was signed.
+            if og in self._books.new.edges and (
+                self._books.old.edges[og] != self._books.new.edges[og]
+            ):
+                self._books.violation("validation-change-object", f"{og[0]} {og[1]}")
         touched = set()
         for og in self._books.changed & self._books.old.reachable:
             before = self._books.old.pdf.get_object(og) if og in self._books.old.places else None

@@ -64,25 +64,48 @@ def universal_forgery(data: bytes) -> Iterator[tuple[str, bytes]]:
     page = pdf.pages[0].obj
     fake = size_of(pdf)
     evil = {page.objgen[0]: changed(page, Contents=b"%d 0 R" % fake), fake: stream(FORGED)}
-    ranges = (None, b"null", b"[]", b"[0 0 0 0]", b"[0 -1 -1 0]", b"[0 1 2]", b"[0 99999999 9 9]",
-              b"/a", b"[0 10 20 30 40 50]", b"[0 1.5 20 30]")
+    ranges = (
+        None,
+        b"null",
+        b"[]",
+        b"[0 0 0 0]",
+        b"[0 -1 -1 0]",
+        b"[0 1 2]",
+        b"[0 99999999 9 9]",
+        b"/a",
+        b"[0 10 20 30 40 50]",
+        b"[0 1.5 20 30]",
+    )
     for new in ranges:
         keys = {"Contents": b"<%s>" % bytes(value.Contents).hex().encode(), "ByteRange": new}
         yield f"byterange={new!r}", append(data, {number: changed(value, **keys), **evil})
     own = value.ByteRange.unparse(resolved=True)
-    for hexed in (None, b"null", b"<>", b"<00>", b"()", b"<0000000000>", b"<3000>", b"/x", b"(\\0)"):
+    for hexed in (
+        None,
+        b"null",
+        b"<>",
+        b"<00>",
+        b"()",
+        b"<0000000000>",
+        b"<3000>",
+        b"/x",
+        b"(\\0)",
+    ):
         keys = {"Contents": hexed, "ByteRange": own}
         yield f"contents={hexed!r}", append(data, {number: changed(value, **keys), **evil})
     match = re.search(rb"/ByteRange\s*\[[^\]]*\]", data)
     if match:
         width = match.end() - match.start()
-        for new in (b"/ByteRange null", b"/ByteRange []", b"/ByteRang0 [0 1 2 3]",
-                    b"/ByteRange [0 0 0 0]", b"/ByteRange [0 -1 1 -1]"):
+        for new in (
+            b"/ByteRange null",
+            b"/ByteRange []",
+            b"/ByteRang0 [0 1 2 3]",
+            b"/ByteRange [0 0 0 0]",
+            b"/ByteRange [0 -1 1 -1]",
+        ):
             yield f"in place {new!r}", patched(data, match.start(), new.ljust(width)[:width])
     for gap in gaps(data):
-        yield "empty string in the gap", patched(
-            data, gap[0], b"<>".ljust(gap[1] - gap[0])
-        )
+        yield "empty string in the gap", patched(data, gap[0], b"<>".ljust(gap[1] - gap[0]))
         yield "zeros in the gap", with_contents(data, gap, b"")
 
 
@@ -106,9 +129,7 @@ def incremental_saving(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "copy, no end mark", append(data, with_copy, end=False)
     stream_number = page.Contents.objgen[0] if page.Contents.is_indirect else new
     yield "content stream", append(data, {stream_number: stream(FORGED)})
-    yield "new catalog", append(
-        data, {new: changed(root, Lang=String("xx"))}, root=(new, 0)
-    )
+    yield "new catalog", append(data, {new: changed(root, Lang=String("xx"))}, root=(new, 0))
     yield "same catalog elsewhere", append(data, {new: body(root)}, root=(new, 0))
     for key, literal in (
         ("OpenAction", b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"),
@@ -125,12 +146,18 @@ def incremental_saving(data: bytes) -> Iterator[tuple[str, bytes]]:
         ("AcroForm", b"<< /Fields [] >>"),
         ("AcroForm", None),
     ):
-        yield f"catalog {key} {literal!r}", append(
-            data, {root.objgen[0]: changed(root, **{key: literal})}
+        yield (
+            f"catalog {key} {literal!r}",
+            append(data, {root.objgen[0]: changed(root, **{key: literal})}),
         )
     font = next(
-        (one.objgen[0] for one in pdf.objects
-         if isinstance(one, Dictionary) and one.get("/Type") == "/Font" and one.is_indirect), None)
+        (
+            one.objgen[0]
+            for one in pdf.objects
+            if isinstance(one, Dictionary) and one.get("/Type") == "/Font" and one.is_indirect
+        ),
+        None,
+    )
     if font:
         text = b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>"
         yield "font swapped", append(data, {font: text})
@@ -143,7 +170,8 @@ def wrapping(data: bytes) -> Iterator[tuple[str, bytes]]:
     """SWA: the signed parts pulled apart, forged bytes in between."""
     for number, (start, end, covered) in enumerate(gaps(data)):
         match = next(
-            one for one in re.finditer(rb"/ByteRange\s*\[[^\]]*\]", data)
+            one
+            for one in re.finditer(rb"/ByteRange\s*\[[^\]]*\]", data)
             if b"%d" % end in one.group() and b"%d" % start in one.group()
         )
         width = match.end() - match.start()
@@ -155,15 +183,19 @@ def wrapping(data: bytes) -> Iterator[tuple[str, bytes]]:
                 yield f"gap {number} +{shift}", patched(wide, match.start(), moved.ljust(width))
         inside = data[: end - 40] + b"> /Forged (" + b"x" * 27 + b")>" + data[end:]
         yield f"second value in gap {number}", inside[: len(data)]
-        for wrong in ((0, start - 1, end, covered - end), (0, start, end - 1, covered - end + 1),
-                      (0, start + 1, end, covered - end), (0, start, end + 1, covered - end - 1),
-                      (1, start - 1, end, covered - end), (0, start, end, covered - end - 1),
-                      (0, start, start, covered - start), (0, end, start, covered - start)):
+        for wrong in (
+            (0, start - 1, end, covered - end),
+            (0, start, end - 1, covered - end + 1),
+            (0, start + 1, end, covered - end),
+            (0, start, end + 1, covered - end - 1),
+            (1, start - 1, end, covered - end),
+            (0, start, end, covered - end - 1),
+            (0, start, start, covered - start),
+            (0, end, start, covered - start),
+        ):
             text = b"/ByteRange [%d %d %d %d]" % wrong
             if len(text) <= width:
-                yield f"range {wrong} of {number}", patched(
-                    data, match.start(), text.ljust(width)
-                )
+                yield f"range {wrong} of {number}", patched(data, match.start(), text.ljust(width))
 
 
 def pages(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -185,9 +217,16 @@ def pages(data: bytes) -> Iterator[tuple[str, bytes]]:
     if len(kids) > 1:
         yield "swapped", append(data, {number: with_kids([kids[1], kids[0], *kids[2:]])})
     yield "tree attribute", append(data, {number: changed(tree, Rotate=b"180")})
-    for key, literal in (("Rotate", b"180"), ("CropBox", b"[0 0 10 10]"), ("MediaBox", b"[0 0 9 9]"),
-                         ("UserUnit", b"2"), ("Resources", b"<< >>"), ("Contents", None),
-                         ("AA", b"<< /O << /S /JavaScript /JS (1) >> >>"), ("Trans", b"<< >>")):
+    for key, literal in (
+        ("Rotate", b"180"),
+        ("CropBox", b"[0 0 10 10]"),
+        ("MediaBox", b"[0 0 9 9]"),
+        ("UserUnit", b"2"),
+        ("Resources", b"<< >>"),
+        ("Contents", None),
+        ("AA", b"<< /O << /S /JavaScript /JS (1) >> >>"),
+        ("Trans", b"<< >>"),
+    ):
         yield f"page {key}", append(data, {page.objgen[0]: changed(page, **{key: literal})})
 
 
@@ -196,25 +235,30 @@ def annotations(data: bytes) -> Iterator[tuple[str, bytes]]:
     pdf = opened(data)
     page, new = pdf.pages[0].obj, size_of(pdf)
     old = [one.unparse() for one in page.get("/Annots", [])]
-    kinds = ("FreeText Stamp Redact Highlight Text Square Ink Link Widget Popup FileAttachment "
-             "Watermark Line 3D Screen").split()
+    kinds = (
+        b"FreeText", b"Stamp", b"Redact", b"Highlight", b"Text", b"Square", b"Ink", b"Link",
+        b"Widget", b"Popup", b"FileAttachment", b"Watermark", b"Line", b"3D", b"Screen",
+    )  # fmt: skip
     for kind in kinds:
         note = (
             b"<< /Type /Annot /Subtype /%s /Rect [0 0 595 842] /F 4 /Contents (x) "
-            b"/AP << /N %d 0 R >> >>" % (kind.encode(), new + 1)
+            b"/AP << /N %d 0 R >> >>" % (kind, new + 1)
         )
-        shape = stream(FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form,
-                                "/BBox": Array([0, 0, 595, 842])})
+        shape = stream(
+            FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form, "/BBox": Array([0, 0, 595, 842])}
+        )
         listed = b"[" + b" ".join([*old, b"%d 0 R" % new]) + b"]"
-        yield f"annotation {kind}", append(
-            data, {page.objgen[0]: changed(page, Annots=listed), new: note, new + 1: shape}
+        yield (
+            f"annotation {kind}",
+            append(data, {page.objgen[0]: changed(page, Annots=listed), new: note, new + 1: shape}),
         )
     if old:
         yield "annotations removed", append(data, {page.objgen[0]: changed(page, Annots=b"[]")})
         for one, _value in signature_objects(pdf):
             yield f"widget of {one.T} hidden", append(data, {one.objgen[0]: changed(one, F=b"2")})
-            yield f"widget of {one.T} moved", append(
-                data, {one.objgen[0]: changed(one, Rect=b"[0 0 595 842]")}
+            yield (
+                f"widget of {one.T} moved",
+                append(data, {one.objgen[0]: changed(one, Rect=b"[0 0 595 842]")}),
             )
 
 
@@ -225,9 +269,7 @@ def sneaky_fields(data: bytes) -> Iterator[tuple[str, bytes]]:
     fields = [b"%d %d R" % one.objgen for one in form.Fields]
     holder = form.objgen[0] if form.is_indirect else pdf.Root.objgen[0]
 
-    def with_field(
-        text: bytes, extra: dict[int, bytes] | None = None, shown: bool = True
-    ) -> bytes:
+    def with_field(text: bytes, extra: dict[int, bytes] | None = None, shown: bool = True) -> bytes:
         listed = b"[" + b" ".join([*fields, b"%d 0 R" % new]) + b"]"
         if form.is_indirect:
             update = {holder: changed(form, Fields=listed)}
@@ -238,51 +280,79 @@ def sneaky_fields(data: bytes) -> Iterator[tuple[str, bytes]]:
             update[page.objgen[0]] = changed(page, Annots=b"[" + b" ".join(notes) + b"]")
         return append(data, {**update, new: text, **(extra or {})})
 
-    shape = {new + 1: stream(FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form,
-                                      "/BBox": Array([0, 0, 595, 842])})}
+    shape = {
+        new + 1: stream(
+            FORGED, {"/Type": Name.XObject, "/Subtype": Name.Form, "/BBox": Array([0, 0, 595, 842])}
+        )
+    }
     widget = b"/Type /Annot /Subtype /Widget /F 4 /P %d 0 R " % page.objgen[0]
     seen = b"/Rect [0 0 595 842] /AP << /N %d 0 R >> " % (new + 1)
     small = b"/Rect [70 70 90 90] /AP << /N %d 0 R >> " % (new + 1)
-    yield "empty visible signature", with_field(
-        b"<< /FT /Sig /T (S9) " + widget + seen + b">>", shape
+    yield (
+        "empty visible signature",
+        with_field(b"<< /FT /Sig /T (S9) " + widget + seen + b">>", shape),
     )
-    yield "small empty visible signature", with_field(
-        b"<< /FT /Sig /T (S9) " + widget + small + b">>", shape
+    yield (
+        "small empty visible signature",
+        with_field(b"<< /FT /Sig /T (S9) " + widget + small + b">>", shape),
     )
     for kind in (b"Tx", b"Btn", b"Ch"):
-        yield f"new field {kind!r}", with_field(
-            b"<< /FT /%s /T (note) /V (x) " % kind + widget + seen + b">>", shape
+        yield (
+            f"new field {kind!r}",
+            with_field(b"<< /FT /%s /T (note) /V (x) " % kind + widget + seen + b">>", shape),
         )
     for owner, value in signature_objects(pdf):
         reference = b"%d %d R" % value.objgen
         hexed = b"<%s>" % bytes(value.Contents).hex().encode()
         clone = {new + 2: changed(value, Contents=hexed), **shape}
         name = str(owner.T).encode()
-        yield f"shares the dictionary of {owner.T}", with_field(
-            b"<< /FT /Sig /T (S9) /V %s " % reference + widget + small + b">>", shape
+        yield (
+            f"shares the dictionary of {owner.T}",
+            with_field(b"<< /FT /Sig /T (S9) /V %s " % reference + widget + small + b">>", shape),
         )
-        yield f"same name and dictionary as {owner.T}", with_field(
-            b"<< /FT /Sig /T (%s) /V %s " % (name, reference) + widget + small + b">>", shape
+        yield (
+            f"same name and dictionary as {owner.T}",
+            with_field(
+                b"<< /FT /Sig /T (%s) /V %s " % (name, reference) + widget + small + b">>", shape
+            ),
         )
-        yield f"clone of {owner.T}", with_field(
-            b"<< /FT /Sig /T (S9) /V %d 0 R " % (new + 2) + widget + small + b">>", clone
+        yield (
+            f"clone of {owner.T}",
+            with_field(
+                b"<< /FT /Sig /T (S9) /V %d 0 R " % (new + 2) + widget + small + b">>", clone
+            ),
         )
-        yield f"field of {owner.T} points to a clone", append(
-            data, {owner.objgen[0]: changed(owner, V=b"%d 0 R" % (new + 2)), **clone}
+        yield (
+            f"field of {owner.T} points to a clone",
+            append(data, {owner.objgen[0]: changed(owner, V=b"%d 0 R" % (new + 2)), **clone}),
         )
         for key, literal in (("V", None), ("FT", b"/Tx"), ("T", b"(Other)"), ("AA", b"<< >>")):
-            yield f"{owner.T} loses {key}", append(
-                data, {owner.objgen[0]: changed(owner, **{key: literal})}
+            yield (
+                f"{owner.T} loses {key}",
+                append(data, {owner.objgen[0]: changed(owner, **{key: literal})}),
             )
-        for key, literal in (("SubFilter", b"/adbe.x509.rsa_sha1"), ("SubFilter", None),
-                             ("Type", b"/DocTimeStamp"), ("Filter", b"/X"), ("M", b"(D:2001)")):
+        for key, literal in (
+            ("SubFilter", b"/adbe.x509.rsa_sha1"),
+            ("SubFilter", None),
+            ("Type", b"/DocTimeStamp"),
+            ("Filter", b"/X"),
+            ("M", b"(D:2001)"),
+        ):
             keys = {"Contents": hexed, key: literal}
-            yield f"{owner.T} with {key}={literal!r}", append(
-                data, {value.objgen[0]: changed(value, **keys)}
+            yield (
+                f"{owner.T} with {key}={literal!r}",
+                append(data, {value.objgen[0]: changed(value, **keys)}),
             )
-    yield "fields emptied", append(
-        data, {holder: changed(form, Fields=b"[]") if form.is_indirect
-               else changed(pdf.Root, AcroForm=changed(form, Fields=b"[]"))}
+    yield (
+        "fields emptied",
+        append(
+            data,
+            {
+                holder: changed(form, Fields=b"[]")
+                if form.is_indirect
+                else changed(pdf.Root, AcroForm=changed(form, Fields=b"[]"))
+            },
+        ),
     )
 
 
@@ -383,9 +453,19 @@ def _edited(
         data["certificates"] = cms.CertificateSet(bag)
     if twice:
         signer = data["signer_infos"][0]
-        bare = cms.SignerInfo({k: signer[k] for k in (
-            "version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm",
-            "signature")})
+        bare = cms.SignerInfo(
+            {
+                k: signer[k]
+                for k in (
+                    "version",
+                    "sid",
+                    "digest_algorithm",
+                    "signed_attrs",
+                    "signature_algorithm",
+                    "signature",
+                )
+            }
+        )
         data["signer_infos"] = cms.SignerInfos([bare, bare])
     if token is not None:
         attribute = cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})
@@ -420,6 +500,164 @@ RECIPES: dict[str, Recipe] = {
     "cms": cms_tricks,
     "damage": damage,
 }
+
+
+SignAt = Callable[[bytes], bytes]
+
+
+def prepared(sign: SignAt, certify: Callable[[bytes, int], bytes]) -> Iterator[Mutant]:
+    """Shadow and certification attacks: the attacker wrote the document before it was signed."""
+    for name, document, update in _shadow_documents():
+        yield Mutant("shadow", name, update(sign(document)))
+    for level in (1, 2, 3):
+        certified = certify(plain_document(form=True), level)
+        for name, forged in (*annotations(certified), *sneaky_fields(certified)):
+            yield Mutant("certified", f"P={level} {name}", forged)
+        if level == 1:
+            yield Mutant("certified", "P=1 filled", filled(certified))
+    signed = sign(plain_document(form=True))
+    yield Mutant("shadow", "form filled without certification", filled(signed))
+    for key, literal in (("DV", b"(x)"), ("Rect", b"[0 0 595 842]"), ("FT", b"/Btn"),
+                         ("F", b"2"), ("MaxLen", b"1"), ("AA", b"<< >>")):  # fmt: skip
+        certified = certify(plain_document(form=True), 2)
+        pdf = opened(certified)
+        note = pdf.Root.AcroForm.Fields[0]
+        yield Mutant(
+            "certified",
+            f"P=2 field {key}",
+            append(certified, {note.objgen[0]: changed(note, **{key: literal})}),
+        )
+
+
+def plain_document(form: bool = False) -> bytes:
+    from tests.signed_samples import plain_pdf
+
+    return plain_pdf(2, form=form)
+
+
+def filled(data: bytes) -> bytes:
+    """The text field of `plain_document(form=True)` filled in, with an appearance."""
+    pdf = opened(data)
+    note, new = pdf.Root.AcroForm.Fields[0], size_of(pdf)
+    keys = {"/Type": Name.XObject, "/Subtype": Name.Form, "/BBox": Array([0, 0, 228, 20])}
+    look = b"<< /N %d 0 R >>" % new
+    return append(
+        data,
+        {
+            note.objgen[0]: changed(note, V=String("9,000,000,000"), AP=look),
+            new: stream(b"BT /Helv 10 Tf (9,000,000,000) Tj ET", keys),
+        },
+    )
+
+
+def _shadow_documents() -> Iterator[tuple[str, bytes, SignAt]]:
+    """(name, document to be signed, what the attacker does afterwards)."""
+    base = plain_document()
+    pdf = opened(base)
+    page, new = pdf.pages[0].obj, size_of(pdf)
+    first = page.Contents.objgen[0]
+    hidden = append(base, {new: stream(FORGED)})
+
+    def switch(data: bytes) -> bytes:
+        later = opened(data)
+        own = later.pages[0].obj
+        return append(data, {own.objgen[0]: changed(own, Contents=b"%d 0 R" % new)})
+
+    yield "hide and replace: page points to a hidden stream", hidden, switch
+
+    # The same object number twice in the signed bytes; only the table moves afterwards.
+    twice = append(base, {first: stream(FORGED)})
+    forged_at = opened(twice).get_xref_table()[(first, 0)].offset
+    honest = append(twice, {first: body(page.Contents)})
+
+    def move_the_entry(data: bytes) -> bytes:
+        again = append(data, {})
+        row = b"%d 1\n%010d 00000 n \n" % (first, forged_at)
+        at = again.rindex(b"xref\ntrailer") + 5
+        return again[:at] + row + again[at:]
+
+    yield "hide and replace: only the cross-reference moves", honest, move_the_entry
+
+    other = stream(
+        b"0 0 0 rg 0 0 595 842 re f",
+        {"/Type": Name.XObject, "/Subtype": Name.Form, "/BBox": Array([0, 0, 595, 842])},
+    )
+    cover = append(
+        base,
+        {
+            page.objgen[0]: changed(
+                page,
+                Contents=b"[%d 0 R %d 0 R]" % (first, new + 1),
+                Resources=b"<< /XObject << /X %d 0 R >> >>" % new,
+            ),
+            new: other,
+            new + 1: stream(b"/X Do"),
+        },
+    )
+    yield "hide: the cover is freed", cover, lambda data: append(data, {new: None})
+    yield "hide: the cover becomes empty", cover, lambda data: append(data, {new: stream(b"")})
+    yield "hide: the cover's reference is freed", cover, lambda data: append(data, {new + 1: None})
+
+    # A reference to an object that does not exist yet when the document is signed.
+    dangling = append(
+        base,
+        {
+            page.objgen[0]: changed(page, Contents=b"[%d 0 R %d 0 R]" % (first, new + 30)),
+        },
+    )
+    yield (
+        "hide: the missing object appears",
+        dangling,
+        lambda data: append(data, {new + 30: stream(FORGED)}),
+    )
+    note = b"<< /Type /Annot /Subtype /Stamp /Rect [0 0 595 842] /AP << /N %d 0 R >> >>" % (new + 1)
+    stamped = append(
+        base, {page.objgen[0]: changed(page, Annots=b"[%d 0 R]" % new), new: note, new + 1: other}
+    )
+    yield (
+        "replace: the stamp's look",
+        stamped,
+        lambda data: append(
+            data,
+            {
+                new + 1: stream(
+                    FORGED,
+                    {
+                        "/Type": Name.XObject,
+                        "/Subtype": Name.Form,
+                        "/BBox": Array([0, 0, 595, 842]),
+                    },
+                )
+            },
+        ),
+    )
+    yield "replace: the stamp goes", stamped, lambda data: append(data, {new: None})
+    # One array is the list of annotations and, at the same time, the content of the page.
+    shared = append(
+        base,
+        {
+            page.objgen[0]: changed(page, Annots=b"%d 0 R" % new, Contents=b"%d 0 R" % new),
+            new: b"[%d 0 R]" % first,
+        },
+    )
+    yield (
+        "replace: a list with two roles",
+        shared,
+        lambda data: append(
+            data, {new: b"[%d 0 R %d 0 R]" % (first, new + 40), new + 40: stream(FORGED)}
+        ),
+    )
+    # An indirect number that turns the page around.
+    turned = append(base, {page.objgen[0]: changed(page, Rotate=b"%d 0 R" % new), new: b"0"})
+    yield "replace: an indirect number", turned, lambda data: append(data, {new: b"180"})
+    inside = append(
+        base, {page.objgen[0]: changed(page, Contents=b"%d 0 R" % new), new: b"[%d 0 R]" % first}
+    )
+    yield (
+        "replace: an indirect list of contents",
+        inside,
+        lambda data: append(data, {new: b"[%d 0 R]" % (new + 50), new + 50: stream(FORGED)}),
+    )
 
 
 def mutants(data: bytes, recipes: Iterable[str] = tuple(RECIPES)) -> Iterator[Mutant]:

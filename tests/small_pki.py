@@ -46,9 +46,9 @@ def name(common: str, unit: str = "TEST") -> x509.Name:
 
 def usage(*on: str) -> x509.KeyUsage:
     names = (
-        "digital_signature content_commitment key_encipherment data_encipherment "
-        "key_agreement key_cert_sign crl_sign encipher_only decipher_only"
-    ).split()
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
     return x509.KeyUsage(**{n: n in on for n in names})
 
 
@@ -124,10 +124,9 @@ class SmallPki:
     def __post_init__(self) -> None:
         def far(years: int) -> dt.datetime:
             return SIGNED_AT + 365 * years * DAY
+
         tag = self.label
-        self.root = issue(
-            f"{tag} Root", rsa_key(f"{tag}-root"), None, ca=True, not_after=far(25)
-        )
+        self.root = issue(f"{tag} Root", rsa_key(f"{tag}-root"), None, ca=True, not_after=far(25))
         self.issuing = issue(
             f"{tag} Issuing", rsa_key(f"{tag}-issuing"), self.root, ca=True, not_after=far(10)
         )
