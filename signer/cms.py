@@ -96,6 +96,11 @@ class CmsTemplate:
             )
         )
         self._signature_algorithm_der = signature_algorithm
+        self._hash = getattr(hashlib, self.digest_name)
+        self._prehashed = utils.Prehashed(self._digest)
+        self._rsa_padding = self._padding()
+        self.size_limit = self._size_limit()
+        """No answer of `wrap` is longer without a time-stamp: the room to reserve in the file."""
 
     def attributes(self, digest: bytes) -> bytes:
         """The signed attributes as the SET OF that is signed (RFC 5652 §5.4)."""
@@ -103,17 +108,16 @@ class CmsTemplate:
 
     def sign(self, key: PrivateKey, attributes: bytes) -> bytes:
         """The signature value; hashing happens here, the token sees only the digest."""
-        hashed = hashlib.new(self.digest_name, attributes).digest()
-        prehashed = utils.Prehashed(self._digest)
+        hashed = self._hash(attributes).digest()
         if isinstance(key, rsa.RSAPrivateKey):
-            return key.sign(hashed, self._padding(), prehashed)
-        return key.sign(hashed, ec.ECDSA(prehashed))
+            return key.sign(hashed, self._rsa_padding, self._prehashed)
+        return key.sign(hashed, ec.ECDSA(self._prehashed))
 
     def check(self, signature: bytes, attributes: bytes) -> None:
         """Whatever the token answered, it must verify under the certificate before it is used."""
         try:
             if isinstance(self._public_key, rsa.RSAPublicKey):
-                self._public_key.verify(signature, attributes, self._padding(), self._digest)
+                self._public_key.verify(signature, attributes, self._rsa_padding, self._digest)
             else:
                 self._public_key.verify(signature, attributes, ec.ECDSA(self._digest))
         except InvalidSignature:
@@ -136,16 +140,12 @@ class CmsTemplate:
         signed_data = der.sequence(self._before_signer, der.tlv(der.SET, signer))
         return der.sequence(der.oid(_SIGNED_DATA), der.explicit(0, signed_data))
 
-    def size_limit(self, *, time_stamp: int = 0) -> int:
-        """No answer of `wrap` is longer, whatever the signature; for the reserve in the file."""
-        bits = self._public_key.key_size
-        value = bits // 8 if self.scheme is not Scheme.ECDSA else 2 * (bits // 8 + 8)
-        fixed = (
-            len(self._before_signer) + len(self._signer_head) + len(self._signature_algorithm_der)
-        )
-        return (
-            fixed + len(self.attributes(bytes(self._digest.digest_size))) + value + time_stamp + 128
-        )
+    def _size_limit(self) -> int:
+        octets = (self._public_key.key_size + 7) // 8
+        value = 2 * octets + 16 if self.scheme is Scheme.ECDSA else octets
+        attributes = len(self.attributes(bytes(self._digest.digest_size)))
+        fixed = (self._before_signer, self._signer_head, self._signature_algorithm_der)
+        return sum(map(len, fixed)) + attributes + value + 96
 
     def _place_attributes(self, digest_algorithm: bytes, signature_algorithm: bytes) -> None:
         hole = b"\xa5" * self._digest.digest_size

@@ -121,9 +121,7 @@ class Document:
             raise DocumentRefused("document-too-large", limit_mb=limits.bytes >> 20)
         if data[:5] != b"%PDF-":
             raise DocumentRefused("document-not-pdf")
-        starts = list(_START.finditer(data[max(0, len(data) - _TAIL) :]))
-        if not starts or not 0 < int(starts[-1][1]) < len(data):
-            raise DocumentRefused("document-damaged", reason="startxref")
+        xref_at = _last_xref(data)
         _guard_parser(limits.stream_bytes)
         try:
             pdf = pikepdf.open(
@@ -133,7 +131,7 @@ class Document:
             raise DocumentRefused("document-encrypted") from None
         except (pikepdf.PdfError, ValueError, RuntimeError, OverflowError) as error:
             raise DocumentRefused("document-damaged", reason=_reason(error)) from None
-        return cls(original, pdf, xref_at=int(starts[-1][1]), limits=limits)
+        return cls(original, pdf, xref_at=xref_at, limits=limits)
 
     def __enter__(self) -> Document:
         return self
@@ -288,6 +286,15 @@ class Document:
                 )
                 yield SignatureField(name, one, signed, str(sub_filter)[1:] if sub_filter else None)
             waiting.extend((kid, name) for kid in one.get("/Kids", pikepdf.Array()))
+
+
+def _last_xref(data: bytes | mmap.mmap) -> int:
+    """Where the newest cross-reference begins, from the end of the file (ISO 32000-1 §7.5.5)."""
+    at = data.rfind(b"startxref", max(0, len(data) - _TAIL))
+    found = _START.match(data, at) if at >= 0 else None
+    if found is None or not 0 < int(found[1]) < len(data):
+        raise DocumentRefused("document-damaged", reason="startxref")
+    return int(found[1])
 
 
 def raw(value: Any) -> bytes:

@@ -197,6 +197,8 @@ class Stamp:
             parts.append(b"q %s cm /I Do Q" % place)
         self._face_names = {face: b"/F%d" % index for index, face in enumerate(faces)}
         for line, run in zip(layout.lines, self._runs, strict=True):
+            if not run.glyphs:
+                continue
             shown = self._subsets[line.face].show(run)
             parts.append(self._text(line, line.x, shown))
         parts.append(b"Q")

@@ -169,7 +169,7 @@ def _announce_extension(appender: Appender) -> None:
     found = appender.document.pdf.Root.get("/Extensions")
     obj = found if isinstance(found, pikepdf.Dictionary) else None
     node = appender.child_dictionary(appender.root, "/Extensions", obj)
-    if "/ESIC" not in node.entries:
+    if not node.has("/ESIC"):
         appender.assign(node, "/ESIC", _ESIC)
 
 

@@ -25,6 +25,8 @@ from signer.document import raw, raw_entries
 from signer.errors import SignerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from signer.document import Document
 
 _PLAIN_NAME = re.compile(r"/[A-Za-z0-9_.\-]+\Z")
@@ -59,13 +61,29 @@ class Node:
 
 @dataclass
 class DictNode(Node):
-    entries: dict[str, bytes | Node] = field(default_factory=dict)
+    """`source` as it was read, with what this session puts in its place or adds."""
+
+    source: Any = None
+    changed: dict[str, bytes | Node] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        return key in self.changed or (self.source is not None and key in self.source)
 
     def text(self) -> bytes:
-        return b"<<%s>>" % b"".join(
-            _name(key) + b" " + (value if isinstance(value, bytes) else value.text())
-            for key, value in self.entries.items()
-        )
+        if self.source is None:
+            return b"<<%s>>" % _written(self.changed)
+        if any(key in self.source for key in self.changed):
+            return b"<<%s>>" % _written({**raw_entries(self.source), **self.changed})
+        # Only additions: the dictionary as qpdf writes it, and they before its end.
+        whole: bytes = self.source.unparse(resolved=True)
+        return b"%s%s>>" % (whole[:-2], _written(self.changed))
+
+
+def _written(entries: Mapping[str, bytes | Node]) -> bytes:
+    return b"".join(
+        _name(key) + b" " + (value if isinstance(value, bytes) else value.text())
+        for key, value in entries.items()
+    )
 
 
 @dataclass
@@ -130,10 +148,9 @@ class Appender:
         self._changed: dict[int, Node] = {}
         self._new: dict[int, bytes] = {}
         self._states: dict[str, Any] = {}
+        trailer = document.pdf.trailer
         self._trailer = b"".join(
-            _name(key) + b" " + raw(value)
-            for key, value in document.pdf.trailer.items()
-            if key not in _NOT_CARRIED
+            _name(key) + b" " + raw(trailer[key]) for key in sorted(trailer.keys() - _NOT_CARRIED)
         )
         self.root = self.dictionary(document.pdf.Root)
 
@@ -164,7 +181,7 @@ class Appender:
             return known
         if not number:
             raise SignerError("document-structure", part="dictionary")
-        node = DictNode(number, generation, None, dict(raw_entries(obj)))
+        node = DictNode(number, generation, None, obj)
         self._nodes[number] = node
         return node
 
@@ -175,13 +192,13 @@ class Appender:
             return known
         if obj is None:
             node = DictNode(self.allocate())
-            parent.entries[key] = reference(node.number)
+            parent.changed[key] = reference(node.number)
             self.touch(parent)
         elif obj.is_indirect:
             node = self.dictionary(obj)
         else:
-            node = DictNode(0, 0, parent, dict(raw_entries(obj)))
-            parent.entries[key] = node
+            node = DictNode(0, 0, parent, obj)
+            parent.changed[key] = node
         self._inside[id(parent), key] = node
         return node
 
@@ -195,7 +212,7 @@ class Appender:
             node = ArrayNode(*obj.objgen, None, items)
         else:
             node = ArrayNode(0, 0, parent, items)
-            parent.entries[key] = node
+            parent.changed[key] = node
         self._inside[id(parent), key] = node
         return node
 
@@ -209,7 +226,7 @@ class Appender:
         self.touch(node)
 
     def assign(self, node: DictNode, key: str, value: bytes) -> None:
-        node.entries[key] = value
+        node.changed[key] = value
         self.touch(node)
 
     # Writing
@@ -296,11 +313,13 @@ class Appender:
 
 def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:
     runs: list[list[int]] = []
+    last = -2
     for number in sorted(numbers):
-        if runs and runs[-1][-1] + 1 == number:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
+        if number != last + 1:
+            run: list[int] = []
+            runs.append(run)
+        run.append(number)
+        last = number
     return runs
 
 

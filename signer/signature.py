@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pikepdf
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from signer.errors import DocumentRefused, SignerError
 from signer.levels import Level
@@ -20,21 +22,28 @@ from signer.revision import Appender, DictNode, SignatureDictionary, reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cryptography import x509
+
     from hsm.private_key import PrivateKey
     from signer.appearance import Appearance
     from signer.cms import CmsTemplate
     from signer.document import SignatureField
 
 VIETNAM = timezone(timedelta(hours=7))
-_RESERVE = 12_288
-_RESERVE_TIME_STAMPED = 24_576
-_TIME_STAMP_ROOM = 8_192
+_TOKEN_ROOM = 1_536
+"""What a time-stamp token takes beside the certificates in it, with room to spare."""
 _FLAGS = 132  # Print and Locked (ISO 32000-1 table 165); PDF/A wants Print
 _SIGNATURES_EXIST_APPEND_ONLY = b"3"
 
 
 class TimeStamper(Protocol):
     """What signing needs of a time-stamping authority; `ca.tsa.TimeStampAuthority` is one."""
+
+    @property
+    def certificate(self) -> x509.Certificate: ...
+
+    @property
+    def chain(self) -> Sequence[x509.Certificate]: ...
 
     def stamp(self, digest: bytes, algorithm: str = "sha256", *, now: datetime) -> bytes: ...
 
@@ -97,13 +106,11 @@ def place_signature(
     when = request.signing_time or now
     value = appender.allocate()
     name = _put_field(appender, request, value, stamp, when)
-    limit = template.size_limit(time_stamp=_TIME_STAMP_ROOM if request.level.time_stamped else 0)
-    least = _RESERVE_TIME_STAMPED if request.level.time_stamped else _RESERVE
-    pending = appender.commit(
-        SignatureDictionary(
-            value, _signature_head(appender, pen, request, value, when), max(least, 2 * limit)
-        )
-    )
+    head = _signature_head(appender, pen, request, value, when)
+    # No dry run: the template knows how long its CMS can become.
+    room = token_room(time_stamper) if request.level.time_stamped else 0
+    reserve = 2 * (template.size_limit + room)
+    pending = appender.commit(SignatureDictionary(value, head, reserve))
     attributes = template.attributes(pending.digest(template.digest_name))
     signature = template.sign(pen.key, attributes)
     template.check(signature, attributes)
@@ -124,7 +131,7 @@ def place_document_time_stamp(
     request = SignatureRequest(field_name=free_name(appender, "Timestamp"))
     name = _put_field(appender, request, value, None, now)
     head = b"<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
-    pending = appender.commit(SignatureDictionary(value, head, 2 * _TIME_STAMP_ROOM))
+    pending = appender.commit(SignatureDictionary(value, head, 2 * token_room(time_stamper)))
     pending.fill(time_stamper.stamp(pending.digest(), "sha256", now=now))
     return name
 
@@ -134,6 +141,18 @@ def stamp_value(time_stamper: TimeStamper | None, signature: bytes, *, now: date
     if time_stamper is None:
         raise SignerError("time-stamping-not-configured")
     return time_stamper.stamp(hashlib.sha256(signature).digest(), "sha256", now=now)
+
+
+def token_room(time_stamper: TimeStamper | None) -> int:
+    """Bytes to keep for a token of this authority, all its certificates included."""
+    if time_stamper is None:
+        raise SignerError("time-stamping-not-configured")
+    return _TOKEN_ROOM + _size_of((time_stamper.certificate, *time_stamper.chain))
+
+
+@lru_cache(maxsize=16)
+def _size_of(certificates: tuple[x509.Certificate, ...]) -> int:
+    return sum(len(one.public_bytes(Encoding.DER)) for one in certificates)
 
 
 def free_name(appender: Appender, stem: str) -> str:
@@ -147,9 +166,13 @@ def free_name(appender: Appender, stem: str) -> str:
 
 def pdf_date(moment: datetime) -> bytes:
     """In Vietnam's zone whatever the server's (ISO 32000-1 §7.9.4)."""
-    return moment.astimezone(VIETNAM).strftime("(D:%Y%m%d%H%M%S+07'00')").encode()
+    t = moment.astimezone(VIETNAM)
+    return b"(D:%04d%02d%02d%02d%02d%02d+07'00')" % (
+        t.year, t.month, t.day, t.hour, t.minute, t.second,
+    )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def text_string(text: str) -> bytes:
     """ASCII as it is, everything else in UTF-16BE (ISO 32000-1 §7.9.2.2)."""
     if text.isascii() and text.isprintable():
@@ -204,7 +227,7 @@ def _put_field(
 
 def _form(appender: Appender) -> DictNode:
     form = appender.child_dictionary(appender.root, "/AcroForm", appender.document.form)
-    if form.entries.get("/SigFlags") != _SIGNATURES_EXIST_APPEND_ONLY:
+    if "/SigFlags" not in form.changed:
         appender.assign(form, "/SigFlags", _SIGNATURES_EXIST_APPEND_ONLY)
     return form
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from signer.activation import Authorization
     from signer.credentials import Credential
     from signer.desk import Desk
+    from signer.drawing import Placed
 
 __all__ = [
     "SignatureRequest",
@@ -42,6 +43,7 @@ __all__ = [
     "document_digest",
     "recover",
     "sign_pdf",
+    "write_signature",
 ]
 
 _TEMPLATES = 512
@@ -102,22 +104,12 @@ def sign_pdf(
             # 3. Reserve the authorised digest and 4. commit the intention, together.
             intention = _intend(desk, original, request, authorization, now=now, by=by)
             try:
-                # 5. Build the revision, 6. sign in the token, 7. check with the public key.
-                appender = Appender(opened)
-                name = place_signature(
-                    appender,
-                    _pen(desk, credential, authorization, now=now),
-                    request,
-                    stamp=stamp,
-                    time_stamper=desk.tsa,
-                    now=now,
+                # 5. Build the revision, 6. sign in the token, 7. check with the public key,
+                # 8. add what the level asks for.
+                pen = _pen(desk, credential, authorization, now=now)
+                appender, name = write_signature(
+                    desk, opened, request, credential, pen, stamp, now=now
                 )
-                # 8. What the level adds: revocation data, archive time-stamp.
-                if request.level.long_term:
-                    path = (credential.certificate, *credential.chain)
-                    augmentation.long_term(desk, appender, path, now=now)
-                if request.level.archived:
-                    augmentation.archive(desk, appender, now=now)
                 signed = SignedDocument(
                     original=original,
                     revisions=tuple(appender.revisions),
@@ -138,6 +130,27 @@ def sign_pdf(
     _record_outcome(desk, intention, signed, now=now, by=by)
     # 10. Only now does the signature exist for anybody.
     return signed
+
+
+def write_signature(
+    desk: Desk,
+    document: Document,
+    request: SignatureRequest,
+    credential: Credential,
+    pen: Pen,
+    stamp: Placed | None,
+    *,
+    now: datetime,
+) -> tuple[Appender, str]:
+    """Steps 5 to 8 alone, for whoever has reserved and will record many documents at once."""
+    appender = Appender(document)
+    name = place_signature(appender, pen, request, stamp=stamp, time_stamper=desk.tsa, now=now)
+    if request.level.long_term:
+        path = (credential.certificate, *credential.chain)
+        augmentation.long_term(desk, appender, path, now=now)
+    if request.level.archived:
+        augmentation.archive(desk, appender, now=now)
+    return appender, name
 
 
 def recover(

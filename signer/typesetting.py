@@ -42,6 +42,8 @@ class Typeface:
     def shape(self, text: str) -> Run:
         """One line of text. Raises SignerError `glyph-missing` for a letter the face lacks."""
         text = unicodedata.normalize("NFC", text)
+        if not text:
+            return Run((), 0.0)
         buffer = hb.Buffer()
         buffer.add_str(text)
         buffer.guess_segment_properties()
@@ -95,7 +97,7 @@ class Subset:
         wanted = hb.SubsetInput()
         wanted.flags = hb.SubsetFlags.NO_HINTING | hb.SubsetFlags.NOTDEF_OUTLINE
         wanted.glyph_set.update(self.letters)
-        wanted.drop_table_tag_set.update(_DROPPED)
+        wanted.drop_table_tag_set.update(int.from_bytes(tag.encode(), "big") for tag in _DROPPED)
         plan = hb.SubsetPlan(self.face.face, wanted)
         self.mapping = dict(plan.old_to_new_glyph_mapping)
         self.program = bytes(plan.execute().blob.data)
