@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import Session
 
 from records import merkle
@@ -43,6 +43,7 @@ __all__ = [
 AUDITOR = "system:audit"
 _entries = Base.metadata.tables["audit_entries"]
 _heads = Base.metadata.tables["audit_head"]
+_head = select(AuditHead.size, AuditHead.edge)
 
 
 def record(
@@ -98,7 +99,7 @@ def record_all(
             }
         )
     if rows:
-        session.execute(insert(_entries), rows)
+        session.execute(insert(_entries), rows if len(rows) > 1 else rows[0])
         session.execute(update(_heads).values(size=tree.size, edge=tree.packed()))
     return first
 
@@ -113,7 +114,8 @@ def checkpoint(
     """
     # 1. Look: what the log is, and whether it still contains what was signed last.
     with database.reading() as session:
-        size, root = _head(session)
+        tree = _unpacked(session.execute(_head).one_or_none())
+        size, root = tree.size, tree.root()
         last = latest_checkpoint(session)
         if last is not None and (last.size > size or _root_at(session, last.size) != last.root):
             raise RecordsError("audit-checkpoint-contradicted", size=last.size)
@@ -162,14 +164,17 @@ def prove_consistency(session: Session, first: int, second: int) -> list[bytes]:
 
 def _locked_tree(session: Session) -> merkle.Tree:
     """The tree, and with it the right to append. SQLite's write lock is taken already."""
-    columns = select(AuditHead.size, AuditHead.edge).with_for_update()
-    size, edge = session.execute(columns).one()
-    return merkle.Tree.unpack(size, edge)
+    return _unpacked(session.execute(_head.with_for_update()).one_or_none())
 
 
-def _head(session: Session) -> tuple[int, bytes]:
-    size, edge = session.execute(select(AuditHead.size, AuditHead.edge)).one()
-    return size, merkle.Tree.unpack(size, edge).root()
+def _unpacked(head: Row[int, bytes] | None) -> merkle.Tree:
+    """No head, or one that fits no log: nothing is added to it until `verify` was read."""
+    try:
+        if head is not None:
+            return merkle.Tree.unpack(head.size, head.edge)
+    except ValueError:
+        pass
+    raise RecordsError("audit-head-contradicted")
 
 
 def _root_at(session: Session, size: int) -> bytes:

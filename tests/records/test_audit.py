@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,6 +22,8 @@ from records.entry import canonical, entry_bytes
 from records.errors import RecordsError
 from records.models import AuditEntry
 from records.tags import Tag
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=["ec", "rsa"])
@@ -401,3 +406,56 @@ def test_a_batch_is_the_same_as_its_entries_one_by_one(database: Database, now: 
     assert database.perform(batch) == 8
     report = audit.verify(database)
     assert (codes(report), report.size) == ([], 8)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM audit_head", "UPDATE audit_head SET size = 2"])
+def test_nothing_is_added_to_a_log_without_its_head(
+    database: Database, now: datetime, statement: str
+) -> None:
+    """An act that cannot be recorded is not done."""
+    write(database, now, 3)
+    tamper(database, statement)
+    with pytest.raises(RecordsError) as caught:
+        write(database, now, 1)
+    assert caught.value.code == "audit-head-contradicted"
+
+
+def test_no_acknowledged_entry_is_lost_to_a_kill(tmp_path: Path, now: datetime) -> None:
+    """SQLite WAL with synchronous=FULL: what was committed before `kill -9` is there after."""
+    address = f"sqlite:///{tmp_path}/killed.sqlite"
+    database = Database(address)
+    database.migrate()
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITES_FOREVER, address], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert writer.stdout is not None
+    acknowledged = -1
+    while acknowledged < 40:
+        acknowledged = int(writer.stdout.readline())
+    writer.kill()
+    whole_lines = writer.stdout.read().split(b"\n")[:-1]
+    acknowledged = int(whole_lines[-1]) if whole_lines else acknowledged
+    writer.wait()
+    report = audit.verify(database)
+    assert codes(report) == []
+    assert report.size > acknowledged
+    write(database, now, 1)
+    assert audit.verify(database).ok
+    database.dispose()
+
+
+WRITES_FOREVER = """
+import sys
+from datetime import UTC, datetime
+from records import audit
+from records.database import Database
+from records.tags import Tag
+
+database, now = Database(sys.argv[1]), datetime.now(UTC)
+while True:
+    with database.transaction() as session:
+        position = audit.record(
+            session, tag=Tag.CASE_OPENED, by="system:x", subject="x", details={}, now=now
+        )
+    print(position, flush=True)
+"""

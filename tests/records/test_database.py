@@ -257,3 +257,25 @@ def test_times_are_utc_and_naive_ones_refused(database: Database) -> None:
     assert kind.process_result_value(datetime(2026, 3, 3, 2), dialect).tzinfo is UTC
     with pytest.raises(ValueError, match="zone"):
         kind.process_bind_param(datetime(2026, 3, 3), dialect)
+
+
+def test_a_server_that_went_away_is_said_and_found_again(database: Database) -> None:
+    """A restart of PostgreSQL costs the transactions it cut, and no more."""
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite has no server to lose")
+    _table(database)
+    end = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def cut(session: Session) -> None:
+        session.execute(text("INSERT INTO notes VALUES ('cut')"))
+        with database.reading() as other:
+            other.execute(end)
+        session.execute(text("INSERT INTO notes VALUES ('never')"))
+
+    with pytest.raises(RecordsError) as caught:
+        database.perform(cut)
+    assert caught.value.code == "database-unreachable"
+    assert _bodies(database) == []
