@@ -159,15 +159,16 @@ class Custody:
     def _unwrap(
         self, session: pkcs11.Session, wrapped: WrappedKey
     ) -> tuple[SessionReference, PrivateKey]:
-        form, code, kek_id = wrapped.blob[0], wrapped.blob[1], wrapped.blob[2:_HEADER]
-        if form != _FORMAT or code not in self._codes or len(kek_id) != len(self.kek_id):
+        blob = wrapped.blob
+        if len(blob) <= _HEADER or blob[0] != _FORMAT or blob[1] not in self._codes:
             raise WrappedKeyDamaged
+        code, kek_id = blob[1], blob[2:_HEADER]
         kek, _ = self._kek(session, kek_id)
         try:
             handle = kek.unwrap_key(
                 ObjectClass.PRIVATE_KEY,
                 wrapped.algorithm.key_type,
-                wrapped.blob[_HEADER:],
+                blob[_HEADER:],
                 mechanism=self._codes[code],
                 capabilities=MechanismFlag.SIGN,
                 template=UNWRAPPED,
