@@ -66,7 +66,7 @@ def test_serials_are_long_and_random() -> None:
 def test_a_crash_before_the_outcome_never_gives_two_certificates(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3: a crash between signing and storing never yields two certificates under one serial."""
+    """A crash between signing and storing never yields two certificates under one serial."""
 
     class Crash(BaseException):
         pass
@@ -218,6 +218,7 @@ def test_what_is_captured_is_what_the_builder_signs(world: World) -> None:
     for extension in certificate.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
     signed = builder.sign(
-        world.authority.key(issuer), certificate.signature_hash_algorithm  # type: ignore[arg-type]
+        world.authority.key(issuer),
+        certificate.signature_hash_algorithm,  # type: ignore[arg-type]
     )
     assert signed.tbs_certificate_bytes == certificate.tbs_certificate_bytes

@@ -83,7 +83,9 @@ def test_roca() -> None:
     while candidate % 2 == 0 or key_policy.gcd(candidate, others) != 1:
         candidate += step
     assert refused(made(candidate)) == ("key-weak", "roca")
-    honest = [rsa.generate_private_key(65537, 1024).public_key().public_numbers().n for _ in range(5)]
+    honest = [
+        rsa.generate_private_key(65537, 1024).public_key().public_numbers().n for _ in range(5)
+    ]
     assert not any(key_policy._looks_like_roca(modulus) for modulus in honest)
 
 

@@ -19,7 +19,8 @@ from tests.ca.subjects import BY_PROFILE, HAC_THANH, MAU
 def test_examples_in_the_module_run() -> None:
     """DESIGN §8 (pyca): docs that run."""
     failed, ran = doctest.testmod(ca.names)
-    assert ran and not failed
+    assert ran
+    assert not failed
 
 
 @pytest.mark.parametrize("profile", BY_PROFILE)
