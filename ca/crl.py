@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _STEP_BACK = timedelta(minutes=5)
 _ABANDONED = timedelta(minutes=10)
 _KEPT = 3
+_SMALL_DELTA = 1_000
 _NUMBER = text(
     "INSERT INTO ca_status_counters (issuer, last_sequence, last_crl_number)"
     " VALUES (:issuer, 0, 1) ON CONFLICT (issuer)"
@@ -82,7 +83,7 @@ def publish(
     """Make every list of the issuer anew; returns the complete one."""
     with authority.database.reading() as session:
         scopes = _scopes(session, issuer, policy)
-    return _publish(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
+    return publish_scopes(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
 
 
 def publish_after_change(
@@ -96,7 +97,7 @@ def publish_after_change(
 ) -> bytes:
     """Make the lists anew that a change of one certificate's status touches."""
     scopes = [COMPLETE, DELTA] + ([Scope.of_shard(shard)] if shard is not None else [])
-    return _publish(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
+    return publish_scopes(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
 
 
 def publish_due(
@@ -115,7 +116,7 @@ def publish_due(
                 if _is_due(newest.get(scope.name), scope, now, policy)
             ]
         if scopes:
-            _publish(authority, issuer.name, scopes, now=now, by=by, policy=policy)
+            publish_scopes(authority, issuer.name, scopes, now=now, by=by, policy=policy)
             made[issuer.name] = [scope.name for scope in scopes]
     return made
 
@@ -166,16 +167,16 @@ def adopt(
     return number
 
 
-def _publish(
+def publish_scopes(
     authority: Authority,
     name: str,
     scopes: Sequence[Scope],
     *,
     now: datetime,
     by: str,
-    policy: CrlPolicy,
+    policy: CrlPolicy = POLICY,
 ) -> list[bytes]:
-    """The lists in the order of `scopes`, without the delta when there is nothing to build on."""
+    """Make just these lists, in their order; a delta with nothing to build on is left out."""
     issuer = authority.issuer(name)
     if issuer.key_id is None:
         raise CaError("root-is-offline", issuer=name)
@@ -239,7 +240,7 @@ def _prepare(
     if any(now < row.this_update - _STEP_BACK for row in newest.values()):
         raise CaError("clock-stepped-back", now=now.isoformat())
     _void_abandoned(session, issuer.name, now)
-    base = _base(session, issuer.name, now)
+    base = _base(session, issuer.name, view, now)
     prepared = []
     for scope in scopes:
         if scope == DELTA:
@@ -281,10 +282,12 @@ def _prepare(
     return prepared
 
 
-def _base(session: Session, issuer: str, now: datetime) -> CrlRow | None:
-    """What a delta builds on: the oldest complete list that somebody may still rely on."""
-    return session.scalars(
+def _base(session: Session, issuer: str, view: IssuerView, now: datetime) -> CrlRow | None:
+    """What a delta builds on: the oldest complete list that somebody may still rely on, unless so
+    much has changed since that fetching a delta would cost more than it saves."""
+    rows = session.scalars(
         select(CrlRow)
+        .options(defer(CrlRow.der))
         .where(
             CrlRow.issuer == issuer,
             CrlRow.scope == COMPLETE.name,
@@ -292,8 +295,12 @@ def _base(session: Session, issuer: str, now: datetime) -> CrlRow | None:
             CrlRow.next_update > now,
         )
         .order_by(CrlRow.number)
-        .limit(1)
-    ).one_or_none()
+    ).all()
+    worth = max(_SMALL_DELTA, len(view.entries()) // 4)
+    for row in rows:
+        if view.sequence - row.sequence <= worth:
+            return row
+    return rows[-1] if rows else None
 
 
 def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:

@@ -99,6 +99,7 @@ class _Answering:
     key: PrivateKey
     digest: algorithms.Digest
     certificate: x509.Certificate
+    not_after: datetime
     looked_up: datetime
 
 
@@ -208,7 +209,7 @@ class Responder:
         sequence = view.sequence
         answers = [self._single(ours, one, view) for one in asked.certificates]
         now = now.replace(microsecond=0)
-        next_update = min(now + self._policy.lifetime, ours.certificate.not_valid_after_utc)
+        next_update = min(now + self._policy.lifetime, ours.not_after)
         tbs = ours.template.tbs(
             answers, produced_at=now, next_update=next_update, nonce=asked.nonce
         )
@@ -291,12 +292,22 @@ class Responder:
         known = self._answering.get(name)
         if known is None or known.certificate != certificate:
             _lint_shape(template, names, certificate, now)
-        return _Answering(issuer, names, template, service.key, digest, certificate, now)
+        return _Answering(
+            issuer=issuer,
+            names=names,
+            template=template,
+            key=service.key,
+            digest=digest,
+            certificate=certificate,
+            not_after=certificate.not_valid_after_utc,
+            looked_up=now,
+        )
 
 
 def decode_get(encoded: str) -> bytes:
     """The request in a GET path (RFC 6960 appendix A.1). Raises `MalformedDer`."""
-    text = unquote_to_bytes(encoded.strip("/")[: 4 * MAX_REQUEST]).replace(b" ", b"+")
+    # The slash before the request goes, one at its end is base64.
+    text = unquote_to_bytes(encoded.lstrip("/")[: 4 * MAX_REQUEST]).replace(b" ", b"+")
     try:
         # Some clients leave the padding out, and a path carries it in vain.
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -40,6 +41,17 @@ _NEVER_ISSUED = der.explicit(
 )
 _EXTENDED_REVOKE = der.extension("1.3.6.1.5.5.7.48.1.9", der.NULL)
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
+
+
+def _nonce_alone(length: int) -> bytes:
+    """Extensions that hold a nonce of this length and nothing else, up to the nonce."""
+    nonce = der.octet_string(der.octet_string(bytes(length)))
+    return der.sequence(der.sequence(_NONCE, nonce))[:-length]
+
+
+_NONCE_ALONE = {_nonce_alone(length): length for length in range(1, 65)}
+"""What nearly every request with extensions carries, recognised at a glance."""
+_BEFORE_NONCE = len(_nonce_alone(32))
 
 
 class Refusal(IntEnum):
@@ -100,6 +112,7 @@ def read_request(data: bytes) -> Request:
     return Request(tuple(certificates), nonce)
 
 
+@lru_cache(maxsize=8192)
 def cert_id_of_encoded(encoded: bytes) -> CertId:
     fields = der.Reader(encoded).inside(der.SEQUENCE)
     algorithm = fields.inside(der.SEQUENCE)
@@ -130,6 +143,11 @@ def _extensions(explicit: bytes | None) -> der.Extensions | None:
 
 
 def _nonce(explicit: bytes | None) -> bytes | None:
+    if explicit is None:
+        return None
+    length = _NONCE_ALONE.get(explicit[:_BEFORE_NONCE])
+    if length is not None and len(explicit) == _BEFORE_NONCE + length:
+        return explicit[_BEFORE_NONCE:]
     found = _extensions(explicit)
     if found is None or _NONCE not in found.values:
         return None
@@ -246,8 +264,7 @@ class AnswerTemplate:
         nonce: bytes | None = None,
     ) -> bytes:
         """All answers hold from `produced_at` on: each status is read just before signing."""
-        now = der.generalized_time(produced_at)
-        times = now + der.explicit(0, der.generalized_time(next_update)) + self.archive_cutoff
+        now, times = self._times(produced_at, next_update)
         extensions = b""
         if nonce is not None:
             extensions += der.sequence(_NONCE, der.octet_string(der.octet_string(nonce)))
@@ -261,6 +278,13 @@ class AnswerTemplate:
             der.sequence(*[der.sequence(one.cert_id, one.status, times) for one in answers]),
             der.explicit(1, der.sequence(extensions)) if extensions else b"",
         )
+
+    @lru_cache(maxsize=64)  # noqa: B019 – a handful of templates live as long as the process
+    def _times(self, produced_at: datetime, next_update: datetime) -> tuple[bytes, bytes]:
+        """The same for all answers of one second."""
+        now = der.generalized_time(produced_at)
+        until = der.explicit(0, der.generalized_time(next_update))
+        return now, now + until + self.archive_cutoff
 
     def signed(self, tbs: bytes, signature: bytes) -> bytes:
         basic = der.sequence(tbs, self.algorithm, der.bit_string(signature), self.certificates)

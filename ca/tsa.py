@@ -65,10 +65,10 @@ class TsaPolicy:
 class _Unit:
     """The time-stamp unit in use: its key and what is constant in its tokens."""
 
-    certificate: x509.Certificate
-    chain: tuple[x509.Certificate, ...]
     key: algorithms.SigningKey
     template: TokenTemplate
+    not_before: datetime
+    not_after: datetime
     looked_up: datetime
 
 
@@ -186,9 +186,12 @@ class TimeStampAuthority:
                 accuracy=self._policy.accuracy,
             )
             unit = self._unit = _Unit(
-                service.certificate, tuple(service.chain), service.key, template, now
+                key=service.key,
+                template=template,
+                not_before=service.certificate.not_valid_before_utc,
+                not_after=service.certificate.not_valid_after_utc,
+                looked_up=now,
             )
-        certificate = unit.certificate
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        if not unit.not_before <= now <= unit.not_after:
             raise CaError("time-stamp-certificate-expired")
         return unit

@@ -518,6 +518,7 @@ def test_decode_get_refuses_nonsense() -> None:
     with pytest.raises(MalformedDer):
         decode_get("not base64!")
     assert decode_get("") == b""
+    assert decode_get("/MAD/") == b"\x30\x00\xff"  # a slash at the end belongs to the base64
 
 
 def test_lint_gate_stops_a_bad_shape(world: StatusWorld) -> None:
