@@ -5,6 +5,8 @@ Revision ID: 0004
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -22,7 +24,7 @@ def moment() -> sa.DateTime:
     return sa.DateTime(timezone=True)
 
 
-def json() -> sa.types.TypeEngine[object]:
+def json() -> sa.JSON[Any]:
     """JSON on SQLite, JSONB on PostgreSQL."""
     return sa.JSON(none_as_null=True).with_variant(
         postgresql.JSONB(none_as_null=True), "postgresql"
