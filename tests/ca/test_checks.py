@@ -1,0 +1,139 @@
+"""The checker that does not trust the issuer: each kind of harm is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from sqlalchemy import delete, text, update
+
+from ca.checks import check_everything
+from ca.issuance import issue
+from ca.models import CertificateRow, IntentionRow, serial_text
+from ca.revocation import RevocationReason, revoke
+from ca.status_models import CrlRow
+from tests.ca.subjects import MAU
+from tests.world import BY, World
+
+Harm = Callable[[World, str], None]
+
+
+@pytest.fixture
+def serial(world: World) -> str:
+    words = {"profile": "official", "subject": MAU, "now": world.now, "by": BY}
+    gone = issue(world.authority, public_key=world.key(), **words)
+    revoke(
+        world.authority,
+        gone.serial_number,
+        reason=RevocationReason.SUPERSEDED,
+        now=world.now,
+        by=BY,
+    )
+    certificate: x509.Certificate = issue(world.authority, public_key=world.key(), **words)
+    return serial_text(certificate.serial_number)
+
+
+def codes(world: World, now_later: timedelta = timedelta()) -> set[str]:
+    return {
+        problem.code
+        for problem in check_everything(world.authority, world.now + now_later).problems
+    }
+
+
+def test_a_sound_authority_has_no_problems(world: World, serial: str) -> None:
+    """Issue 3.9: re-lints everything issued, compares rows with CRL and OCSP."""
+    report = check_everything(world.authority, world.now)
+    assert report.problems == []
+    assert report.ok
+    assert report.certificates == 12
+    assert report.crls == 4
+    assert report.answers == 7
+
+
+def _set(**values: object) -> Harm:
+    def harm(world: World, serial: str) -> None:
+        with world.database.transaction() as session:
+            session.execute(
+                update(CertificateRow).where(CertificateRow.serial == serial).values(**values)
+            )
+
+    return harm
+
+
+def _swap(world: World, serial: str) -> None:
+    """Another of our certificates under this serial."""
+    tsa = world.authority.service("tsa").certificate.serial_number
+    with world.database.transaction() as session:
+        row = session.get_one(CertificateRow, serial)
+        other = session.get_one(CertificateRow, serial_text(tsa))
+        row.der, row.issuer = other.der, other.issuer
+
+
+def _unintended(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        session.execute(delete(IntentionRow).where(IntentionRow.serial == serial))
+
+
+def _other_intention(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        session.get_one(IntentionRow, serial).tbs_sha256 = b"\x00" * 32
+
+
+def _open(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        row = session.get_one(IntentionRow, serial)
+        row.state, row.made_at = "open", world.now - timedelta(hours=1)
+
+
+def _lost(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        session.execute(delete(CertificateRow).where(CertificateRow.serial == serial))
+
+
+def _unlisted(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        session.execute(delete(CrlRow).where(CrlRow.issuer == "persons-g1"))
+
+
+def _unaudited(world: World, serial: str) -> None:
+    with world.database.transaction() as session:
+        for trigger in ("audit_entries_no_update", "audit_entries_no_delete"):
+            if world.database.dialect == "sqlite":
+                session.execute(text(f"DROP TRIGGER {trigger}"))
+        if world.database.dialect == "postgresql":
+            session.execute(text("DROP TRIGGER audit_entries_only_added ON audit_entries"))
+        session.execute(
+            text("UPDATE audit_entries SET subject = 'x' WHERE subject = :subject"),
+            {"subject": f"certificate:{serial}"},
+        )
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (_set(der=b"\x30\x00"), {"certificate-not-by-issuer"}),
+        (_set(issuer="agencies-g1"), {"certificate-not-by-issuer"}),
+        (_set(profile="citizen"), {"lint"}),
+        (_set(profile="nothing"), {"profile-unknown"}),
+        (_set(spki_sha256=b"\x00" * 32), {"row-differs-from-certificate"}),
+        (_set(status="revoked", reason="superseded"), {"ocsp-differs", "crl-lacks-certificate"}),
+        (_swap, {"serial-used-twice", "row-differs-from-certificate"}),
+        (_unintended, {"certificate-not-intended"}),
+        (_other_intention, {"certificate-other-than-intended"}),
+        (_open, {"intention-open", "certificate-of-void-intention"}),
+        (_lost, {"certificate-missing"}),
+        (_unlisted, {"crl-missing"}),
+        (_unaudited, {"audit-entry-missing", "audit-log"}),
+    ],
+)
+def test_each_harm_is_found(world: World, serial: str, harm: Harm, found: set[str]) -> None:
+    """Issue 3.9: serial reuse, unexplained intentions, missing audit rows, and the rest."""
+    harm(world, serial)
+    assert found <= codes(world)
+
+
+def test_an_expired_crl_is_found(world: World, serial: str) -> None:
+    """Issue 3.5: never expired while the service lives."""
+    assert "crl-expired" in codes(world, timedelta(days=3))
