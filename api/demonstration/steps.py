@@ -224,4 +224,4 @@ def fresh_home(home: Path) -> None:
             raise DomainError("not-a-demonstration", path=home)
         shutil.rmtree(home)
     home.mkdir(mode=0o700, parents=True)
-    marker.touch()
+    marker.touch(mode=0o600)
