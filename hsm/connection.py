@@ -43,6 +43,9 @@ _HARMLESS: Final = (
 """Answers only a token that works can give; anything else is doubted until a signature proves
 the token well."""
 
+_MAYBE_STALE: Final = (pkcs11.NoSuchToken, pkcs11.GeneralError, pkcs11.FunctionFailed)
+"""What a module initialised earlier answers about a token made, or away and back, since then."""
+
 
 @dataclass(frozen=True)
 class TokenSettings:
@@ -156,19 +159,23 @@ class Connection:
         if self._closed:
             raise HsmError("token-closed")
         if self._retry_at is not None:
+            left = self._retry_at - self._clock()
+            if left > 0:
+                raise TokenUnavailable("CircuitOpen", retry_after=max(1, math.ceil(left)))
             self._recover()
         elif self.generation != self._module.generation or self._session is None:
-            self._guarded(self._login)
+            self._or_recover(self._login)
         elif self._clock() >= self._believed_until:
-            self._guarded(self._probe)
+            self._or_recover(self._probe)
         assert self._session is not None
         return self._session
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _or_recover(self, step: Callable[[], None]) -> None:
+        """Nothing has begun yet: a token that was away for a moment is fetched back unnoticed."""
         try:
             step()
-        except pkcs11.PKCS11Error as error:
-            raise self._break(error) from error
+        except pkcs11.PKCS11Error:
+            self._recover()
 
     def _break(self, error: pkcs11.PKCS11Error) -> TokenUnavailable:
         wait = self._backoff
@@ -178,10 +185,7 @@ class Connection:
         return TokenUnavailable(type(error).__name__, retry_after=max(1, math.ceil(wait)))
 
     def _recover(self) -> None:
-        assert self._retry_at is not None
-        left = self._retry_at - self._clock()
-        if left > 0:
-            raise TokenUnavailable("CircuitOpen", retry_after=max(1, math.ceil(left)))
+        """Start the module again and log in; a failure opens the breaker, for longer each time."""
         try:
             self._module.reinitialise()
             self._login()
@@ -223,8 +227,7 @@ class Connection:
         try:
             try:
                 self._login()
-            except pkcs11.NoSuchToken:
-                # A token that another process made since then is only seen afresh.
+            except _MAYBE_STALE:
                 self._module.reinitialise()
                 self._login()
         except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid) as error:

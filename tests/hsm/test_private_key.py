@@ -131,11 +131,9 @@ def test_nothing_but_signatures_comes_out(resident: Resident, algorithm: KeyAlgo
         with pytest.raises(HsmError) as error:
             refused()
         assert error.value.code == "key-not-extractable"
+    refused = key.decrypt if isinstance(key, TokenRsaPrivateKey) else key.exchange
     with pytest.raises(HsmError) as error:
-        if isinstance(key, TokenRsaPrivateKey):
-            key.decrypt(b"x", padding.PKCS1v15())
-        else:
-            key.exchange(ec.ECDH(), ec.generate_private_key(ec.SECP256R1()).public_key())
+        refused(b"x", padding.PKCS1v15())
     assert error.value.code == "key-signs-only"
 
 

@@ -97,7 +97,7 @@ def test_an_activation_code_opens_its_seal() -> None:
 
 
 def test_a_short_activation_code_is_refused() -> None:
-    """RFC 5869, 3.3 and 4: HKDF does not stretch, it does not make a guess dearer: the code needs its own strength."""
+    """RFC 5869, section 4: HKDF makes no guess dearer, so the code needs its own strength."""
     with pytest.raises(HsmError) as error:
         seal_with_code(b"wrapped", "135790", context=CONTEXT)
     assert error.value.code == "code-too-short"
