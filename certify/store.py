@@ -71,7 +71,7 @@ def items(office: Office, *, owner_id: str) -> list[Item]:
         .order_by(ItemRow.added_at.desc(), ItemRow.id)
     )
     with office.database.reading() as session:
-        return [as_item(row, copy) for row, copy in session.execute(query).tuples()]
+        return [as_item(row, copy) for row, copy in session.execute(query)]
 
 
 def find_item(office: Office, item_id: str, *, owner_id: str) -> Item:
