@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from bench import ca_http
 from bench.ca_world import (
     BY,
     ISSUER,
@@ -51,8 +52,10 @@ def main(arguments_: list[str] | None = None) -> int:
         _issuing(report, world)
         for keys in ("p-256", "rsa-2048"):
             world = world if keys == "p-256" else with_rsa_services(world)
-            _ocsp(report, world, keys)
-            _stamps(report, world, keys)
+            requests = _ocsp(report, world, keys)
+            raw = _stamps(report, world, keys)
+            report.say(f"over HTTP, {keys}")
+            ca_http.measure(report, world, keys, requests, raw)
         _lists(report, world)
     return report.finish()
 
@@ -182,7 +185,8 @@ def _lists(report: Report, world: BenchWorld) -> None:
     )
 
 
-def _ocsp(report: Report, world: BenchWorld, keys: str) -> None:
+def _ocsp(report: Report, world: BenchWorld, keys: str) -> list[bytes]:
+    """Returns the requests without nonce, their answers made."""
     report.say(f"OCSP, {keys}")
     issuer = world.authority.issuer(ISSUER).certificate
     serials = populate(world, 500 if report.quick else 5_000)
@@ -224,9 +228,11 @@ def _ocsp(report: Report, world: BenchWorld, keys: str) -> None:
             lambda: responder.reply(next(repeated), issuer=ISSUER, now=world.now), report.seconds
         )
         report.add("OCSP pre-signed, in process", stored, "1/s")
+    return plain
 
 
-def _stamps(report: Report, world: BenchWorld, keys: str) -> None:
+def _stamps(report: Report, world: BenchWorld, keys: str) -> float:
+    """Returns the raw rate of the time-stamp key."""
     report.say(f"time-stamps, {keys}")
     tsa = TimeStampAuthority(world.authority)
     digest = hashlib.sha256(b"decision").digest()
@@ -254,6 +260,7 @@ def _stamps(report: Report, world: BenchWorld, keys: str) -> None:
         limit=peer.stamps_per_second(report.seconds),
         peer="openssl ts -reply",
     )
+    return raw
 
 
 if __name__ == "__main__":

@@ -85,15 +85,20 @@ class RevokedLists:
         self, database: Database, issuer: str, *, now: datetime, within: timedelta = GLANCE
     ) -> IssuerView:
         """The view, at most `within` behind what is committed."""
-        view = self._views.get(issuer)
-        if (
-            view is not None
-            and view.looked_at is not None
-            and timedelta(0) <= now - view.looked_at < within
-        ):
-            return view
+        recent = self.recent(issuer, now=now, within=within)
+        if recent is not None:
+            return recent
         with database.reading() as session:
             return self.caught_up(session, issuer, now=now)
+
+    def recent(
+        self, issuer: str, *, now: datetime, within: timedelta = GLANCE
+    ) -> IssuerView | None:
+        """The view if it was brought up to date less than `within` ago; reads nothing."""
+        view = self._views.get(issuer)
+        if view is None or view.looked_at is None:
+            return None
+        return view if timedelta(0) <= now - view.looked_at < within else None
 
     def caught_up(self, session: Session, issuer: str, *, now: datetime) -> IssuerView:
         """The view with everything this session can see that is committed.

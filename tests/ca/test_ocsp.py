@@ -256,6 +256,30 @@ def test_same_question_same_answer_until_overtaken(world: StatusWorld) -> None:
         assert answer.certificate_status is ocsp.OCSPCertStatus.REVOKED
 
 
+def test_remembered_answers_need_no_database(
+    world: StatusWorld, responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event loop may ask: memory only, and only while the view of revocations is fresh."""
+    certificate = world.issue()
+    asked = question(world, certificate.serial_number)
+    assert responder.remembered(asked, issuer=ISSUER, now=world.now) is None
+    made = responder.respond(asked, issuer=ISSUER, now=world.now)
+
+    def untouchable(*_: object) -> None:
+        raise AssertionError("the database was asked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.database, "reading", untouchable)
+        patched.setattr(world.database, "transaction", untouchable)
+        again = responder.remembered(asked, issuer=ISSUER, now=world.now)
+        assert again is not None
+        assert again.der == made
+        later = world.now + timedelta(seconds=1)
+        assert responder.remembered(asked, issuer=ISSUER, now=later) is None
+    world.change(certificate.serial_number)
+    assert responder.remembered(asked, issuer=ISSUER, now=world.now) is None
+
+
 def test_hot_certificates_are_answered_from_the_store(world: StatusWorld) -> None:
     """Asked again in the second half of the answer's life: signed anew, and stored for all
     processes; with the token gone the stored answer is still served."""
