@@ -121,6 +121,9 @@ def _require_person(
     report = validate(document, trust=desk.trust, now=now)
     verdicts = [one for one in report.signatures if _serial(one.signer_certificate) in entitled]
     if not verdicts:
+        broken = [one for one in report.signatures if one.indication is Indication.TOTAL_FAILED]
+        if broken:  # whose it was cannot be told of a signature that is broken
+            raise OrderRefused("signature-not-valid", reason=broken[0].sub_indication or "")
         raise OrderRefused("seal-before-signature")
     if not any(one.indication is Indication.TOTAL_PASSED for one in verdicts):
         raise OrderRefused("signature-not-valid", reason=verdicts[-1].sub_indication or "")

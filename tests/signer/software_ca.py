@@ -38,10 +38,12 @@ def _key(kind: str) -> object:
 
 
 def _certificate(name, issuer, issuer_key, self_key, key, *, ca):
-    subject = x509.Name([
-        x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
-        x509.NameAttribute(NameOID.COMMON_NAME, name),
-    ])
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
     signing = issuer_key or self_key
     builder = (
         x509.CertificateBuilder()
