@@ -112,6 +112,10 @@ class Connection:
         """Run a whole job on the PKCS#11 thread."""
         return self._module.thread.call(work)
 
+    def has_lost(self, generation: int) -> bool:
+        """Whether session objects of that generation are gone, noticed here already or not."""
+        return generation != self._module.generation
+
     def _run(self, work: Callable[[pkcs11.Session], T]) -> T:
         session = self._ready() if self._depth == 0 else self._session
         assert session is not None

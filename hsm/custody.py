@@ -120,22 +120,14 @@ class Custody:
         HsmError `key-hold-expired` when `until` is past.
         """
 
-        def work(session: pkcs11.Session) -> PrivateKey:
+        def work() -> PrivateKey:
             known = self._kept.get(handle)
             if known is not None and known.serves(wrapped, now):
                 self._kept.move_to_end(handle)
                 return known.key
-            self._sweep(now)
-            self._drop(handle)
-            if until <= now:
-                raise HsmError("key-hold-expired")
-            reference, key = self._unwrap(session, wrapped)
-            self._kept[handle] = _Kept(reference, key, wrapped.blob, until)
-            while len(self._kept) > self._keep:
-                self._drop(next(iter(self._kept)))
-            return key
+            return self._token.run(lambda session: self._hold(session, wrapped, handle, until, now))
 
-        return self._token.run(work)
+        return self._token.on_token_thread(work)
 
     def forget(self, handle: str) -> None:
         """Destroy what is kept under `handle`: its authorisation is over."""
@@ -146,6 +138,24 @@ class Custody:
         self._token.on_token_thread(lambda: self._sweep(now))
 
     # On the PKCS#11 thread -------------------------------------------------------------------
+
+    def _hold(
+        self,
+        session: pkcs11.Session,
+        wrapped: WrappedKey,
+        handle: str,
+        until: datetime,
+        now: datetime,
+    ) -> PrivateKey:
+        self._sweep(now)
+        self._drop(handle)
+        if until <= now:
+            raise HsmError("key-hold-expired")
+        reference, key = self._unwrap(session, wrapped)
+        self._kept[handle] = _Kept(reference, key, wrapped.blob, until)
+        while len(self._kept) > self._keep:
+            self._drop(next(iter(self._kept)))
+        return key
 
     def _sweep(self, now: datetime) -> None:
         for handle in [handle for handle, each in self._kept.items() if each.until <= now]:

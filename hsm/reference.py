@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from pkcs11 import Attribute, Mechanism, ObjectClass
 
-from hsm.errors import HsmError
+from hsm.errors import HsmError, TokenUnavailable
 from hsm.mechanisms import DIGEST_INFO
 from hsm.public_key import PublicKey
 from hsm.signature import der_signature
@@ -73,11 +73,13 @@ class SessionReference:
 
     @property
     def gone(self) -> bool:
-        return self._handle is None or self._generation != self.connection.generation
+        return self._handle is None or self.connection.has_lost(self._generation)
 
     def live(self, session: pkcs11.Session) -> Any:  # noqa: ARG002 – a Reference
-        if self.gone:
+        if self._handle is None:
             raise HsmError("key-closed")
+        if self.gone:  # the token came back without it: unwrapping it again helps
+            raise TokenUnavailable("SessionLost")
         return self._handle
 
     def destroy(self) -> None:
