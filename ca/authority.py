@@ -140,7 +140,10 @@ class Authority:
         )
 
     def service(self, name: str) -> ServiceKey:
-        """A service key by its name (`ocsp-persons-g1`), or the newest of a profile (`tsa`)."""
+        """The newest key of a profile (`tsa`, `audit`), or of an issuer's OCSP (`ocsp-root`).
+
+        A key that was followed by another is found by its own name (`tsa-g1`).
+        """
         found = self._find_service(name)
         if found is None:
             self.refresh()
@@ -166,10 +169,12 @@ class Authority:
         return self._keys[key_id]
 
     def _find_service(self, name: str) -> _Service | None:
-        if name in self._services:
-            return self._services[name]
-        named = [one for one in self._services.values() if one.profile == name and one.active]
-        return named[-1] if named else None
+        active = [one for one in self._services.values() if one.active]
+        issuer = name.removeprefix("ocsp-")
+        wanted = [one for one in active if one.profile == name] or [
+            one for one in active if one.profile == "ocsp" and one.issuer == issuer != name
+        ]
+        return wanted[-1] if wanted else self._services.get(name)
 
     def _path(self, name: str) -> list[x509.Certificate]:
         path: list[x509.Certificate] = []

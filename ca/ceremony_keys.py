@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ca import issuance, key_policy
+from ca import key_policy, tbs
 from ca import signature_algorithms as algorithms
 from ca.plan import RootPlan
 from ca.profiles import PROFILES
@@ -68,12 +68,12 @@ class SoftwareKeys:
     def stand_in(self, plan: RootPlan, *, now: datetime) -> bytes:
         """A certificate that says what the root's says, with a throw-away key."""
         key = self.root(plan.name, plan.key)
-        unsigned = issuance.unsigned_certificate(
+        unsigned = tbs.unsigned_certificate(
             profile=PROFILES["root"],
             issuer=None,
             subject=plan.subject,
             public_key=key_policy.accepted_type(key.public_key()),
-            serial=issuance.new_serial(),
+            serial=tbs.new_serial(),
             not_before=now,
             not_after=PROFILES["root"].not_after(now),
         )

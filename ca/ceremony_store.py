@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ca import crl, crl_encoding, issuance, key_policy, lint, status_changes
+from ca import crl, crl_encoding, issuance_rows, key_policy, lint, status_changes
 from ca.authority import Authority
 from ca.ceremony_keys import TokenKeys
 from ca.errors import CaError
@@ -132,7 +132,9 @@ def store(
             session.flush()
             session.add(service_row(name, profile, issuer, certificate, keys, now))
         rows.append(
-            issuance.certificate_values(certificate, issuer=issuer, profile=profile, now=now, by=by)
+            issuance_rows.certificate_values(
+                certificate, issuer=issuer, profile=profile, now=now, by=by
+            )
         )
     session.flush()
     session.add_all(CertificateRow(**row) for row in rows)
@@ -148,7 +150,7 @@ def store(
         status_changes.append(
             session, issuer=issuer, serial=one.serial, reason=one.reason, revoked_at=one.on, now=now
         )
-    issuance.record_issued(session, rows, now=now, by=by)
+    issuance_rows.record_issued(session, rows, now=now, by=by)
     for one, _ in revoked:
         audit.record(
             session,

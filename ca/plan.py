@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from cryptography import x509
 
 from ca.errors import CaError, PlanInvalid
 from ca.names import Subject
+from ca.plan_words import StrictLoader, Words, wrong
 from ca.profiles import PROFILES, profile_named
 from hsm.mechanisms import KeyAlgorithm
 
-T = TypeVar("T")
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _LIMIT = 256 * 1024
 _SUBJECT_WORDS = {"common_name", "organization", "organizational_units", "country"}
 SERVICE_PROFILES = ("ocsp", "tsa", "audit", "api-client")
@@ -122,14 +120,14 @@ def load_plan(path: Path) -> Plan:
 def parse_plan(text: str) -> Plan:
     """Read a plan from its text. Nothing is guessed and nothing is skipped."""
     if len(text) > _LIMIT:
-        raise _wrong("the file", "longer than 256 KiB")
+        raise wrong("the file", "longer than 256 KiB")
     try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 – a SafeLoader that also refuses repeated keys
+        data = yaml.load(text, Loader=StrictLoader)  # noqa: S506 – a SafeLoader that also refuses repeated keys
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark else "the file"
-        raise _wrong(line, getattr(error, "problem", None) or "not YAML") from error
-    top = _Words(data, "plan")
+        raise wrong(line, getattr(error, "problem", None) or "not YAML") from error
+    top = Words(data, "plan")
     plan = Plan(
         title=top.text("title"),
         witnesses=_witnesses(top),
@@ -146,14 +144,14 @@ def parse_plan(text: str) -> Plan:
     return plan
 
 
-def _witnesses(top: _Words) -> tuple[str, str]:
+def _witnesses(top: Words) -> tuple[str, str]:
     names = top.texts("witnesses")
     if len(names) != 2 or len(set(names)) != 2:
-        raise _wrong("plan.witnesses", "two different people have to be named")
+        raise wrong("plan.witnesses", "two different people have to be named")
     return names[0], names[1]
 
 
-def _root(words: _Words) -> RootPlan:
+def _root(words: Words) -> RootPlan:
     return words.made(
         RootPlan(
             name=words.name("name"),
@@ -165,11 +163,11 @@ def _root(words: _Words) -> RootPlan:
     )
 
 
-def _issuing(words: _Words) -> IssuingPlan:
+def _issuing(words: Words) -> IssuingPlan:
     profiles = words.texts("issues")
     for profile in profiles:
         if profile not in PROFILES or profile_named(profile).is_authority:
-            raise _wrong(f"{words.place}.issues", f"{profile} is not a profile")
+            raise wrong(f"{words.place}.issues", f"{profile} is not a profile")
     return words.made(
         IssuingPlan(
             name=words.name("name"),
@@ -183,10 +181,10 @@ def _issuing(words: _Words) -> IssuingPlan:
     )
 
 
-def _service(words: _Words) -> ServicePlan:
+def _service(words: Words) -> ServicePlan:
     profile = words.text("profile")
     if profile not in SERVICE_PROFILES:
-        raise _wrong(f"{words.place}.profile", f"one of {', '.join(SERVICE_PROFILES)} is meant")
+        raise wrong(f"{words.place}.profile", f"one of {', '.join(SERVICE_PROFILES)} is meant")
     return words.made(
         ServicePlan(
             name=words.name("name"),
@@ -198,11 +196,11 @@ def _service(words: _Words) -> ServicePlan:
     )
 
 
-def _cross(words: _Words) -> CrossPlan:
+def _cross(words: Words) -> CrossPlan:
     try:
         certificate = x509.load_pem_x509_certificate(words.text("certificate").encode())
     except ValueError as error:
-        raise _wrong(f"{words.place}.certificate", "not a certificate in PEM") from error
+        raise wrong(f"{words.place}.certificate", "not a certificate in PEM") from error
     return words.made(
         CrossPlan(
             name=words.name("name"),
@@ -213,23 +211,23 @@ def _cross(words: _Words) -> CrossPlan:
     )
 
 
-def _revoked(words: _Words) -> RevokedPlan:
+def _revoked(words: Words) -> RevokedPlan:
     serial = words.text("serial")
     if not re.fullmatch(r"[0-9a-f]{1,40}", serial):
-        raise _wrong(f"{words.place}.serial", "hexadecimal digits are meant")
+        raise wrong(f"{words.place}.serial", "hexadecimal digits are meant")
     try:
         reason = x509.ReasonFlags(words.text("reason"))
     except ValueError as error:
-        raise _wrong(f"{words.place}.reason", "not a reason of RFC 5280 §5.3.1") from error
+        raise wrong(f"{words.place}.reason", "not a reason of RFC 5280 §5.3.1") from error
     on = words.take("on")
     if not isinstance(on, date) or isinstance(on, datetime):
-        raise _wrong(f"{words.place}.on", "a date (2026-11-23) is meant")
+        raise wrong(f"{words.place}.on", "a date (2026-11-23) is meant")
     moment = datetime(on.year, on.month, on.day, tzinfo=UTC)
     return words.made(RevokedPlan(int(serial, 16), reason, moment))
 
 
-def _subject(words: _Words) -> Subject:
-    inner = _Words(words.take("subject"), f"{words.place}.subject")
+def _subject(words: Words) -> Subject:
+    inner = Words(words.take("subject"), f"{words.place}.subject")
     values: dict[str, Any] = {}
     for word in _SUBJECT_WORDS:
         if inner.has(word):
@@ -239,7 +237,7 @@ def _subject(words: _Words) -> Subject:
     try:
         return Subject(**{"common_name": "", **values})
     except CaError as error:
-        raise _wrong(inner.place, str(error)) from error
+        raise wrong(inner.place, str(error)) from error
 
 
 def _check_together(plan: Plan) -> None:
@@ -251,108 +249,20 @@ def _check_together(plan: Plan) -> None:
     ]
     for name in names:
         if names.count(name) > 1:
-            raise _wrong("plan", f"the name {name} is used twice")
+            raise wrong("plan", f"the name {name} is used twice")
     roots = {root.name for root in plan.roots}
     issuers = roots | {issuing.name for issuing in plan.issuing}
     for root in plan.roots:
         if root.succeeds is not None and root.succeeds not in roots - {root.name}:
-            raise _wrong(f"roots.{root.name}.succeeds", f"there is no other root {root.succeeds}")
+            raise wrong(f"roots.{root.name}.succeeds", f"there is no other root {root.succeeds}")
     for issuing in plan.issuing:
         if issuing.under not in roots:
-            raise _wrong(f"issuing.{issuing.name}.under", f"there is no root {issuing.under}")
+            raise wrong(f"issuing.{issuing.name}.under", f"there is no root {issuing.under}")
     for service in plan.services:
         if service.issuer not in issuers:
-            raise _wrong(f"services.{service.name}.issuer", f"there is no {service.issuer}")
+            raise wrong(f"services.{service.name}.issuer", f"there is no {service.issuer}")
         if service.issuer in roots and service.profile != "ocsp":
-            raise _wrong(f"services.{service.name}.issuer", "a root certifies only CAs and OCSP")
+            raise wrong(f"services.{service.name}.issuer", "a root certifies only CAs and OCSP")
     for cross in plan.cross:
         if cross.issuer not in roots:
-            raise _wrong(f"cross.{cross.name}.issuer", f"there is no root {cross.issuer}")
-
-
-class _Words:
-    """One mapping of the plan; every word has to be asked for, or `finish` refuses it."""
-
-    def __init__(self, data: object, place: str) -> None:
-        if not isinstance(data, Mapping):
-            raise _wrong(place, "a list of words and values is meant here")
-        self._left = dict(data)
-        self.place = place
-
-    def has(self, word: str) -> bool:
-        return word in self._left
-
-    def take(self, word: str) -> Any:
-        if word not in self._left:
-            raise _wrong(self.place, f"{word} is missing")
-        return self._left.pop(word)
-
-    def text(self, word: str) -> str:
-        value = self.take(word)
-        if not isinstance(value, str) or not value.strip():
-            raise _wrong(f"{self.place}.{word}", "a text is meant")
-        return value
-
-    def texts(self, word: str) -> list[str]:
-        value = self.take(word)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise _wrong(f"{self.place}.{word}", "a list of texts is meant")
-        return value
-
-    def name(self, word: str) -> str:
-        value = self.text(word)
-        if not _NAME.fullmatch(value):
-            raise _wrong(f"{self.place}.{word}", "small letters, digits and hyphens are meant")
-        return value
-
-    def number(self, word: str, low: int, high: int, *, default: int | None = None) -> int:
-        if default is not None and not self.has(word):
-            return default
-        value = self.take(word)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _wrong(f"{self.place}.{word}", f"a number from {low} to {high} is meant")
-        return value
-
-    def key(self) -> KeyAlgorithm:
-        value = self.text("key")
-        try:
-            return KeyAlgorithm(value)
-        except ValueError:
-            known = ", ".join(KeyAlgorithm)
-            raise _wrong(f"{self.place}.key", f"one of {known} is meant") from None
-
-    def entries(self, word: str, *, may_lack: bool = False) -> Iterator[_Words]:
-        if may_lack and not self.has(word):
-            return
-        value = self.take(word)
-        if not isinstance(value, list) or not (value or may_lack):
-            raise _wrong(f"{self.place}.{word}", "a list is meant")
-        for number, item in enumerate(value, start=1):
-            yield _Words(item, f"{word}[{number}]")
-
-    def made(self, made: T) -> T:
-        """`made`, once nothing is left unread."""
-        self.finish()
-        return made
-
-    def finish(self) -> None:
-        if self._left:
-            unknown = ", ".join(str(word) for word in self._left)
-            raise _wrong(self.place, f"nothing is known of: {unknown}")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML lets a later key overwrite an earlier one in silence; a reviewed file may not."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep=deep)
-
-
-def _wrong(place: str, why: str) -> PlanInvalid:
-    return PlanInvalid("plan-invalid", place=place, why=why)
+            raise wrong(f"cross.{cross.name}.issuer", f"there is no root {cross.issuer}")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from ca import issuance, key_policy, lint, root_side
+from ca import key_policy, lint, root_side, tbs
 from ca.authority import Authority
 from ca.ceremony_keys import SoftwareKeys
 from ca.ceremony_requests import checked, requested, root_work
@@ -55,12 +55,12 @@ def _services(
         issuer = Issuer(one.issuer, certificates[one.issuer], None, None, (), base_url)
         profile = PROFILES[one.profile]
         public_key = key_policy.accepted_type(keys.private(one.name).public_key())
-        unsigned = issuance.unsigned_certificate(
+        unsigned = tbs.unsigned_certificate(
             profile=profile,
             issuer=issuer,
             subject=one.subject,
             public_key=public_key,
-            serial=issuance.new_serial(),
+            serial=tbs.new_serial(),
             not_before=now,
             not_after=min(profile.not_after(now), issuer.certificate.not_valid_after_utc),
         )

@@ -23,7 +23,6 @@ from ca import key_policy, lint, root_secret, signature_algorithms
 from ca.crl_encoding import CrlTemplate
 from ca.crl_scope import COMPLETE
 from ca.errors import CaError
-from ca.issuance import new_serial, unsigned_certificate
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey
 from ca.names import Subject
@@ -31,6 +30,7 @@ from ca.plan import Plan, RootPlan, parse_plan
 from ca.profiles import PROFILES, Profile
 from ca.root_secret import Witness
 from ca.status_lint import check_crl_shape
+from ca.tbs import new_serial, unsigned_certificate
 from hsm import softhsm
 from hsm.mechanisms import KeyAlgorithm
 from hsm.token import Token

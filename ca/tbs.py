@@ -8,14 +8,19 @@ linted and what is signed cannot differ.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ca import der, signature_algorithms
+from ca import der, extensions, signature_algorithms
+from ca.issuer import Issuer
 from ca.key_policy import PublicKey
+from ca.names import Subject
+from ca.profiles import Profile
 from ca.signature_algorithms import Digest
 
 _NOTHING = b"\x00"
@@ -39,6 +44,37 @@ class Unsigned:
     def parsed(self) -> x509.Certificate:
         """The certificate without a signature, to be looked at only."""
         return x509.load_der_x509_certificate(self.with_signature(_NOTHING))
+
+
+def new_serial() -> int:
+    """126 random bits in 16 octets: positive, of one length, unpredictable (CA/B BR 7.1)."""
+    return (secrets.randbits(126) | 1 << 126) & ~(1 << 127)
+
+
+def unsigned_certificate(
+    *,
+    profile: Profile,
+    issuer: Issuer | None,
+    subject: Subject,
+    public_key: PublicKey,
+    serial: int,
+    not_before: datetime,
+    not_after: datetime,
+) -> Unsigned:
+    """The bytes a certificate of this profile consists of; shared with the ceremony."""
+    name = subject.to_x509()
+    builder = (
+        x509.CertificateBuilder()
+        .serial_number(serial)
+        .subject_name(name)
+        .issuer_name(name if issuer is None else issuer.certificate.subject)
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .public_key(public_key)
+    )
+    for extension, critical in extensions.build(profile, subject, public_key, issuer):
+        builder = builder.add_extension(extension, critical)
+    return capture(builder, public_key if issuer is None else issuer.public_key)
 
 
 def capture(builder: x509.CertificateBuilder, issuer_key: PublicKey) -> Unsigned:
