@@ -41,6 +41,8 @@ PIN_ATTEMPTS = 5
 MOST_DIGESTS = 10_000
 LONGEST_MINUTES = 60
 _OPENED_KEYS = 1_000
+UNASSIGNED = b""
+"""The digest of a signature that was authorised before its document existed (`signer.extension`)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def present(desk: Desk, *, token: str, client: str, now: datetime) -> Authorizat
     """
     with desk.database.reading() as session:
         row = session.scalar(
-            select(AuthorizationRow).where(AuthorizationRow.token_hash == _hash(token))
+            select(AuthorizationRow).where(AuthorizationRow.token_hash == token_hash(token))
         )
         if row is None or not hmac.compare_digest(row.client.encode(), client.encode()):
             raise ActivationRefused("authorization-unknown")
@@ -105,17 +107,25 @@ def reserve(
     Raises ActivationRefused `authorization-unknown`, `authorization-expired`,
     `digest-not-authorized` (never authorised) and `digest-already-used`.
     """
+    row = require_open(session, authorization, now=now)
+    return [_reserve_one(session, row.id, digest) for digest in digests]
+
+
+def require_open(
+    session: Session, authorization: Authorization, *, now: datetime
+) -> AuthorizationRow:
+    """The row behind an authorisation in hand, locked, if it may still be used."""
     row = session.get(AuthorizationRow, authorization.id, with_for_update=True)
     if (
         row is None
-        or not hmac.compare_digest(row.token_hash, _hash(authorization.token))
+        or not hmac.compare_digest(row.token_hash, token_hash(authorization.token))
         or row.client != authorization.client
         or row.credential_id != authorization.credential_id
     ):
         raise ActivationRefused("authorization-unknown")
     if row.ended or row.expires_at <= now:
         raise ActivationRefused("authorization-expired")
-    return [_reserve_one(session, row.id, digest) for digest in digests]
+    return row
 
 
 def settle(session: Session, authorization_id: str, position: int, *, used: bool) -> bool:
@@ -226,8 +236,12 @@ def open_authorization(
     now: datetime,
     by: str,
     mandate_id: str | None = None,
+    spare: int = 0,
 ) -> Authorization:
-    """Seal the opened key for its short life and write down what it may be used for."""
+    """Seal the opened key for its short life and write down what it may be used for.
+
+    `spare` signatures more are authorised whose digests `signer.extension` will name.
+    """
     authorization = Authorization(
         id=secrets.token_hex(16),
         token=secrets.token_urlsafe(32),
@@ -239,6 +253,7 @@ def open_authorization(
         blob, authorization_id=authorization.id, expires_at=authorization.expires_at
     )
     unique = list(dict.fromkeys(digests))
+    planned = [*unique, *[UNASSIGNED] * spare]
     with desk.database.transaction() as session:
         session.add(
             AuthorizationRow(
@@ -246,7 +261,7 @@ def open_authorization(
                 credential_id=credential_id,
                 mandate_id=mandate_id,
                 client=client,
-                token_hash=_hash(authorization.token),
+                token_hash=token_hash(authorization.token),
                 created_at=now,
                 created_by=by,
                 expires_at=authorization.expires_at,
@@ -259,7 +274,7 @@ def open_authorization(
             AuthorizedDigestRow(
                 authorization_id=authorization.id, position=position, digest=digest, state="open"
             )
-            for position, digest in enumerate(unique)
+            for position, digest in enumerate(planned)
         )
         audit.record(
             session,
@@ -271,7 +286,7 @@ def open_authorization(
                 "client": client,
                 "mandate": mandate_id or "",
                 "expires_at": authorization.expires_at,
-                "documents": len(unique),
+                "documents": len(planned),
                 "digests": hashlib.sha256(b"".join(unique)).digest(),
             },
             now=now,
@@ -358,5 +373,6 @@ def record_refusal(
         )
 
 
-def _hash(token: str) -> bytes:
+def token_hash(token: str) -> bytes:
+    """What is kept of a SAD."""
     return hashlib.sha256(token.encode()).digest()
