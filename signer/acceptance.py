@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 
 from signer.archive_data import ArchiveData
 from signer.certificates import is_signer
 from signer.chain import Chain
 from signer.policy import Policy
+from signer.revocation_status import is_answered
 from signer.signature_objects import SignatureObject
 from signer.signed_data import SignedData
 from signer.time_stamps import Stamp
@@ -78,20 +80,19 @@ def reached_level(
     own = [stamp for stamp in inner if not stamp.broken]
     if not over and not own:
         return family + "B"
+    chains = [chain, *(one.chain for one in own if one.chain)]
+    links = [link for one in chains for link in pairwise(one.certificates)]
     certificates, statements = archive.now
     inside = frozenset(signed.revocation)
     held = {*certificates, *signed.bag}
     for stamp in own:
         held.update(stamp.signed.bag if stamp.signed else ())
-    chains = [chain, *(one.chain for one in own if one.chain)]
-    complete = bool(statements) and all(
-        not any(found.code == "validation-revocation-missing" for found in one.findings)
-        and one.sources <= statements | inside
-        and all(member.der in held for member in one.certificates[:-1])
-        for one in chains
-    )
-    if not complete:
+
+    def answered(sources: frozenset[bytes]) -> bool:
+        told = tuple(sources | inside)
+        return bool(sources) and all(is_answered(child, above, told) for child, above in links)
+
+    if not answered(statements) or any(child.der not in held for child, _above in links):
         return family + "T"
-    needed = frozenset[bytes]().union(*(one.sources for one in chains)) - inside
-    archived = any(needed <= archive.at(stamp.end)[1] for stamp in over)
+    archived = any(answered(archive.at(stamp.end)[1]) for stamp in over)
     return family + ("LTA" if archived else "LT")

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import PathError
+from pyhanko_certvalidator.errors import PathError, ValidationError
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.validate import async_validate_path
 
@@ -112,7 +112,7 @@ def well_formed(path: tuple[Certificate, ...]) -> bool:
     route = ValidationPath(CertTrustAnchor(anchor), above[:-1], above[-1])
     try:
         _finish(async_validate_path(context, route))
-    except (PathError, ValueError, TypeError, KeyError, NotImplementedError):
+    except (PathError, ValidationError, ValueError, TypeError, KeyError, NotImplementedError):
         return False
     return True
 

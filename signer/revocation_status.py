@@ -154,6 +154,11 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList | None:
         return None
 
 
+def is_answered(certificate: Certificate, issuer: Certificate, sources: Sequence[bytes]) -> bool:
+    """Whether any source speaks of this certificate at all, however old: what LT asks for."""
+    return any(_statement(der, certificate, issuer) is not None for der in sources)
+
+
 def vouched(der: bytes, known: Sequence[Certificate]) -> bool:
     """Whether a CRL or OCSP response is truly signed by one of these authorities."""
     response = read_ocsp(der)

@@ -266,7 +266,7 @@ def _pss(parameters: algos.RSASSAPSSParams, algorithm: str) -> padding.PSS:
     if (
         parameters["hash_algorithm"]["algorithm"].native != algorithm
         or generator["algorithm"].native != "mgf1"
-        or parameters["trailer_field"].native != 1
+        or parameters["trailer_field"].native not in (1, "trailer_field_bc")
     ):
         raise ValueError("PSS parameters")
     return padding.PSS(padding.MGF1(_HASHES[mask]()), parameters["salt_length"].native)

@@ -660,11 +660,14 @@ def _shadow_documents() -> Iterator[tuple[str, bytes, SignAt]]:
     )
 
 
-def mutants(data: bytes, recipes: Iterable[str] = tuple(RECIPES)) -> Iterator[Mutant]:
+def mutants(data: bytes, recipes: Iterable[str] = (*RECIPES, "truncation")) -> Iterator[Mutant]:
     """Every forgery of one signed file, and its honest earlier states."""
     for recipe in recipes:
+        if recipe == "truncation":
+            for match in list(re.finditer(rb"%%EOF\r?\n?", data))[:-1]:
+                cut = data[: match.end()]
+                yield Mutant("truncation", f"until {match.end()}", cut, legitimate=True)
+            continue
         for name, forged in RECIPES[recipe](data):
             if forged != data:
                 yield Mutant(recipe, name, forged)
-    for match in list(re.finditer(rb"%%EOF\r?\n?", data))[:-1]:
-        yield Mutant("truncation", f"until {match.end()}", data[: match.end()], legitimate=True)

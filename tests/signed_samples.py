@@ -25,6 +25,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from tests.small_pki import SIGNED_AT, Party, SmallPki
 
+SECOND = dt.timedelta(seconds=1)
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -105,10 +106,13 @@ def sign(
     subfilter: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
     digest: str = "sha256",
     pss: bool = False,
+    existing: bool = False,
+    stamped_at: dt.datetime | None = None,
 ) -> bytes:
     """One more signature revision, the signature time-stamp one second later."""
     writer = IncrementalPdfFileWriter(io.BytesIO(data))
-    fields.append_signature_field(writer, fields.SigFieldSpec(field, box=box, on_page=0))
+    if not existing:
+        fields.append_signature_field(writer, fields.SigFieldSpec(field, box=box, on_page=0))
     signer = signers.SimpleSigner(
         signing_cert=pyhanko_cert(party),
         signing_key=pyhanko_key(party),
@@ -123,7 +127,11 @@ def sign(
         docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
     )
     pdf_signer = signers.PdfSigner(
-        meta, signer, timestamper=stamper(pki.tsa, at + dt.timedelta(seconds=1)) if timestamp else None
+        meta,
+        signer,
+        timestamper=stamper(pki.tsa, stamped_at or at + dt.timedelta(seconds=1))
+        if timestamp
+        else None,
     )
     begin = pdf_signer.init_signing_session
 
@@ -136,6 +144,11 @@ def sign(
     return pdf_signer.sign_pdf(writer, existing_fields_only=True).getvalue()
 
 
+def sign_existing(data: bytes, pki: SmallPki, party: Party, field: str, at: dt.datetime) -> bytes:
+    """Sign a field that is there already, honouring its /Lock."""
+    return sign(data, pki, party, field, at, existing=True)
+
+
 def add_dss(data: bytes, pki: SmallPki, parties: list[Party], at: dt.datetime) -> bytes:
     """A revision with certificates and revocation data as they were at that moment."""
     out = io.BytesIO(data)
@@ -145,12 +158,9 @@ def add_dss(data: bytes, pki: SmallPki, parties: list[Party], at: dt.datetime) -
         None,
         certs=[asn1_x509.Certificate.load(der) for der in sorted(certs)],
         ocsps=[
-            asn1_ocsp.OCSPResponse.load(pki.ocsp(p, at).public_bytes(Encoding.DER))
-            for p in parties
+            asn1_ocsp.OCSPResponse.load(pki.ocsp(p, at).public_bytes(Encoding.DER)) for p in parties
         ],
-        crls=[
-            asn1_crl.CertificateList.load(pki.crl(pki.root, at).public_bytes(Encoding.DER))
-        ],
+        crls=[asn1_crl.CertificateList.load(pki.crl(pki.root, at).public_bytes(Encoding.DER))],
     )
     return out.getvalue()
 
@@ -163,7 +173,13 @@ def document_timestamp(data: bytes, pki: SmallPki, at: dt.datetime, field: str) 
 
 
 def raised(
-    data: bytes, pki: SmallPki, party: Party, number: int, at: dt.datetime, level: str, **how: object
+    data: bytes,
+    pki: SmallPki,
+    party: Party,
+    number: int,
+    at: dt.datetime,
+    level: str,
+    **how: object,
 ) -> bytes:
     """Sign and raise to B, T, LT or LTA."""
     data = sign(data, pki, party, f"Sig{number}", at, timestamp=level != "B", **how)  # type: ignore[arg-type]

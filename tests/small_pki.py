@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 UTC = dt.UTC
 SIGNED_AT = dt.datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -50,6 +50,11 @@ def usage(*on: str) -> x509.KeyUsage:
         "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
     )  # fmt: skip
     return x509.KeyUsage(**{n: n in on for n in names})
+
+
+def _distribution() -> x509.CRLDistributionPoints:
+    place = x509.UniformResourceIdentifier("http://pki.test/crl")
+    return x509.CRLDistributionPoints([x509.DistributionPoint([place], None, None, None)])
 
 
 @dataclass
@@ -108,6 +113,13 @@ def issue(
     if purposes:
         critical = ExtendedKeyUsageOID.TIME_STAMPING in purposes
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=critical)
+    if issuer:
+        # pyHanko looks at revocation data only where the certificate says where they come from.
+        place = x509.UniformResourceIdentifier("http://pki.test/ocsp")
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+        builder = builder.add_extension(
+            x509.AuthorityInformationAccess([access]), critical=False
+        ).add_extension(_distribution(), critical=False)
     for extension, critical in extra:
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(signing, digest or hashes.SHA256())
@@ -130,15 +142,20 @@ class SmallPki:
         self.issuing = issue(
             f"{tag} Issuing", rsa_key(f"{tag}-issuing"), self.root, ca=True, not_after=far(10)
         )
-        self.official = issue("Nguyễn Thị Mẫu", rsa_key(f"{tag}-official"), self.issuing)
-        self.agency = issue("UBND phường Hạc Thành TEST", rsa_key(f"{tag}-agency"), self.issuing)
+        end = SIGNED_AT + 700 * DAY
+        self.official = issue(
+            "Nguyễn Thị Mẫu", rsa_key(f"{tag}-official"), self.issuing, not_after=end
+        )
+        self.agency = issue(
+            "UBND phường Hạc Thành TEST", rsa_key(f"{tag}-agency"), self.issuing, not_after=end
+        )
         self.tsa = issue(
             f"{tag} TSA",
             rsa_key(f"{tag}-tsa"),
             self.issuing,
             purposes=(ExtendedKeyUsageOID.TIME_STAMPING,),
             key_usage=("digital_signature",),
-            not_after=far(5),
+            not_after=SIGNED_AT + 1200 * DAY,
         )
         self.responder = issue(
             f"{tag} OCSP",
