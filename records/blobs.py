@@ -48,8 +48,7 @@ class BlobStore:
             return
         self._directory = Path(location)
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._directory / "incoming").mkdir(mode=0o700, exist_ok=True)
+            _make_private(self._directory / "incoming")
         except OSError as error:
             raise _failure(error) from error
         self._store = LocalStore(self._directory)
@@ -182,6 +181,13 @@ def _reachable(digest: str = "") -> Iterator[None]:
         raise RecordsError("blob-store-unreachable", reason=str(error).splitlines()[0]) from error
     except OSError as error:
         raise _failure(error) from error
+
+
+def _make_private(path: Path) -> None:
+    """`path` and its missing parents, each the owner's alone: `parents=True` would ask the umask."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 def _failure(error: OSError) -> RecordsError:
