@@ -105,6 +105,7 @@ class _Material:
         self.wrapped = {each: self.custody.generate(each) for each in ALGORITHMS}
         self.now = datetime.now(UTC)
         self.until = self.now + timedelta(hours=1)
+        self.opened: list[Any] = []
         self.handles = {each: secrets.token_hex(8) for each in ALGORITHMS}
 
     def kept(self, algorithm: KeyAlgorithm) -> PrivateKey:
@@ -122,6 +123,7 @@ def _material(token: Token) -> Iterator[_Material]:
     try:
         yield material
     finally:
+        token.run(lambda _: [each.destroy() for each in material.opened])
         for algorithm, each in material.resident.items():
             token.remove(each.key_id)
             material.custody.forget(material.handles[algorithm])
@@ -145,7 +147,9 @@ def _raw(session: pkcs11.Session, material: _Material) -> dict[str, Work]:
         copy = _session_copy(session, material.resident[algorithm].key_id)
         works[f"{algorithm} sign"] = partial(sign, copy)
         works[f"{algorithm} unwrap+sign+destroy"] = partial(_once, unwrap, sign)
-        works[f"{algorithm} kept"] = partial(sign, unwrap())
+        kept = unwrap()
+        works[f"{algorithm} kept"] = partial(sign, kept)
+        material.opened += [copy, kept]
     works["p-256 generate"] = partial(_raw_generate, session, kek, wrap)
     return works
 
