@@ -12,12 +12,12 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import pikepdf
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509 import ocsp
+from cryptography.hazmat.primitives import serialization
 
 from signer.revision import Appender, ArrayNode, DictNode, reference
 
@@ -53,20 +53,26 @@ class Material:
 
 @dataclass
 class RevocationShelf:
-    """Answers about certificates that change rarely (CAs, TSA), kept for five minutes."""
+    """What is known of paths that change rarely (CAs, TSA), kept for five minutes."""
 
-    answers: OrderedDict[bytes, tuple[datetime, bytes]] = field(default_factory=OrderedDict)
+    kept: OrderedDict[tuple[x509.Certificate, ...], tuple[datetime, Material]] = field(
+        default_factory=OrderedDict
+    )
 
-    def get(self, certificate: x509.Certificate, now: datetime) -> bytes | None:
-        kept = self.answers.get(_fingerprint(certificate))
-        if kept is None or not timedelta(0) <= now - kept[0] < _SHELF_LIFE:
+    def get(
+        self, path: tuple[x509.Certificate, ...], now: datetime, *, this_second: bool = False
+    ) -> Material | None:
+        known = self.kept.get(path)
+        if known is None or not timedelta(0) <= now - known[0] < _SHELF_LIFE:
             return None
-        return kept[1]
+        if this_second and known[0].replace(microsecond=0) != now.replace(microsecond=0):
+            return None
+        return known[1]
 
-    def put(self, certificate: x509.Certificate, answer: bytes, now: datetime) -> None:
-        self.answers[_fingerprint(certificate)] = (now, answer)
-        while len(self.answers) > _SHELF_SIZE:
-            self.answers.popitem(last=False)
+    def put(self, path: tuple[x509.Certificate, ...], found: Material, now: datetime) -> None:
+        self.kept[path] = (now, found)
+        while len(self.kept) > _SHELF_SIZE:
+            self.kept.popitem(last=False)
 
 
 def gather(
@@ -79,25 +85,32 @@ def gather(
 ) -> Material:
     """Certificates and status for one certification path, leaf first, root last.
 
-    `fresh` asks anew about the leaf. Each responder's certificate comes with the answer.
+    `fresh` wants an answer about the leaf whose thisUpdate is this very second (what OCSP can
+    tell apart, RFC 6960 §4.2.2.1); a batch asks once a second. That answer is then the first one.
     """
-    certificates = [_der(one) for one in path]
-    answers = []
-    for position, certificate in enumerate(path):
-        if certificate.issuer == certificate.subject:
-            continue  # the trust anchor has nobody above it to ask
-        answer = None if fresh and position == 0 else shelf.get(certificate, now)
-        if answer is None:
-            answer = responder.answer(certificate, now=now)
-            if not (fresh and position == 0):
-                shelf.put(certificate, answer, now)
-        answers.append(answer)
-    return Material(tuple(dict.fromkeys(certificates)), tuple(answers))
+    if not fresh:
+        return _shelved(tuple(path), responder, shelf, now)
+    leaf, above = tuple(path[:1]), tuple(path[1:])
+    own = _shelved(leaf, responder, shelf, now, this_second=True)
+    return own + _shelved(above, responder, shelf, now)
 
 
-def responders_of(answer: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates that came with an OCSP answer."""
-    return tuple(ocsp.load_der_ocsp_response(answer).certificates)
+def _shelved(
+    path: tuple[x509.Certificate, ...],
+    responder: Responder,
+    shelf: RevocationShelf,
+    now: datetime,
+    *,
+    this_second: bool = False,
+) -> Material:
+    known = shelf.get(path, now, this_second=this_second)
+    if known is None:
+        # The trust anchor has nobody above it to ask.
+        asked = [one for one in path if one.issuer != one.subject]
+        answers = tuple(responder.answer(one, now=now) for one in asked)
+        known = Material(tuple(map(_der, path)), answers)
+        shelf.put(path, known, now)
+    return known
 
 
 def write(appender: Appender, material: Material) -> bool:
@@ -173,9 +186,6 @@ def _announce_extension(appender: Appender) -> None:
         appender.assign(node, "/ESIC", _ESIC)
 
 
-def _fingerprint(certificate: x509.Certificate) -> bytes:
-    return certificate.fingerprint(hashes.SHA256())
-
-
+@lru_cache(maxsize=1024)
 def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)

@@ -1,0 +1,364 @@
+"""`./dauso bench sign`: documents per second and core at each level, beside the raw token rate,
+stock pyHanko on the same key, and other tools that sign PDFs.
+
+Rates are per second of processor time of the one thread that signs: what a core does, whatever
+else the machine is busy with. The limit is the bare token on that thread in the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asn1crypto import algos
+from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.serialization import Encoding
+from PIL import Image
+from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
+from pyhanko.pdf_utils.images import PdfImage
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.text import TextBoxStyle
+from pyhanko.sign import fields, signers
+from pyhanko.stamp import TextStampStyle
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from bench import peers
+from bench.ca_world import BY
+from bench.report import Report, arguments
+from bench.sign_world import PIN, Bureau, bureau, desk_of, opened
+from bench.token_rate import compare
+from ca.authority import Authority
+from hsm.token import Token, TokenSettings
+from records.database import Database
+from signer import activation, credentials, signing
+from signer.document import Document, Original
+from signer.levels import Level
+from signer.signature import Pen
+from signer.signing import SignatureRequest, document_digest, sign_pdf
+from tests.signer import paper
+from tests.signer.pictures import signature_png
+
+_RAW = "raw token signatures"
+_GOALS = {Level.B_T: 0.35, Level.B_LT: 0.25, Level.B_LTA: 0.18}
+Work = Callable[[], object]
+
+
+def main(arguments_: list[str] | None = None) -> int:
+    """Entry point; the exit status says whether every goal was met."""
+    report = Report("sign", arguments("PDF signatures").parse_args(arguments_))
+    report.say("ceremony, one official")
+    with bureau() as office:
+        one_page = paper.decision()
+        raw = _levels(report, office, one_page)
+        _big(report, office, raw)
+        _wrapped(report, office, one_page)
+        _whole_flow(report, office, one_page)
+        _two_processes(report, office, one_page)
+        _others(report, one_page)
+    return report.finish()
+
+
+def _levels(report: Report, office: Bureau, data: bytes) -> float:
+    report.say("levels, 1 page, and stock pyHanko")
+    pen = office.pen()
+    digest = bytes(32)
+    scheme, hashed = padding.PKCS1v15(), utils.Prehashed(hashes.SHA256())
+    works: dict[str, Work] = {"raw": lambda: pen.key.sign(digest, scheme, hashed)}  # type: ignore[call-arg, arg-type]  # the bench's key is RSA
+    for level in Level:
+        for visible in (False, True):
+            works[_name(level, visible)] = _signing(office, data, pen, level, visible)
+    stock = _Stock(office, pen, data)
+    works["stock"] = lambda: stock.sign(visible=False)
+    works["stock visible"] = lambda: stock.sign(visible=True)
+    rates = _rates(office, works, report)
+    raw = rates["raw"]
+    plain = rates[_name(Level.B_B, False)]
+    report.add("raw token, RSA-2048", raw, "1/s")
+    report.add("B-B, 1 page, invisible", plain, "1/s", limit=raw, peer=_RAW, goal=0.60)
+    stock_name = "stock pyHanko"
+    report.add(
+        "B-B against stock pyHanko", plain, "1/s", limit=rates["stock"], peer=stock_name, goal=15
+    )
+    seen = rates[_name(Level.B_B, True)]
+    report.add("B-B, 1 page, visible", seen, "1/s", limit=plain, peer="invisible", goal=0.90)
+    limit = rates["stock visible"]
+    report.add("B-B visible against stock pyHanko", seen, "1/s", limit=limit, peer=stock_name)
+    for level, goal in _GOALS.items():
+        report.add(f"{level}, invisible", rates[_name(level, False)], "1/s", limit=raw, peer=_RAW)
+        report.add(
+            f"{level}, visible", rates[_name(level, True)], "1/s", limit=raw, peer=_RAW, goal=goal
+        )
+    return raw
+
+
+def _big(report: Report, office: Bureau, raw: float) -> None:
+    report.say("10 MB")
+    pen, data = office.pen(), paper.padded(paper.decision(), 10)
+    uploaded = Original.of(data)
+    rates = _rates(
+        office,
+        {
+            "hash": lambda: hashlib.sha256(data),
+            "small": _signing(office, paper.decision(), pen, Level.B_B, False),
+            "uploaded": lambda: office.sign(uploaded, pen, Level.B_B, visible=False),
+            "cold": lambda: office.sign(Original.of(data), pen, Level.B_B, visible=False),
+        },
+        report,
+    )
+    both = 1 / (1 / rates["hash"] + 1 / raw)
+    small, uploaded_rate, cold = rates["small"], rates["uploaded"], rates["cold"]
+    report.add(
+        "B-B, 10 MB, hashed at upload", uploaded_rate, "1/s", limit=small, peer="1 page", goal=0.60
+    )
+    report.add(
+        "B-B, 10 MB, hashed again", cold, "1/s", limit=both, peer="SHA-256 + token", goal=0.60
+    )
+
+
+def _wrapped(report: Report, office: Bureau, data: bytes) -> None:
+    report.say("one of many wrapped keys")
+    custody, peer = office.desk.custody, "the token's own"
+    # Raw rates of the same kind: per second of processor time, in one run with ours.
+    bare = {
+        str(each["name"]).removeprefix("token "): float(str(each["limit"]))
+        for each in compare(office.world.token, report.seconds)
+    }
+    kept, original = office.pen(), Original.of(data)
+
+    def whole() -> None:
+        with custody.unwrapped(office.wrapped) as key:
+            pen = Pen(kept.template, key, kept.name)
+            office.sign(original, pen, Level.B_B, visible=False)
+
+    works: dict[str, Work] = {
+        "whole": whole,
+        "kept": lambda: office.sign(original, kept, Level.B_B, visible=False),
+    }
+    rates = _rates(office, works, report)
+    limit = bare["rsa-2048 unwrap+sign+destroy"]
+    report.add(
+        "B-B, key unwrapped for it", rates["whole"], "1/s", limit=limit, peer=peer, goal=0.80
+    )
+    report.add("B-B, key kept", rates["kept"], "1/s", limit=bare["rsa-2048 kept"], peer=peer)
+
+
+def _whole_flow(report: Report, office: Bureau, data: bytes) -> None:
+    """sign_pdf as it is: authorised digest, intention and outcome committed, audited."""
+    report.say("sign_pdf with its database")
+    count = 40 if report.quick else 300
+    documents = [data + b"\n" * number for number in range(count)]
+    authorization = activation.authorize(
+        office.desk,
+        credential_id=office.credential.id,
+        pin=PIN,
+        digests=[document_digest(one) for one in documents],
+        client="client:bench",
+        now=office.now,
+        by=BY,
+    )
+    request = SignatureRequest(level=Level.B_B)
+
+    def all_of_them() -> float:
+        began = time.perf_counter()
+        for one in documents:
+            sign_pdf(office.desk, one, request, authorization=authorization, now=office.now, by=BY)
+        return time.perf_counter() - began
+
+    seconds = office.world.token.on_token_thread(all_of_them)
+    report.add("sign_pdf, B-B, each with two durable commits (SQLite)", count / seconds, "1/s")
+
+
+def _two_processes(report: Report, office: Bureau, data: bytes) -> None:
+    report.say("one process, two processes")
+    settings = office.world.token.settings
+    url = str(office.world.database.engine.url)
+    one = _workers(1, settings, url, office, data, report.seconds * 2)
+    two = _workers(2, settings, url, office, data, report.seconds * 2)
+    report.add("B-B, two processes", two, "1/s", limit=one, peer="one process", goal=1.9)
+
+
+def _workers(
+    count: int, settings: TokenSettings, url: str, office: Bureau, data: bytes, seconds: float
+) -> float:
+    context = multiprocessing.get_context("spawn")
+    barrier, counts = context.Barrier(count), context.Queue()
+    base = office.desk.authority.base_url
+    job = (settings, url, base, office.credential.id, data, seconds, office.world.home)
+    workers = [context.Process(target=_worker, args=(*job, barrier, counts)) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    total = sum(counts.get(timeout=120) for _ in workers)
+    for worker in workers:
+        worker.join()
+    return float(total) / seconds
+
+
+def _worker(
+    settings: TokenSettings,
+    url: str,
+    base_url: str,
+    credential_id: str,
+    data: bytes,
+    seconds: float,
+    home: Path,
+    barrier: Any,
+    counts: Any,
+) -> None:
+    """A process of its own: its own C_Initialize, one login, one thread for PKCS#11."""
+    database, token = Database(url), Token.open(settings)
+    try:
+        authority = Authority(database, token, base_url=base_url)
+        desk = desk_of(authority, database, token, home)
+        credential = credentials.find(desk, credential_id)
+        wrapped = opened(credential)
+
+        def work() -> int:
+            done = 0
+            with desk.custody.unwrapped(wrapped) as key:
+                pen = Pen(signing.template_for(desk, credential), key, credential.name)
+                barrier.wait()
+                until = time.perf_counter() + seconds
+                while time.perf_counter() < until:
+                    _plain(desk, credential, pen, data)
+                    done += 1
+            return done
+
+        counts.put(token.on_token_thread(work))
+    finally:
+        token.close()
+
+
+def _plain(desk: Any, credential: Any, pen: Pen, data: bytes) -> None:
+    with Document.open(Original.of(data), desk.limits) as document:
+        document.require_signable()
+        signing.write_signature(
+            desk, document, SignatureRequest(), credential, pen, None, now=datetime.now(UTC)
+        )
+
+
+def _others(report: Report, data: bytes) -> None:
+    """Software keys: no token holds them back, and still."""
+    with tempfile.TemporaryDirectory(prefix="dauso-peers-") as directory:
+        folder = Path(directory)
+        pdf = folder / "one-page.pdf"
+        pdf.write_bytes(data)
+        store = peers.software_key(folder)
+        ours = next(one for one in report.figures if one.name == "B-B, 1 page, invisible").value
+        for name in ("endesive", "pdfsig", "signpdf", "pdfbox"):
+            report.say(f"{name}, software key")
+            try:
+                measured = getattr(peers, name)(store, pdf, report.seconds)
+            except Exception as error:
+                measured = f"failed: {error}"
+            if isinstance(measured, str):
+                report.say(f"{name}: {measured}")
+                continue
+            goal = 1.0 if name == "pdfbox" else None
+            peer = f"{name}, software key"
+            report.add(f"B-B against {name}", ours, "1/s", limit=measured, peer=peer, goal=goal)
+
+
+def _signing(office: Bureau, data: bytes, pen: Pen, level: Level, visible: bool) -> Work:
+    return lambda: office.sign(Original.of(data), pen, level, visible=visible)
+
+
+def _name(level: Level, visible: bool) -> str:
+    return f"{level} {'visible' if visible else 'invisible'}"
+
+
+def _rates(office: Bureau, works: dict[str, Work], report: Report) -> dict[str, float]:
+    """Each in turn on the token's thread, the median of several rounds."""
+
+    def measure() -> dict[str, float]:
+        found: dict[str, list[float]] = {name: [] for name in works}
+        for work in works.values():
+            work()
+        for _ in range(report.rounds):
+            for name, work in works.items():
+                found[name].append(_rate(work, report.seconds / 2))
+        return {name: statistics.median(rates) for name, rates in found.items()}
+
+    return office.world.token.on_token_thread(measure)
+
+
+def _rate(work: Work, seconds: float) -> float:
+    done, began = 0, time.thread_time()
+    while (spent := time.thread_time() - began) < seconds or not done:
+        work()
+        done += 1
+    return done / spent
+
+
+class _TokenSigner(signers.Signer):
+    """pyHanko's own machinery around the same token key."""
+
+    def __init__(self, office: Bureau, pen: Pen) -> None:
+        store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko's own
+        store.register_multiple(_asn1(one) for one in office.credential.chain)
+        super().__init__(
+            signing_cert=_asn1(office.credential.certificate),
+            cert_registry=store,
+            signature_mechanism=algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa"}),
+        )
+        self._key: Any = pen.key
+
+    async def async_sign_raw(
+        self,
+        data: bytes,
+        digest_algorithm: str,  # noqa: ARG002 – pyHanko's signature
+        dry_run: bool = False,
+    ) -> bytes:
+        if dry_run:
+            return bytes(256)
+        return bytes(self._key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
+
+
+class _Stock:
+    """`PdfSigner` as its documentation uses it."""
+
+    def __init__(self, office: Bureau, pen: Pen, data: bytes) -> None:
+        self._data = data
+        self._signer = _TokenSigner(office, pen)
+        picture = PdfImage(Image.open(io.BytesIO(signature_png())), writer=None)
+        font = GlyphAccumulatorFactory(str(paper.FONTS / "Tinos-Regular.ttf"))
+        self._style = TextStampStyle(
+            stamp_text="KT. CHỦ TỊCH\nPHÓ CHỦ TỊCH\nNguyễn Thị Mẫu\n%(ts)s",
+            text_box_style=TextBoxStyle(font=font),
+            background=picture,
+        )
+
+    def sign(self, *, visible: bool) -> bytes:
+        metadata = signers.PdfSignatureMetadata(
+            field_name="Signature1", subfilter=fields.SigSeedSubFilter.PADES, md_algorithm="sha256"
+        )
+        box = (340, 60, 520, 190)
+        spec = fields.SigFieldSpec("Signature1", box=box) if visible else None
+        signer = signers.PdfSigner(
+            metadata,
+            self._signer,
+            stamp_style=self._style if visible else None,
+            new_field_spec=spec,
+        )
+        out = io.BytesIO()
+        writer = IncrementalPdfFileWriter(io.BytesIO(self._data))
+        asyncio.run(signer.async_sign_pdf(writer, output=out))
+        return out.getvalue()
+
+
+def _asn1(certificate: Any) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
