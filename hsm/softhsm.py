@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hsm.errors import HsmError
+from hsm.errors import HsmError, TokenUnavailable
 from hsm.token import TokenSettings
 
 MODULE_PLACES: Final = (
@@ -69,6 +69,25 @@ def prepare(
         raise HsmError(
             "token-not-initialised", label=label, reason=error.strerror or "OSError"
         ) from error
+    return TokenSettings(module=module, label=label, pin=pin, softhsm_conf=conf)
+
+
+def existing(directory: Path, *, label: str, pin: str, module: Path | None = None) -> TokenSettings:
+    """How to open the token that `prepare` once made; never makes one.
+
+    An empty token in the place of a lost one would hide the loss. TokenUnavailable `token-absent`
+    when none is there. The configuration is written anew, as the directory may have been moved.
+    """
+    module = module or find_module()
+    directory = directory.resolve()
+    tokens = directory / "tokens"
+    if not tokens.is_dir() or not any(tokens.iterdir()):
+        raise TokenUnavailable(f"{tokens} is empty", retry_after=60)
+    try:
+        with _alone(directory):
+            conf = _write_configuration(directory, tokens)
+    except OSError as error:
+        raise TokenUnavailable(error.strerror or "OSError", retry_after=60) from error
     return TokenSettings(module=module, label=label, pin=pin, softhsm_conf=conf)
 
 

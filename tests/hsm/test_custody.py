@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -168,8 +167,9 @@ def test_kept_keys_are_bounded(token: Token) -> None:
 def test_a_handle_gives_the_key_asked_for(custody: Custody) -> None:
     """A handle used again for another key must not sign with the first."""
     one, other = custody.generate(KeyAlgorithm.P_256), custody.generate(KeyAlgorithm.P_256)
-    keep: Callable[[WrappedKey], PrivateKey] = lambda wrapped: custody.kept(  # noqa: E731
-        wrapped, handle="same", until=SOON, now=NOW
-    )
+
+    def keep(wrapped: WrappedKey) -> PrivateKey:
+        return custody.kept(wrapped, handle="same", until=SOON, now=NOW)
+
     assert keep(one).public_key() != keep(other).public_key()
     custody.forget("same")

@@ -17,7 +17,7 @@ import pytest
 from hsm import softhsm
 from hsm.errors import HsmError, TokenUnavailable
 from hsm.mechanisms import KeyAlgorithm
-from hsm.softhsm import prepare
+from hsm.softhsm import existing, prepare
 from hsm.token import Token
 
 PINS = {"pin": "0389-1122", "so_pin": "0389-3344"}
@@ -126,6 +126,18 @@ def test_an_absent_token_is_said(tmp_path: Path) -> None:
     settings = prepare(tmp_path / "token", label="dauso", **PINS)
     (tmp_path / "token" / "tokens").rename(tmp_path / "token" / "away")
     assert _in_child(_code_of_opening, settings) == "token-absent"
+
+
+def test_a_lost_token_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    """A service that was set up opens its token or says that it is gone; it never makes another."""
+    made = prepare(tmp_path / "token", label="dauso", **PINS)
+    assert existing(tmp_path / "token", label="dauso", pin=PINS["pin"]) == made
+    (tmp_path / "token").rename(tmp_path / "moved")
+    with pytest.raises(TokenUnavailable):
+        existing(tmp_path / "token", label="dauso", pin=PINS["pin"])
+    assert not (tmp_path / "token").exists()
+    moved = existing(tmp_path / "moved", label="dauso", pin=PINS["pin"])
+    assert _in_child(_open_and_sign, moved) == "signed"
 
 
 def test_a_missing_module_says_what_to_install(
