@@ -11,21 +11,19 @@ The steps are those of docs/flows/crl.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from sqlalchemy import select, text, update
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from ca import signature_algorithms as algorithms
+from ca.crl_contents import POLICY, CrlPolicy, Prepared, newest_of, prepare
 from ca.crl_encoding import CrlTemplate
 from ca.crl_scope import COMPLETE, DELTA, Scope, shards_in_use
 from ca.errors import CaError
-from ca.issuer import Issuer
-from ca.revoked import IssuerView
 from ca.status_lint import check_crl_shape
 from ca.status_models import CrlRow, CrlState
 from records import audit
@@ -34,47 +32,13 @@ from records.tags import Tag
 if TYPE_CHECKING:
     from ca.authority import Authority
 
-_STEP_BACK = timedelta(minutes=5)
-_ABANDONED = timedelta(minutes=10)
 _KEPT = 3
-_SMALL_DELTA = 1_000
 _NUMBER = text(
     "INSERT INTO ca_status_counters (issuer, last_sequence, last_crl_number)"
     " VALUES (:issuer, 0, 1) ON CONFLICT (issuer)"
     " DO UPDATE SET last_crl_number = ca_status_counters.last_crl_number + 1"
     " RETURNING last_crl_number"
 )
-
-
-@dataclass(frozen=True)
-class CrlPolicy:
-    """How long lists live. Each is renewed when half its life is over, so that one missed run of
-    the schedule, or a day without the token, leaves nobody with an expired list.
-
-    EN 319 411-1 CSS-6.3.9: at least every 24 hours. `shard_size` None means one list per issuer.
-    """
-
-    lifetime: timedelta = timedelta(hours=48)
-    delta_lifetime: timedelta = timedelta(hours=24)
-    shard_size: int | None = None
-
-    def life_of(self, scope: Scope) -> timedelta:
-        return self.delta_lifetime if scope == DELTA else self.lifetime
-
-
-POLICY = CrlPolicy()
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A list about to be signed: its committed intention and the bytes to sign."""
-
-    scope: Scope
-    number: int
-    base: int | None
-    entries: int
-    next_update: datetime
-    tbs: bytes
 
 
 def publish(
@@ -109,7 +73,7 @@ def publish_due(
         if issuer.key_id is None:
             continue  # the root's list is made in ceremonies
         with authority.database.reading() as session:
-            newest = _newest(session, issuer.name)
+            newest = newest_of(session, issuer.name)
             scopes = [
                 scope
                 for scope in _scopes(session, issuer.name, policy)
@@ -194,7 +158,7 @@ def publish_scopes(
     with authority.database.transaction() as session:
         number: int = session.execute(_NUMBER, {"issuer": name}).scalar_one()
         view = authority.revoked.caught_up(session, name, now=now)
-        prepared = _prepare(session, template, issuer, view, number, scopes, now, policy)
+        prepared = prepare(session, template, issuer, view, number, scopes, now, policy)
 
     # 3. Act, outside any transaction; 4. check with the public key what the token made.
     key = authority.key(issuer)
@@ -226,83 +190,6 @@ def publish_scopes(
     return lists
 
 
-def _prepare(
-    session: Session,
-    template: CrlTemplate,
-    issuer: Issuer,
-    view: IssuerView,
-    number: int,
-    scopes: Iterable[Scope],
-    now: datetime,
-    policy: CrlPolicy,
-) -> list[_Prepared]:
-    newest = _newest(session, issuer.name)
-    if any(now < row.this_update - _STEP_BACK for row in newest.values()):
-        raise CaError("clock-stepped-back", now=now.isoformat())
-    _void_abandoned(session, issuer.name, now)
-    base = _base(session, issuer.name, view, now)
-    prepared = []
-    for scope in scopes:
-        if scope == DELTA:
-            if base is None:
-                continue
-            changes = view.changes_since(base.sequence)
-            entries: Iterable[bytes] = changes.values()
-            count = len(changes)
-        else:
-            entries = view.entries(scope.shard)
-            count = len(view.entries(scope.shard))
-        next_update = now + policy.life_of(scope)
-        tbs = template.tbs(
-            entries,
-            number=number,
-            this_update=now,
-            next_update=next_update,
-            base=base.number if base is not None and scope == DELTA else None,
-            partition=scope.address(issuer) if scope.shard is not None else None,
-            freshest=DELTA.address(issuer) if scope == COMPLETE and base is not None else None,
-        )
-        one = _Prepared(
-            scope, number, base.number if base and scope == DELTA else None, count, next_update, tbs
-        )
-        session.add(
-            CrlRow(
-                issuer=issuer.name,
-                number=number,
-                scope=scope.name,
-                base=one.base,
-                sequence=view.sequence,
-                this_update=now,
-                next_update=next_update,
-                entries=count,
-                tbs_sha256=hashlib.sha256(tbs).digest(),
-            )
-        )
-        prepared.append(one)
-    return prepared
-
-
-def _base(session: Session, issuer: str, view: IssuerView, now: datetime) -> CrlRow | None:
-    """What a delta builds on: the oldest complete list that somebody may still rely on, unless so
-    much has changed since that fetching a delta would cost more than it saves."""
-    rows = session.scalars(
-        select(CrlRow)
-        .options(defer(CrlRow.der))
-        .where(
-            CrlRow.issuer == issuer,
-            CrlRow.scope == COMPLETE.name,
-            CrlRow.state == CrlState.ISSUED.value,
-            CrlRow.next_update > now,
-        )
-        .order_by(CrlRow.number)
-    ).all()
-    worth = max(_SMALL_DELTA, len(view.entries()) // 4)
-    for row in rows:
-        if view.sequence - row.sequence <= worth:
-            return row
-    return rows[-1] if rows else None
-
-
 def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:
     scopes = [COMPLETE, DELTA]
     if policy.shard_size is not None:
@@ -311,35 +198,11 @@ def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:
     return scopes
 
 
-def _newest(session: Session, issuer: str) -> dict[str, CrlRow]:
-    """The newest issued list of each scope, without its body."""
-    rows = session.scalars(
-        select(CrlRow)
-        .options(defer(CrlRow.der))
-        .where(CrlRow.issuer == issuer, CrlRow.der.is_not(None))
-        .order_by(CrlRow.number)
-    )
-    return {row.scope: row for row in rows}
-
-
 def _is_due(row: CrlRow | None, scope: Scope, now: datetime, policy: CrlPolicy) -> bool:
     return row is None or now >= row.this_update + policy.life_of(scope) / 2
 
 
-def _void_abandoned(session: Session, issuer: str, now: datetime) -> None:
-    """A number whose maker died is never served; gaps in CRL numbers are allowed (§5.2.3)."""
-    session.execute(
-        update(CrlRow)
-        .where(
-            CrlRow.issuer == issuer,
-            CrlRow.state == CrlState.OPEN.value,
-            CrlRow.this_update < now - _ABANDONED,
-        )
-        .values(state=CrlState.VOID.value)
-    )
-
-
-def _store(session: Session, issuer: str, one: _Prepared, encoded: bytes) -> None:
+def _store(session: Session, issuer: str, one: Prepared, encoded: bytes) -> None:
     mine = (CrlRow.issuer == issuer, CrlRow.scope == one.scope.name)
     session.execute(
         update(CrlRow)

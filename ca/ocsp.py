@@ -28,15 +28,12 @@ from ca import crl_encoding, ocsp_store
 from ca import signature_algorithms as algorithms
 from ca.der import MalformedDer
 from ca.errors import CaError
-from ca.issuer import Issuer
 from ca.models import CertificateRow, IntentionRow, IntentionState, serial_text
 from ca.ocsp_encoding import (
     GOOD,
     MAX_REQUEST,
     UNKNOWN,
-    AnswerTemplate,
     CertId,
-    IssuerNames,
     Refusal,
     Request,
     Single,
@@ -45,10 +42,9 @@ from ca.ocsp_encoding import (
     revoked,
 )
 from ca.ocsp_store import Answer
+from ca.ocsp_unit import OcspUnit, look_up
 from ca.revoked import GLANCE, IssuerView
-from ca.status_lint import refuse_ocsp_shape, throw_away_key
 from hsm.errors import HsmError
-from hsm.private_key import PrivateKey
 from records.errors import RecordsError
 
 if TYPE_CHECKING:
@@ -89,27 +85,13 @@ class OcspReply:
         return max(0, int((self.answer.next_update - now).total_seconds() / 2))
 
 
-@dataclass(frozen=True)
-class _Answering:
-    """All it takes to answer for one issuer."""
-
-    issuer: Issuer
-    names: IssuerNames
-    template: AnswerTemplate
-    key: PrivateKey
-    digest: algorithms.Digest
-    certificate: x509.Certificate
-    not_after: datetime
-    looked_up: datetime
-
-
 class Responder:
     """One per process. Keeps what it has signed, what it knows to be issued, and nothing else."""
 
     def __init__(self, authority: Authority, policy: OcspPolicy | None = None) -> None:
         self._authority = authority
         self._policy = policy or OcspPolicy()
-        self._answering: dict[str, _Answering] = {}
+        self._units: dict[str, OcspUnit] = {}
         self._issued: set[tuple[str, int]] = set()
         self._issuers: OrderedDict[x509.Certificate, str] = OrderedDict()
         self._store = ocsp_store.AnswerStore(authority.database)
@@ -217,7 +199,7 @@ class Responder:
             self._store.count(issuer, asked.certificates[0], made)
         return OcspReply(made.der, made)
 
-    def _sign(self, ours: _Answering, asked: Request, view: IssuerView, now: datetime) -> Answer:
+    def _sign(self, ours: OcspUnit, asked: Request, view: IssuerView, now: datetime) -> Answer:
         sequence = view.sequence
         answers = [self._single(ours, one, view) for one in asked.certificates]
         now = now.replace(microsecond=0)
@@ -239,7 +221,7 @@ class Responder:
             and answers[0].status != UNKNOWN,
         )
 
-    def _single(self, ours: _Answering, asked: CertId, view: IssuerView) -> Single:
+    def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
         """Good only for what is known to be issued; never by default."""
         if not ours.names.named_by(asked):
             return Single(asked.encoded, UNKNOWN)
@@ -281,39 +263,13 @@ class Responder:
                 self._issuers.popitem(last=False)
         return name
 
-    def _ours(self, issuer: str, now: datetime) -> _Answering:
-        known = self._answering.get(issuer)
+    def _ours(self, issuer: str, now: datetime) -> OcspUnit:
+        known = self._units.get(issuer)
         if known is None or not timedelta(0) <= now - known.looked_up < _LOOK_AGAIN:
-            known = self._answering[issuer] = self._look_up(issuer, now)
+            known = self._units[issuer] = look_up(
+                self._authority, issuer, by_name=self._policy.by_name, known=known, now=now
+            )
         return known
-
-    def _look_up(self, name: str, now: datetime) -> _Answering:
-        issuer = self._authority.issuer(name)
-        service = self._authority.service(f"ocsp-{name}")
-        certificate = service.certificate
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise CaError("ocsp-responder-expired", issuer=name)
-        digest = algorithms.digest_for(certificate.public_key())
-        template = AnswerTemplate.of(
-            certificate,
-            algorithms.identifier(certificate.public_key(), digest),
-            by_name=self._policy.by_name,
-            issuer_since=issuer.certificate.not_valid_before_utc,
-        )
-        names = IssuerNames(issuer.certificate)
-        known = self._answering.get(name)
-        if known is None or known.certificate != certificate:
-            _lint_shape(template, names, certificate, now)
-        return _Answering(
-            issuer=issuer,
-            names=names,
-            template=template,
-            key=service.key,
-            digest=digest,
-            certificate=certificate,
-            not_after=certificate.not_valid_after_utc,
-            looked_up=now,
-        )
 
 
 def decode_get(encoded: str) -> bytes:
@@ -325,26 +281,3 @@ def decode_get(encoded: str) -> bytes:
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedDer("a path that is not base64") from error
-
-
-def _lint_shape(
-    template: AnswerTemplate, names: IssuerNames, responder: x509.Certificate, now: datetime
-) -> None:
-    """One answer with every status and the nonce, signed by a key nobody keeps, is linted."""
-    cert_id = names.cert_id(2**120).encoded
-    public_key = responder.public_key()
-    key = throw_away_key(rsa_family=algorithms.is_rsa(public_key))
-    moment = crl_encoding.read_entry(
-        crl_encoding.entry(1, revoked_at=now, reason=x509.ReasonFlags.superseded)
-    )
-    samples = [
-        [Single(cert_id, GOOD)],
-        [Single(cert_id, revoked(*moment)), Single.never_issued(cert_id)],
-        [Single(cert_id, UNKNOWN)],
-    ]
-    for answers in samples:
-        tbs = template.tbs(
-            answers, produced_at=now, next_update=now + timedelta(hours=1), nonce=bytes(32)
-        )
-        signature = algorithms.sign(key, tbs, algorithms.digest_for(public_key))
-        refuse_ocsp_shape(template.signed(tbs, signature), responder.subject.rfc4514_string())
