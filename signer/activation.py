@@ -42,7 +42,7 @@ MOST_DIGESTS = 10_000
 LONGEST_MINUTES = 60
 _OPENED_KEYS = 1_000
 UNASSIGNED = b""
-"""The digest of a signature that was authorised before its document existed (`signer.extension`)."""
+"""The digest of a signature authorised before its document existed (`signer.extension`)."""
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ class Document:
         self.xref_at = xref_at
         self.xref_is_stream = not original.data[xref_at : xref_at + 4].startswith(b"xref")
         self._limits = limits
+        self._pages: dict[int, pikepdf.Object] = {}
 
     @classmethod
     def open(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
@@ -171,6 +172,9 @@ class Document:
 
     def page(self, number: int) -> pikepdf.Object:
         """The page object; 1 is the first page, -1 the last."""
+        known = self._pages.get(number)
+        if known is not None:
+            return known
         count = self.pages
         index = number - 1 if number > 0 else count + number
         if not 0 <= index < count or number == 0:
@@ -179,6 +183,7 @@ class Document:
         if not page.is_indirect or page.objgen[0] > self.last_object:
             # A page listed twice is copied by qpdf under a number that the file does not have.
             raise DocumentRefused("document-damaged", reason="page listed twice")
+        self._pages[number] = page
         return page
 
     @cached_property

@@ -178,16 +178,19 @@ class Stamp:
             % (size, kind, len(mask)),
             tail=mask + b"\nendstream",
         )
+        inks = b" %d<%s>]" % (len(picture.palette) // 3 - 1, picture.palette.hex().encode())
         head, references = _assemble(
             [
-                b"<</Type/XObject/Subtype/Image%s/BitsPerComponent 8/ColorSpace " % size,
+                b"<</Type/XObject/Subtype/Image%s/BitsPerComponent 8" % size,
+                b"/ColorSpace[/Indexed ",
                 *colour,
+                inks,
                 key,
                 mask_at,
-                b" 0 R/Filter/FlateDecode/Length %d>>\nstream\n" % len(picture.rgb_stream),
+                b" 0 R/Filter/FlateDecode/Length %d>>\nstream\n" % len(picture.index_stream),
             ]
         )
-        return self._add(head, references, picture.rgb_stream + b"\nendstream")
+        return self._add(head, references, picture.index_stream + b"\nendstream")
 
     def _draw(self, layout: Layout, picture: bool, faces: list[str]) -> bytes:
         parts = [b"q"]

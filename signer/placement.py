@@ -143,10 +143,7 @@ def covered_text(document: Document, page: int, rect: Box) -> list[Box]:
 
 
 def _absolute(document: Document, page: int) -> int:
-    if page < 0:
-        page += document.pages + 1
-    document.page(page)
-    return page
+    return page + document.pages + 1 if page < 0 else page
 
 
 def _shown_size(crop: Box, rotation: int) -> tuple[float, float]:

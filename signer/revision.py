@@ -114,11 +114,13 @@ class Pending:
         self._before = before
         self._reserve = reserve
         self._after = after
+        self._begun: dict[str, Any] = {}
 
     def digest(self, name: str = "sha256") -> bytes:
         """Over everything but the hole for Contents (ISO 32000-1 §12.8.1)."""
-        state = self._appender.state(name)
-        state.update(self._before)
+        begun = self._begun[name] = self._appender.state(name)
+        begun.update(self._before)
+        state = begun.copy()
         state.update(self._after)
         return bytes(state.digest())
 
@@ -128,7 +130,10 @@ class Pending:
         if len(digits) > self._reserve:
             raise SignerError("signature-too-long", size=len(contents), room=self._reserve // 2)
         filler = _zeros(self._reserve)[len(digits) :]
-        self._appender.accept(b"".join((self._before, b"<", digits, filler, b">", self._after)))
+        rest = b"".join((b"<", digits, filler, b">", self._after))
+        for state in self._begun.values():
+            state.update(rest)
+        self._appender.accept(self._before + rest, self._begun)
 
 
 class Appender:
@@ -258,9 +263,13 @@ class Appender:
         parts.append(self._cross_reference(offsets, self._length + sum(map(len, parts))))
         self.accept(b"".join(parts))
 
-    def accept(self, revision: bytes) -> None:
-        for state in self._states.values():
-            state.update(revision)
+    def accept(self, revision: bytes, states: Mapping[str, Any] | None = None) -> None:
+        """`revision` is part of the file; `states` are hash states that have seen it already."""
+        known = states or {}
+        for name, state in self._states.items():
+            if name not in known:
+                state.update(revision)
+        self._states.update(known)
         self.revisions.append(revision)
         self._length += len(revision)
         self._ends_with_newline = True
