@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -18,55 +19,80 @@ PROBLEM_TYPE = "application/problem+json"
 
 # Only what is not 422. Kept by status, so that a reader sees the policy at a glance.
 _BY_STATUS: dict[int, tuple[str, ...]] = {
-    400: ("idempotency-key-invalid", "ocsp-request-malformed", "body-malformed"),
+    400: ("idempotency-key-invalid", "body-malformed"),
     401: ("access-token-missing", "access-token-invalid", "client-authentication-failed"),
     403: (
         "scope-missing",
         "unit-not-allowed",
         "pin-wrong",
-        "authorization-not-yours",
         "credential-locked",
-        "witness-unknown",
+        "digest-not-authorized",
+        "authorization-of-another-credential",
+        "not-competent",
+        "witnesses-refused",
     ),
     404: (
         "page-not-found",
         "document-not-found",
-        "credential-not-found",
-        "authorization-not-found",
         "issuer-not-found",
-        "certificate-not-found",
-        "case-not-found",
-        "copy-not-found",
-        "code-unknown",
-        "unit-not-found",
-        "crl-not-found",
         "client-not-found",
+        "authorization-unknown",
+        "case-unknown",
+        "certificate-unknown",
+        "code-unknown",
+        "copy-unknown",
+        "credential-unknown",
+        "delegation-unknown",
+        "grant-unknown",
+        "issuer-unknown",
+        "item-unknown",
+        "mandate-unknown",
+        "number-unknown",
+        "request-unknown",
+        "unit-unknown",
     ),
     405: ("method-not-allowed",),
     409: (
         "idempotency-in-progress",
-        "case-wrong-state",
-        "authorization-used",
+        "case-state-wrong",
+        "copy-in-progress",
+        "copy-frozen-for-another-signer",
+        "copy-claim-lost",
+        "copy-not-in-force",
+        "certificate-revoked-already",
         "client-exists",
+        "credential-state",
+        "digest-already-used",
+        "field-already-signed",
+        "fee-nothing-due",
         "key-reused",
+        "not-captured",
+        "not-compared",
+        "not-presented",
+        "payment-already-recorded",
+        "register-locked",
+        "request-decided",
     ),
-    410: ("authorization-expired", "document-expired"),
-    413: ("body-too-large", "document-too-large"),
+    410: ("authorization-expired", "activation-expired", "document-expired", "item-purged"),
+    413: ("body-too-large",),
     415: ("media-type-unsupported",),
     429: ("rate-limited",),
-    500: ("internal-error",),
+    500: ("internal-error", "database-damaged", "blob-damaged", "blob-missing"),
     503: (
+        "blob-store-unreachable",
+        "clock-stepped-back",
+        "database-busy",
+        "database-unreachable",
+        "time-not-available",
         "token-absent",
-        "token-unavailable",
+        "token-closed",
         "token-pin-wrong",
-        "database-unavailable",
-        "service-busy",
-        "clock-out-of-accuracy",
+        "token-refused",
     ),
     507: ("disk-full",),
 }
 STATUS: dict[str, int] = {code: status for status, codes in _BY_STATUS.items() for code in codes}
-_BY_ENDING = {"-not-found": 404, "-unavailable": 503, "-too-large": 413}
+_BY_ENDING = {"-not-found": 404, "-too-large": 413}
 
 
 class ApiError(DomainError):
@@ -121,7 +147,7 @@ def problem(
         "type": f"/problems/{error.code}",
         "title": error.message(language),
         "status": status,
-        "instance": request.url.path,
+        "instance": quote(request.url.path),
         "code": error.code,
         "messages": {"vi": error.message("vi"), "en": error.message("en")},
         "request_id": getattr(request.state, "request_id", None),
@@ -135,5 +161,5 @@ def problem(
     if isinstance(error, RateLimited):
         extra["Retry-After"] = str(error.retry_after)
     elif status == 503:
-        extra.setdefault("Retry-After", "5")
+        extra.setdefault("Retry-After", str(error.params.get("retry_after", 5)))
     return JSONResponse(body, status, headers=extra, media_type=PROBLEM_TYPE)

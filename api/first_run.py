@@ -60,7 +60,7 @@ def create(
     with _alone(settings.home):
         house = House(settings)
         try:
-            house.database.migrate()
+            prepare(house)
             house.token.check()
             if settings.embedded and not house.authority.issuers():
                 told("ceremony")
@@ -70,6 +70,26 @@ def create(
             raise
         house.close()
     return House.open(settings, now=now)
+
+
+def prepare(house: House) -> None:
+    """Steps 1 to 3; a token is made only while no certificate depends on one.
+
+    A lost token is never replaced by an empty one: that would hide the loss.
+    """
+    from hsm import softhsm
+
+    settings = house.settings
+    prepare_home(settings)
+    house.database.migrate()
+    if not settings.embedded or house.trust.anchors:
+        return
+    softhsm.prepare(
+        settings.home / "token",
+        label=settings.token_label,
+        pin=read_secret(settings.secrets / "token.pin"),
+        so_pin=read_secret(settings.secrets / "token.so-pin"),
+    )
 
 
 def _ceremony(house: House, *, now: datetime, by: str) -> None:

@@ -153,10 +153,9 @@ class House:
         label = self.settings.token_label
         if self.settings.pkcs11_module is not None:
             return TokenSettings(module=self.settings.pkcs11_module, label=label, pin=pin)
-        from hsm.softhsm import prepare  # only for the embedded token
+        from hsm.softhsm import existing
 
-        so_pin = read_secret(self.settings.secrets / "token.so-pin")
-        return prepare(self.settings.home / "token", label=label, pin=pin, so_pin=so_pin)
+        return existing(self.settings.home / "token", label=label, pin=pin)
 
     @cached_property
     def token(self) -> Token:
@@ -190,10 +189,32 @@ class House:
 
     @cached_property
     def trust(self) -> TrustStore:
-        """Our own hierarchy, and the anchors that the administrator has pinned."""
+        """Our own hierarchy from the tables: validating needs no token."""
+        from ca.models import IssuerRow
         from ca.trust import TrustStore
 
-        return TrustStore.from_authority(self.authority)
+        with self.database.reading() as session:
+            rows = session.scalars(select(IssuerRow).order_by(IssuerRow.created_at)).all()
+        roots = [row.certificate for row in rows if row.parent is None]
+        others = [row.certificate for row in rows if row.parent is not None]
+        return TrustStore(
+            anchors=tuple(x509.load_der_x509_certificate(der) for der in roots),
+            intermediates=tuple(x509.load_der_x509_certificate(der) for der in others),
+        )
+
+    def published_lists(self) -> list[bytes]:
+        """Every issuer's current complete CRL, from the tables."""
+        from ca.crl_scope import COMPLETE
+        from ca.status_models import CrlRow, CrlState
+
+        with self.database.reading() as session:
+            wanted = select(CrlRow.issuer, CrlRow.der).where(
+                CrlRow.scope == COMPLETE.name, CrlRow.state == CrlState.ISSUED.value
+            )
+            newest = {
+                row.issuer: row.der for row in session.execute(wanted.order_by(CrlRow.number))
+            }
+        return [der for der in newest.values() if der is not None]
 
     @cached_property
     def desk(self) -> Desk:

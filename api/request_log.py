@@ -11,11 +11,14 @@ import re
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,7 +51,6 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[
             *shared,
-            structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -109,9 +111,17 @@ class Metrics:
 class RequestRecord:
     """ASGI middleware, outermost: whatever happens inside, the record is made."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, https: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        https: bool,
+        failed: Callable[[Request, Exception], Response],
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._failed = failed
         self._headers = dict(SECURITY_HEADERS)
         if https:
             self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
@@ -124,12 +134,13 @@ class RequestRecord:
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
+        begun = False
         status = 500
 
         async def completed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                begun, status = True, message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in self._headers.items():
@@ -140,6 +151,11 @@ class RequestRecord:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, completed)
+        except Exception as error:
+            log.error("unexpected error", request_id=request_id, exc_info=error)
+            if begun:
+                raise
+            await self._failed(Request(scope), error)(scope, receive, completed)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", None) or "(none)"

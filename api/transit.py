@@ -138,7 +138,7 @@ class Transit:
 def safe_name(name: str | None) -> str:
     """A file name fit for a header and a disk: no path, no control characters, not long."""
     base = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
-    cleaned = _UNSAFE.sub(" ", base).strip(" .")
+    cleaned = " ".join(_UNSAFE.sub(" ", base).split()).strip(" .")
     return cleaned[:150] or "document.pdf"
 
 

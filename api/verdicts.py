@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.house import House
-from ca import crl
 from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
 from records import audit
 from records.tags import Tag
@@ -37,10 +36,8 @@ def judge(
     house: House, data: bytes, *, name: str, now: datetime, at: datetime | None = None, by: str
 ) -> Judged:
     """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name."""
-    authority = house.authority
-    lists = [crl.current(authority, issuer.name) for issuer in authority.issuers()]
     report = shared_pool().validate(
-        data, trust=house.trust, now=now, at=at, revocation=[der for der in lists if der]
+        data, trust=house.trust, now=now, at=at, revocation=house.published_lists()
     )
     digest = hashlib.sha256(data).hexdigest()
     judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)

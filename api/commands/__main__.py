@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from typing import Final
 
-from api.commands.terminal import complain, set_language
+from api.commands.terminal import Outcome, TerminalError, complain, set_language
 from records.errors import DomainError
 
 COMMANDS: Final = {
@@ -31,7 +31,8 @@ COMMANDS: Final = {
     "campaign": "long trials: kills, attacks, soak",
 }
 EXIT_REFUSED = 1
-EXIT_USAGE = 2
+EXIT_USAGE = 64  # EX_USAGE
+_PARSER_USAGE = 2
 EXIT_DEFECT = 70  # EX_SOFTWARE
 EXIT_INTERRUPTED = 130
 
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
         _help()
         return 0
     if name not in COMMANDS:
-        complain(f"dauso: {name}? dauso help")
+        complain(TerminalError("command-unknown", name=name[:40]))
         return EXIT_USAGE
     try:
         module = importlib.import_module(f"api.commands.{name}")
@@ -58,8 +59,10 @@ def main(arguments: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else EXIT_REFUSED
+    except Outcome as outcome:
+        return outcome.code if isinstance(outcome.code, int) else EXIT_REFUSED
+    except SystemExit as ended:  # the parser's own: 2 would be a verdict of `validate`
+        return EXIT_USAGE if ended.code == _PARSER_USAGE else int(ended.code or 0)
     except Exception as error:  # the last resort of a program
         return _defect(error)
     return 0

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _language = ["vi"]
 
 
+class Outcome(SystemExit):
+    """A verdict as the exit code, which the usage errors of the parser must not be taken for."""
+
+
 class TerminalError(DomainError):
     """A file or an answer at the terminal is not usable."""
 

@@ -15,7 +15,7 @@ from api.pages import language_for, render
 from api.pages.views import COPY_TONES, CopyView, report_view
 from api.transit import safe_name
 from api.verdicts import judge
-from ca.names import display_name
+from ca.names import Subject
 from certify import codes
 from certify.errors import CertifyError
 from certify.verification import PublicStatus, verify_code
@@ -28,7 +28,7 @@ _HEAD = ["GET", "HEAD"]
 def home(request: Request, wired: Wired) -> Response:
     """What this is, and the two ways to verify."""
     issuers = [
-        {"name": one.name, "title": display_name(one.certificate.subject).split(",")[0]}
+        {"name": one.name, "title": Subject.from_x509(one.certificate.subject).common_name}
         for one in wired.house.authority.issuers()
     ]
     return render(request, "home.html", issuers=issuers)

@@ -1,0 +1,239 @@
+"""`dauso ca`: the hierarchy and its certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.commands.terminal import (
+    TerminalError,
+    ask_pin,
+    complain,
+    now,
+    opened_house,
+    operator,
+    parse_time,
+    read_file,
+    say,
+    say_json,
+    unopened_house,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from ca.root_secret import Witness
+
+app = typer.Typer(
+    help="Certificates, CRLs, the ceremony.", rich_markup_mode=None, pretty_exceptions_enable=False
+)
+Serial = Annotated[str, typer.Argument(help="Serial number in hex, as `ca list` shows it")]
+
+
+@app.command()
+def ceremony(
+    plan: Annotated[Path, typer.Argument(help="The reviewed plan, YAML")],
+    dry_run: Annotated[bool, typer.Option(help="Show what would be signed; keep nothing")] = False,
+    witness_file: Annotated[
+        list[Path] | None,
+        typer.Option(help="Owner-only file with a witness's passphrase, in the plan's order"),
+    ] = None,
+) -> None:
+    """Make what the plan names and the tables lack. Each witness types their own passphrase."""
+    from ca.plan import load_plan
+
+    wanted = load_plan(plan)
+    with unopened_house() as house:
+        from api.first_run import prepare
+        from ca.ceremony import RootSettings, run_ceremony
+
+        prepare(house)
+        result = run_ceremony(
+            wanted,
+            root_settings=RootSettings(house.settings.home / "root"),
+            token=house.token,
+            database=house.database,
+            base_url=house.settings.base_url,
+            witnesses=[] if dry_run else _witnesses(wanted.witnesses, witness_file or []),
+            now=now(),
+            by=operator(),
+            dry_run=dry_run,
+        )
+    for line in result.log:
+        say(line, line)
+
+
+@app.command()
+def issue(
+    csr: Annotated[Path, typer.Argument(help="PKCS#10 request, PEM or DER")],
+    profile: Annotated[str, typer.Option(help="official, agency-seal, api-client, …")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the certificate goes")],
+    approve: Annotated[
+        str | None, typer.Option(help="Digest of a waiting request to approve and issue")
+    ] = None,
+) -> None:
+    """Take a request in; issue it at once where the profile asks for no second person."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    with opened_house() as house:
+        from ca import enrolment
+
+        request = enrolment.submit_csr(
+            house.authority, profile=profile, csr=read_file(csr), now=now(), by=operator()
+        )
+        if approve is not None:
+            request = enrolment.approve(
+                house.authority, request.id, digest=approve, now=now(), by=operator()
+            )
+        made = enrolment.complete(house.authority, request.id, now=now(), by=operator())
+        write_file(output, made.public_bytes(Encoding.PEM))
+    say(f"✓ {made.serial_number:x}", f"✓ {made.serial_number:x}")
+
+
+@app.command()
+def revoke(
+    serial: Serial,
+    reason: Annotated[str, typer.Option(help="RFC 5280: keyCompromise, superseded, …")],
+    since: Annotated[str | None, typer.Option(help="When it happened; now when absent")] = None,
+) -> None:
+    """End a certificate; final. The CRL is republished at once."""
+    from ca.revocation import RevocationReason
+    from ca.revocation import revoke as act
+
+    try:
+        why = RevocationReason(reason)
+    except ValueError:
+        known = ", ".join(one.value for one in RevocationReason)
+        raise TerminalError("parameter-invalid", name="--reason", reason=known) from None
+    with opened_house() as house:
+        act(
+            house.authority,
+            _serial(serial),
+            reason=why,
+            revoked_at=parse_time(since),
+            now=now(),
+            by=operator(),
+        )
+    say(f"✓ Đã thu hồi {serial}.", f"✓ {serial} is revoked.")
+
+
+@app.command()
+def suspend(serial: Serial) -> None:
+    """Hold a certificate until it is resumed."""
+    from ca.revocation import suspend as act
+
+    with opened_house() as house:
+        act(house.authority, _serial(serial), now=now(), by=operator())
+    say(f"✓ Đã tạm dừng {serial}.", f"✓ {serial} is suspended.")
+
+
+@app.command()
+def resume(serial: Serial) -> None:
+    """End a hold."""
+    from ca.revocation import resume as act
+
+    with opened_house() as house:
+        act(house.authority, _serial(serial), now=now(), by=operator())
+    say(f"✓ Đã khôi phục {serial}.", f"✓ {serial} is good again.")
+
+
+@app.command()
+def crl(
+    issuer: Annotated[str | None, typer.Argument(help="All issuers when absent")] = None,
+) -> None:
+    """Publish fresh revocation lists now."""
+    from ca.crl import publish
+
+    with opened_house() as house:
+        authority = house.authority
+        names = [one.name for one in authority.issuers() if one.key_id is not None]
+        for name in [issuer] if issuer else names:
+            size = len(publish(authority, name, now=now(), by=operator()))
+            say(f"✓ {name}.crl: {size} byte", f"✓ {name}.crl: {size} bytes")
+
+
+@app.command("list")
+def list_(
+    issuer: Annotated[str | None, typer.Option(help="Only this issuer's")] = None,
+    status: Annotated[str | None, typer.Option(help="good, held, revoked")] = None,
+    json: Annotated[bool, typer.Option("--json")] = False,
+    limit: Annotated[int, typer.Option(min=1)] = 100,
+) -> None:
+    """Certificates, newest first."""
+    from cryptography import x509
+    from sqlalchemy import select
+
+    from ca.models import CertificateRow
+    from ca.names import display_name
+
+    query = select(CertificateRow).order_by(CertificateRow.issued_at.desc()).limit(limit)
+    if issuer is not None:
+        query = query.where(CertificateRow.issuer == issuer)
+    if status is not None:
+        query = query.where(CertificateRow.status == status)
+    with unopened_house() as house:
+        house.check_home()
+        with house.database.reading() as session:
+            rows = session.scalars(query).all()
+    for row in rows:
+        subject = display_name(x509.load_der_x509_certificate(row.der).subject)
+        if json:
+            say_json({"serial": row.serial, "status": row.status, "subject": subject})
+        else:
+            line = f"{row.serial}  {row.status:<8}  {row.profile:<12}  {subject}"
+            say(line, line)
+
+
+@app.command()
+def show(serial: Serial) -> None:
+    """One certificate in PEM, with its status."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from ca.models import CertificateRow, serial_text
+    from ca.names import display_name
+
+    with unopened_house() as house:
+        house.check_home()
+        with house.database.reading() as session:
+            row = session.get(CertificateRow, serial_text(_serial(serial)))
+    if row is None:
+        raise TerminalError("certificate-unknown", serial=serial)
+    certificate = x509.load_der_x509_certificate(row.der)
+    facts = f"{display_name(certificate.subject)}\n{row.status}  {row.reason or ''}\n"
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    say(facts + pem, facts + pem)
+
+
+@app.command()
+def check() -> None:
+    """Trust nobody: lint everything issued again, compare rows with CRL and OCSP."""
+    from ca.checks import check_everything
+
+    with opened_house() as house:
+        report = check_everything(house.authority, now())
+    for one in report.problems:
+        complain(f"{one.code}  {one.subject}  {one.text}")
+    if not report.ok:
+        raise TerminalError("ca-check-failed", count=len(report.problems))
+    count = report.certificates
+    say(f"✓ Đã kiểm tra {count} chứng thư.", f"✓ {count} certificates checked.")
+
+
+def _serial(text: str) -> int:
+    try:
+        return int(text.replace(":", ""), 16)
+    except ValueError:
+        raise TerminalError("parameter-invalid", name="serial", reason="hex") from None
+
+
+def _witnesses(names: tuple[str, ...], files: list[Path]) -> list[Witness]:
+    from ca.root_secret import Witness
+
+    sources: list[Path | None] = [*files]
+    sources += [None] * (len(names) - len(files))
+    return [
+        Witness(name, ask_pin(f"Passphrase, {name}", source))
+        for name, source in zip(names, sources, strict=False)
+    ]
