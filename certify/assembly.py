@@ -321,6 +321,7 @@ def _as_pdfa(pdf: Pdf, *, title: str, made_at: datetime) -> bytes:
     out = io.BytesIO()
     pdf.save(
         out,
+        compress_streams=False,
         deterministic_id=True,
         object_stream_mode=pikepdf.ObjectStreamMode.disable,
         stream_decode_level=pikepdf.StreamDecodeLevel.none,

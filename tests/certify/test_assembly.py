@@ -74,15 +74,16 @@ def written(data: bytes, tmp_path: Path) -> str:
 def test_pdfa(tmp_path: Path) -> None:
     """Issue §3: "PDF/A-2b"; judged by page-validation, as claimed by the file itself."""
     report = page_validation.validate_pdf_bytes(two_pages().pdf)
-    assert (report.profile, report.is_compliant) == (page_validation.ValidationProfile.PDF_A_2B, True)
+    assert (report.profile, report.is_compliant) == (
+        page_validation.ValidationProfile.PDF_A_2B,
+        True,
+    )
 
 
 def test_the_captured_bytes_are_in_the_file() -> None:
     """What was captured is what is shown: every JPEG is in the copy byte for byte."""
     with pikepdf.open(io.BytesIO(two_pages().pdf)) as pdf:
-        found = [
-            bytes(page.Resources.XObject.Scan.read_raw_bytes()) for page in pdf.pages
-        ]
+        found = [bytes(page.Resources.XObject.Scan.read_raw_bytes()) for page in pdf.pages]
         sizes = [tuple(round(float(v)) for v in page.MediaBox) for page in pdf.pages]
     assert found == list(scans())
     assert sizes == [(0, 0, 595, 842)] * 2
@@ -192,3 +193,11 @@ def test_two_empty_fields_wait_for_the_signatures() -> None:
     overlap = (theirs[2] - mine[0]) / (mine[2] - mine[0])
     assert overlap == pytest.approx(1 / 3, abs=0.02), "DOMAIN.md §3: about one third, on its left"
     assert theirs[2] - theirs[0] == pytest.approx(36 * 72 / 25.4, abs=0.1), "Ø 36 mm"
+
+
+def test_no_stream_ends_with_a_carriage_return() -> None:
+    """ISO 19005-2 §6.1.7.1: with the line feed before `endstream` it would read as one line end,
+    and /Length as wrong; one file in twenty would be refused by strict readers."""
+    for number in range(40):
+        made = put_together(scans()[0], statement=replace(STATEMENT, number=f"{number:02d}"))
+        assert b"\r\nendstream" not in made.pdf

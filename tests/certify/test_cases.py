@@ -113,7 +113,11 @@ def test_six_grounds_block(
 
 @pytest.mark.parametrize(
     ("kind", "legalised", "passes"),
-    [("transcript", False, True), ("marriage-extract", False, False), ("marriage-extract", True, True)],
+    [
+        ("transcript", False, True),
+        ("marriage-extract", False, False),
+        ("marriage-extract", True, True),
+    ],
 )
 def test_legalisation_rule(hall: TownHall, kind: str, legalised: bool, passes: bool) -> None:
     """DOMAIN.md §4 ground 5: "foreign and not legalised (exempt: passport, … transcript)"."""
@@ -157,7 +161,7 @@ def test_the_seal_must_be_the_units(hall: TownHall) -> None:
 
 
 def test_money(hall: TownHall) -> None:
-    """Issue §6: receipts, waivers with reason, refunds; "Nothing is issued unpaid unless waived"."""
+    """Issue §6: receipts, waivers, refunds; "Nothing is issued unpaid unless waived"."""
     office, now = hall.office, hall.now
     case = hall.compared(copies=3, paid=False)
     with pytest.raises(CertifyError, match="not the"):

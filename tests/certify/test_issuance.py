@@ -81,9 +81,7 @@ def test_nothing_may_be_added(hall: TownHall) -> None:
         changed = change(copy.data)
         assert changed.startswith(copy.data)
         assert not validate(changed, trust=hall.office.desk.trust, now=hall.now).passed
-    report, status = verification.verify_file(
-        hall.office, _with_note(copy.data), now=hall.now
-    )
+    report, status = verification.verify_file(hall.office, _with_note(copy.data), now=hall.now)
     assert status is None
     assert verification.verdict(report, status) is verification.Verdict.INVALID
 
@@ -193,7 +191,7 @@ class Killed(BaseException):
 def test_interrupted_and_taken_up(
     hall: TownHall, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """DESIGN.md §3.3: "Recovery finishes or voids every open intention" – the same day: finishes."""
+    """DESIGN.md §3.3: "Recovery finishes or voids every open intention": here it finishes."""
     case = hall.compared()
     _killed_at(hall, monkeypatch, case.id, step)
     with pytest.raises(CertifyError) as caught:
@@ -258,9 +256,7 @@ def test_voiding_by_hand(hall: TownHall) -> None:
     assert copy.number == "02"
 
 
-def _killed_at(
-    hall: TownHall, monkeypatch: pytest.MonkeyPatch, case_id: str, step: str
-) -> None:
+def _killed_at(hall: TownHall, monkeypatch: pytest.MonkeyPatch, case_id: str, step: str) -> None:
     def die(*_: object, **__: object) -> None:
         raise Killed
 

@@ -62,9 +62,7 @@ class TownHall:
         """Who signs, for `certify_copy`."""
         return {"person": (self.person.id, PIN), "seal": (self.seal.id, SEAL_PIN)}
 
-    def compared(
-        self, *, copies: int = 1, paid: bool = True, requester: Requester = MAU
-    ) -> Case:
+    def compared(self, *, copies: int = 1, paid: bool = True, requester: Requester = MAU) -> Case:
         """A case with its original presented, captured and found to match."""
         case = self.captured(copies=copies, requester=requester)
         record_comparison(
