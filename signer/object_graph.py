@@ -17,6 +17,8 @@ from signer.policy import Limits
 from signer.verdict import Unreadable
 
 _REFERENCE = re.compile(rb"(?<![\w.+-])(\d{1,10}) (\d{1,5}) R(?![\w])")
+# The value of a signature: no place for a reference, and long to search.
+_LONG_HEX = re.compile(rb"<[0-9a-f]{256,}>")
 Path = tuple[str, ...]
 
 
@@ -81,12 +83,16 @@ def changed_objects(
 
 
 def references(value: pikepdf.Object) -> tuple[ObjectId, ...]:
-    """Every indirect reference inside an object, scalars too, in C++ speed.
+    """Every indirect reference inside an object, scalars too.
 
     A string that happens to read "7 0 R" counts as well: too many is safe, too few is not.
     """
     direct = value.stream_dict if isinstance(value, pikepdf.Stream) else value
-    return tuple((int(n), int(g)) for n, g in _REFERENCE.findall(unparse(direct)))
+    text = unparse(direct)
+    if b" R" not in text:
+        return ()
+    text = _LONG_HEX.sub(b"<>", text)
+    return tuple((int(n), int(g)) for n, g in _REFERENCE.findall(text))
 
 
 def unparse(value: object) -> bytes:

@@ -141,6 +141,14 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
     if not attributes:
         raise _format("validation-cms-unsigned-attributes")
 
+    if "cms_algorithm_protection" in attributes:
+        protected = _single(attributes, "cms_algorithm_protection")
+        if (
+            protected["digest_algorithm"].dump() != signer["digest_algorithm"].dump()
+            or protected["signature_algorithm"].dump() != signer["signature_algorithm"].dump()
+        ):
+            raise _format("validation-cms-digest-algorithms")
+
     # 2. The signing certificate: named by the signed reference, found in the bag.
     bag = tuple(one.dump() for one in data["certificates"] or ())
     certificate, is_v2 = _signing_certificate(bag, signer["sid"], attributes)

@@ -27,6 +27,7 @@ from signer.verdict import Finding, SubIndication, Unreadable, fails, warns
 
 _STARTXREF = re.compile(rb"startxref[\r\n\t ]+(\d{1,12})[\r\n\t ]+%%EOF")
 _MOST_WHITE = 64
+_COPIED = 4 << 20
 _WHITE = b"\x00\t\n\x0c\r "
 
 
@@ -55,7 +56,9 @@ class Document:
         if _only_white(self.data, end, len(self.data)):
             return self.pdf
         if end not in self._opened:
-            self._opened[end] = _open(Prefix(self.data, end))
+            small = end <= _COPIED
+            source = io.BytesIO(self.data[:end]) if small else Prefix(self.data, end)
+            self._opened[end] = _open(source)
         return self._opened[end]
 
     @property

@@ -230,7 +230,7 @@ def pages(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"page {key}", append(data, {page.objgen[0]: changed(page, **{key: literal})})
 
 
-def annotations(data: bytes) -> Iterator[tuple[str, bytes]]:
+def annotated(data: bytes) -> Iterator[tuple[str, bytes]]:
     """EAA: annotations that hide or replace what is seen, added after signing."""
     pdf = opened(data)
     page, new = pdf.pages[0].obj, size_of(pdf)
@@ -249,7 +249,7 @@ def annotations(data: bytes) -> Iterator[tuple[str, bytes]]:
         )
         listed = b"[" + b" ".join([*old, b"%d 0 R" % new]) + b"]"
         yield (
-            f"annotation {kind}",
+            f"annotation {kind!r}",
             append(data, {page.objgen[0]: changed(page, Annots=listed), new: note, new + 1: shape}),
         )
     if old:
@@ -437,7 +437,7 @@ def _redeclared(value: bytes, name: str) -> bytes:
     info = _load(value)
     info["content"]["digest_algorithms"] = [{"algorithm": name}]
     info["content"]["signer_infos"][0]["digest_algorithm"] = {"algorithm": name}
-    return info.dump(force=True)
+    return bytes(info.dump(force=True))
 
 
 def _edited(
@@ -470,7 +470,7 @@ def _edited(
     if token is not None:
         attribute = cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})
         data["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([attribute])
-    return info.dump(force=True)
+    return bytes(info.dump(force=True))
 
 
 def damage(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -494,7 +494,7 @@ RECIPES: dict[str, Recipe] = {
     "isa": incremental_saving,
     "swa": wrapping,
     "pages": pages,
-    "eaa": annotations,
+    "eaa": annotated,
     "ssa": sneaky_fields,
     "flips": byte_flips,
     "cms": cms_tricks,
@@ -511,7 +511,7 @@ def prepared(sign: SignAt, certify: Callable[[bytes, int], bytes]) -> Iterator[M
         yield Mutant("shadow", name, update(sign(document)))
     for level in (1, 2, 3):
         certified = certify(plain_document(form=True), level)
-        for name, forged in (*annotations(certified), *sneaky_fields(certified)):
+        for name, forged in (*annotated(certified), *sneaky_fields(certified)):
             yield Mutant("certified", f"P={level} {name}", forged)
         if level == 1:
             yield Mutant("certified", "P=1 filled", filled(certified))
@@ -567,7 +567,7 @@ def _shadow_documents() -> Iterator[tuple[str, bytes, SignAt]]:
 
     # The same object number twice in the signed bytes; only the table moves afterwards.
     twice = append(base, {first: stream(FORGED)})
-    forged_at = opened(twice).get_xref_table()[(first, 0)].offset
+    forged_at = opened(twice).get_xref_table()[(first, 0)].offset or 0
     honest = append(twice, {first: body(page.Contents)})
 
     def move_the_entry(data: bytes) -> bytes:
@@ -608,6 +608,12 @@ def _shadow_documents() -> Iterator[tuple[str, bytes, SignAt]]:
     yield (
         "hide: the missing object appears",
         dangling,
+        lambda data: append(data, {new + 30: stream(FORGED)}),
+    )
+    missing = append(base, {page.objgen[0]: changed(page, Contents=b"%d 0 R" % (new + 30))})
+    yield (
+        "hide: the missing content appears",
+        missing,
         lambda data: append(data, {new + 30: stream(FORGED)}),
     )
     note = b"<< /Type /Annot /Subtype /Stamp /Rect [0 0 595 842] /AP << /N %d 0 R >> >>" % (new + 1)

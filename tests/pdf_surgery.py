@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pikepdf
 
@@ -68,7 +69,11 @@ def append(
         )
         index = b" ".join(b"%d 1" % one for one in sorted(places))
         out += b"%d 0 obj\n<< /Type /XRef /Size %d /W [1 8 2] /Index [%s] /Length %d " % (
-            size, size + 1, index, len(rows))
+            size,
+            size + 1,
+            index,
+            len(rows),
+        )
         out += keys + b">>\nstream\n" + rows + b"\nendstream\nendobj\n"
     if trailer:
         out += b"startxref\n%d\n" % where
@@ -93,7 +98,7 @@ def stream(content: bytes, keys: Mapping[str, object] | None = None) -> bytes:
 
 def changed(value: pikepdf.Object, **keys: object) -> bytes:
     """A dictionary's text with some keys replaced (None removes; bytes are taken literally)."""
-    values = dict(value.items())
+    values: dict[str, Any] = dict(value.items())
     literal = b""
     for key, new in keys.items():
         values.pop(f"/{key}", None)

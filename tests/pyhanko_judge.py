@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from typing import Any
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -22,7 +23,7 @@ def judge(data: bytes, root: x509.Certificate, now: dt.datetime) -> list[bool]:
     """
     anchor = asn1_x509.Certificate.load(root.public_bytes(Encoding.DER))
     reader = PdfFileReader(io.BytesIO(data))
-    settings = {
+    settings: dict[str, Any] = {
         "trust_roots": [anchor],
         "moment": now,
         "allow_fetching": False,

@@ -81,7 +81,7 @@ def pyhanko_cert(party: Party) -> asn1_x509.Certificate:
 
 
 def chain_store(party: Party) -> SimpleCertificateStore:
-    store = SimpleCertificateStore()
+    store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # untyped in pyHanko
     for certificate in party.chain()[1:]:
         store.register(asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER)))
     return store
@@ -140,8 +140,8 @@ def sign(
         session.system_time = at
         return session
 
-    pdf_signer.init_signing_session = begin_at  # type: ignore[method-assign]  # time is an argument
-    return pdf_signer.sign_pdf(writer, existing_fields_only=True).getvalue()
+    pdf_signer.init_signing_session = begin_at  # type: ignore[method-assign,assignment]  # time is an argument
+    return bytes(pdf_signer.sign_pdf(writer, existing_fields_only=True).getvalue())
 
 
 def sign_existing(data: bytes, pki: SmallPki, party: Party, field: str, at: dt.datetime) -> bytes:
@@ -169,7 +169,7 @@ def document_timestamp(data: bytes, pki: SmallPki, at: dt.datetime, field: str) 
     out = io.BytesIO(data)
     writer = IncrementalPdfFileWriter(out)
     stamp = PdfTimeStamper(stamper(pki.tsa, at), field_name=field)
-    return stamp.timestamp_pdf(writer, "sha256").getvalue()
+    return bytes(stamp.timestamp_pdf(writer, "sha256").getvalue())
 
 
 def raised(

@@ -89,7 +89,7 @@ def issue(
     not_before: dt.datetime = SIGNED_AT - 365 * DAY,
     not_after: dt.datetime = SIGNED_AT + 1500 * DAY,
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = (),
-    digest: hashes.HashAlgorithm | None = None,
+    digest: hashes.SHA256 | hashes.SHA384 | None = None,
 ) -> Party:
     subject = name(common)
     builder = (

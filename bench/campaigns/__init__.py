@@ -1,0 +1,1 @@
+"""Long trials: `./dauso campaign NAME` runs one of these modules."""
