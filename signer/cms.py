@@ -35,7 +35,7 @@ _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52"
 _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
-_SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
+SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _RSA_PSS = "1.2.840.113549.1.1.10"
 _MGF1 = "1.2.840.113549.1.1.8"
 
@@ -78,12 +78,15 @@ class CmsTemplate:
         self._place_attributes(digest_algorithm, signature_algorithm)
 
         encoded = [_der_of(one) for one in (certificate, *chain)]
+        self.certificates = tuple(sorted(dict.fromkeys(encoded)))
+        """What is embedded, in the order of a DER SET."""
+        self.digest_algorithm = digest_algorithm
         self._before_signer = b"".join(
             (
                 der.integer(1),
                 der.set_of(digest_algorithm),
                 der.sequence(der.oid(_DATA)),
-                der.explicit(0, b"".join(sorted(dict.fromkeys(encoded)))),
+                der.explicit(0, b"".join(self.certificates)),
             )
         )
         self._signer_head = b"".join(
@@ -106,6 +109,11 @@ class CmsTemplate:
         """The signed attributes as the SET OF that is signed (RFC 5652 §5.4)."""
         return self._attributes_head + digest + self._attributes_tail
 
+    def attributes_with(self, digest: bytes, *others: bytes) -> bytes:
+        """The same with further attributes, encoded: what CAdES asks for outside a PDF."""
+        message_digest = attribute(_MESSAGE_DIGEST, der.octet_string(digest))
+        return der.set_of(*self._constant_attributes, message_digest, *others)
+
     def sign(self, key: PrivateKey, attributes: bytes) -> bytes:
         """The signature value; hashing happens here, the token sees only the digest."""
         hashed = self._hash(attributes).digest()
@@ -127,18 +135,20 @@ class CmsTemplate:
         """The ContentInfo; `time_stamp` is a TimeStampToken over the signature value."""
         unsigned = b""
         if time_stamp is not None:
-            unsigned = der.explicit(
-                1, der.sequence(der.oid(_SIGNATURE_TIME_STAMP), der.tlv(der.SET, time_stamp))
-            )
-        signer = der.sequence(
+            unsigned = der.explicit(1, attribute(SIGNATURE_TIME_STAMP, time_stamp))
+        signer = self.signer_info(attributes, signature, unsigned)
+        signed_data = der.sequence(self._before_signer, der.tlv(der.SET, signer))
+        return der.sequence(der.oid(_SIGNED_DATA), der.explicit(0, signed_data))
+
+    def signer_info(self, attributes: bytes, signature: bytes, unsigned: bytes = b"") -> bytes:
+        """One SignerInfo (RFC 5652 §5.3); `unsigned` is its [1] field, encoded."""
+        return der.sequence(
             self._signer_head,
             b"\xa0" + attributes[1:],
             self._signature_algorithm_der,
             der.octet_string(signature),
             unsigned,
         )
-        signed_data = der.sequence(self._before_signer, der.tlv(der.SET, signer))
-        return der.sequence(der.oid(_SIGNED_DATA), der.explicit(0, signed_data))
 
     def _size_limit(self) -> int:
         octets = (self._public_key.key_size + 7) // 8
@@ -149,15 +159,15 @@ class CmsTemplate:
 
     def _place_attributes(self, digest_algorithm: bytes, signature_algorithm: bytes) -> None:
         hole = b"\xa5" * self._digest.digest_size
-        whole = der.set_of(
-            _attribute(_CONTENT_TYPE, der.oid(_DATA)),
-            _attribute(_MESSAGE_DIGEST, der.octet_string(hole)),
-            _attribute(
+        self._constant_attributes = (
+            attribute(_CONTENT_TYPE, der.oid(_DATA)),
+            attribute(
                 _ALGORITHM_PROTECTION,
                 der.sequence(digest_algorithm, b"\xa1" + signature_algorithm[1:]),
             ),
-            _attribute(_SIGNING_CERTIFICATE_V2, self._signing_certificate()),
+            attribute(_SIGNING_CERTIFICATE_V2, self._signing_certificate()),
         )
+        whole = self.attributes_with(hole)
         self._attributes_head, found, self._attributes_tail = whole.partition(hole)
         # The DER order of the set is settled by the attribute lengths and types, never by the hole.
         assert found
@@ -194,7 +204,8 @@ def _scheme_for(public_key: object) -> Scheme:
     return Scheme.RSA_PKCS1 if isinstance(public_key, rsa.RSAPublicKey) else Scheme.ECDSA
 
 
-def _attribute(dotted: str, value: bytes) -> bytes:
+def attribute(dotted: str, value: bytes) -> bytes:
+    """One Attribute with one value (RFC 5652 §5.3)."""
     return der.sequence(der.oid(dotted), der.tlv(der.SET, value))
 
 
