@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from ca import crl, lint
 from ca.authority import Authority
+from ca.errors import UNREADABLE
 from ca.issuer import Issuer
 from ca.key_policy import accepted_type
 from ca.models import CertificateRow, CertificateStatus, IntentionRow, IntentionState, serial_text
@@ -118,7 +119,7 @@ def _check_bytes(
     try:
         certificate = x509.load_der_x509_certificate(row.der)
         certificate.verify_directly_issued_by(issuers[row.issuer].certificate)
-    except (ValueError, TypeError, KeyError, InvalidSignature) as error:
+    except (*UNREADABLE, KeyError, InvalidSignature) as error:
         report.add("certificate-not-by-issuer", row.serial, type(error).__name__)
         return None
     serial = certificate.serial_number
@@ -252,7 +253,7 @@ def _tbs_sha256(encoded: bytes) -> bytes | None:
     """None for bytes that are no certificate: that has been reported already."""
     try:
         tbs = x509.load_der_x509_certificate(encoded).tbs_certificate_bytes
-    except ValueError:
+    except UNREADABLE:
         return None
     return hashlib.sha256(tbs).digest()
 

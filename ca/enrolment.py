@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ca import issuance, key_policy
 from ca.authority import Authority
-from ca.errors import CaError
+from ca.errors import UNREADABLE, CaError
 from ca.key_policy import PublicKey
 from ca.models import CertificateRow, RequestRow, RequestState, serial_text
 from ca.names import Subject
@@ -131,7 +131,7 @@ def read_csr(csr: bytes) -> tuple[x509.CertificateSigningRequest, PublicKey]:
         public_key = key_policy.accepted_type(parsed.public_key())
         proven = parsed.is_signature_valid
         list(parsed.subject)
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except (*UNREADABLE, InvalidSignature) as error:
         raise CaError("request-unreadable") from error
     if not proven:
         raise CaError("request-not-proven")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from records.errors import DomainError
 
 
@@ -15,3 +18,7 @@ class CertificateUnknown(CaError):
 
 class PlanInvalid(CaError):
     """The ceremony plan cannot be followed as written."""
+
+
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
+"""What `cryptography` raises for bytes that are not the certificate or request they claim to be."""

@@ -12,7 +12,6 @@ from functools import cache
 from math import gcd, isqrt
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from ca.errors import CaError
+from ca.errors import UNREADABLE, CaError
 from ca.profiles import Profile
 from hsm.mechanisms import KeyAlgorithm
 
@@ -45,7 +44,7 @@ def load(encoded: bytes) -> PublicKey:
     """A public key from its SubjectPublicKeyInfo; anything but RSA and EC is refused."""
     try:
         key = load_der_public_key(encoded)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise CaError("key-unreadable") from error
     return accepted_type(key)
 

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from cryptography import x509
 
-from ca.errors import CaError, PlanInvalid
+from ca.errors import UNREADABLE, CaError, PlanInvalid
 from ca.names import Subject
 from ca.plan_words import StrictLoader, Words, wrong
 from ca.profiles import PROFILES, profile_named
@@ -199,7 +199,7 @@ def _service(words: Words) -> ServicePlan:
 def _cross(words: Words) -> CrossPlan:
     try:
         certificate = x509.load_pem_x509_certificate(words.text("certificate").encode())
-    except ValueError as error:
+    except UNREADABLE as error:
         raise wrong(f"{words.place}.certificate", "not a certificate in PEM") from error
     return words.made(
         CrossPlan(

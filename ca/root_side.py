@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca import key_policy, lint, root_secret, signature_algorithms
 from ca.crl_encoding import CrlTemplate
 from ca.crl_scope import COMPLETE
-from ca.errors import CaError
+from ca.errors import UNREADABLE, CaError
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey
 from ca.names import Subject
@@ -258,7 +258,7 @@ def _proven(name: str, request: bytes, subject: Subject, algorithm: KeyAlgorithm
     try:
         csr = x509.load_der_x509_csr(request)
         proven = csr.is_signature_valid
-    except (ValueError, InvalidSignature) as error:
+    except (*UNREADABLE, InvalidSignature) as error:
         raise CaError("request-unreadable") from error
     if not proven:
         raise CaError("request-not-proven")

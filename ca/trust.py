@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
 from ca.authority import Authority
-from ca.errors import CaError
+from ca.errors import UNREADABLE, CaError
 
 _LIMIT = 4 * 1024 * 1024
 _LONGEST_PATH = 8
@@ -111,7 +111,7 @@ class TrustStore:
 def _signed_by(certificate: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(above)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 
@@ -128,5 +128,5 @@ def _read(path: Path) -> list[x509.Certificate]:
         if b"-----BEGIN" in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except (OSError, ValueError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise CaError("anchor-unreadable", file=path.name) from error

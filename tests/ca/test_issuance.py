@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from ca import issuance, issuance_rows, tbs
 from ca.errors import CaError
-from ca.issuance import Order, issue, issue_many, recover
+from ca.issuance import Order, issue, issue_in_bulk, issue_many, recover
 from ca.models import CertificateRow, IntentionRow, IntentionState, serial_text
 from records import audit
 from records.models import AuditEntry
@@ -222,3 +222,27 @@ def test_what_is_captured_is_what_the_builder_signs(world: World) -> None:
         certificate.signature_hash_algorithm,  # type: ignore[arg-type]  # a certificate of ours is never EdDSA
     )
     assert signed.tbs_certificate_bytes == certificate.tbs_certificate_bytes
+
+
+def test_in_bulk_each_chunk_is_whole(world: World) -> None:
+    """What was yielded is issued; a failure stops the run and leaves no open intention."""
+    good = [order(world) for _ in range(25)]
+    chunks = list(issue_in_bulk(world.authority, good, now=world.now, by=BY, chunk=10))
+    assert [len(chunk) for chunk in chunks] == [10, 10, 5]
+    assert [one.public_key() for chunk in chunks for one in chunk] == [
+        one.public_key for one in good
+    ]
+    bad = [*[order(world) for _ in range(25)], order(world, profile="citizen")]
+    run = issue_in_bulk(world.authority, bad, now=world.now, by=BY, chunk=10)
+    assert len(next(run)) == 10
+    with pytest.raises(CaError):
+        next(run)
+    assert intentions(world, IntentionState.OPEN) == []
+    with world.database.reading() as session:
+        issued_rows = session.scalar(
+            select(func.count())
+            .select_from(CertificateRow)
+            .where(CertificateRow.profile == "official")
+        )
+    assert issued_rows == 25 + 20
+    assert audit.verify(world.database).ok
