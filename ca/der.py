@@ -170,6 +170,11 @@ class Reader:
         start, _ = self._element()
         return self._data[start : self._position]
 
+    def whole(self) -> bytes:
+        """The next element with tag and length, whatever its tag."""
+        start, _ = self._element()
+        return self._data[start : self._position]
+
     def inside(self, tag: int) -> Reader:
         return Reader(self.read(tag))
 
