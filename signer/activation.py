@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from hsm.custody import WrappedKey
-from hsm.errors import PinWrong
+from hsm.errors import SealDamaged
 from hsm.sealing import unseal_with_pin
 from records import audit
 from records.tags import Tag
-from signer import credentials
-from signer.errors import ActivationRefused, CredentialUnusable, SignerError
+from signer import credentials, pins
+from signer.errors import ActivationRefused, SignerError
 from signer.models import AuthorizationRow, AuthorizedDigestRow, CredentialRow
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from signer.credentials import Credential
     from signer.desk import Desk
 
-PIN_ATTEMPTS = 5
 MOST_DIGESTS = 10_000
 LONGEST_MINUTES = 60
 _OPENED_KEYS = 1_000
@@ -203,26 +201,15 @@ def forget(desk: Desk, authorization_id: str) -> None:
 
 
 def open_key(desk: Desk, credential_id: str, pin: str, *, now: datetime) -> bytes:
-    """The wrapped key under a PIN, counting attempts; for authorisations and mandates."""
-    credential = credentials.find(desk, credential_id)
-    credentials.require_usable(desk, credential, now=now)
-    left = _count_attempt(desk, credential)
+    """The wrapped key under a PIN, counting attempts; for authorisations and mandates.
+
+    Raises ActivationRefused `pin-wrong`, `activation-pending` (a credential from bulk enrolment
+    whose holder has not chosen a PIN yet); CredentialUnusable.
+    """
     try:
-        blob = unseal_with_pin(credential.sealed_key, pin, context=credential.context)
-    except PinWrong:
-        if left == 0:
-            credentials.lock(
-                desk, credential_id, reason="five wrong PINs", now=now, by="system:signer"
-            )
-            raise CredentialUnusable("credential-locked", credential=credential_id) from None
-        raise ActivationRefused("pin-wrong", left=left) from None
-    with desk.database.transaction() as session:
-        session.execute(
-            update(CredentialRow)
-            .where(CredentialRow.id == credential_id, CredentialRow.state == "active")
-            .values(wrong_pins=0)
-        )
-    return blob
+        return pins.unseal(desk, credential_id, pin, unseal_with_pin, now=now)
+    except SealDamaged:
+        raise ActivationRefused("activation-pending") from None
 
 
 def open_authorization(
@@ -303,16 +290,6 @@ def require_sensible(digests: Sequence[bytes], minutes: int) -> None:
         raise ActivationRefused("digest-malformed")
     if not 1 <= minutes <= LONGEST_MINUTES:
         raise ActivationRefused("authorization-too-long", limit=LONGEST_MINUTES)
-
-
-def _count_attempt(desk: Desk, credential: Credential) -> int:
-    """Count one attempt and return how many are left after it; none left means locked."""
-    with desk.database.transaction() as session:
-        row = session.get_one(CredentialRow, credential.id, with_for_update=True)
-        if row.state != "active" or row.wrong_pins >= PIN_ATTEMPTS:
-            raise CredentialUnusable("credential-locked", credential=credential.id)
-        row.wrong_pins += 1
-        return PIN_ATTEMPTS - row.wrong_pins
 
 
 def _reserve_one(session: Session, authorization_id: str, digest: bytes) -> int:

@@ -11,7 +11,6 @@ docs/flows/enrol.md has the same numbered steps.
 from __future__ import annotations
 
 import base64
-import itertools
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +27,7 @@ from hsm.mechanisms import KeyAlgorithm
 from hsm.sealing import seal_with_code, seal_with_pin
 from records import audit
 from records.tags import Tag
-from signer import images
+from signer import images, pins
 from signer.errors import CredentialUnusable, SignerError
 from signer.models import CredentialRow, ImageRow
 
@@ -43,7 +42,6 @@ KINDS = {
     "organisation": "agency",
     "agency-seal": "agency",
 }
-_PIN_SHORTEST, _PIN_LONGEST = 6, 64
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def enrol(
     if (pin is None) == (activation_code is None):
         raise SignerError("pin-or-code")
     if pin is not None:
-        check_pin(pin)
+        pins.check(pin)
     # 2. Generate the key pair on the token; it comes out wrapped.
     wrapped = desk.custody.generate(algorithm or KeyAlgorithm.RSA_2048)
     # 3. Seal it under what only the holder knows.
@@ -291,15 +289,6 @@ def image_digest(desk: Desk, credential_id: str) -> str | None:
     )
     with desk.database.reading() as session:
         return session.scalar(newest)
-
-
-def check_pin(pin: str) -> None:
-    """Six characters or more, and not the first ones anybody would try."""
-    if not _PIN_SHORTEST <= len(pin) <= _PIN_LONGEST or len(set(pin)) < 3:
-        raise SignerError("pin-too-simple", shortest=_PIN_SHORTEST)
-    steps = {ord(after) - ord(before) for before, after in itertools.pairwise(pin)}
-    if steps in ({1}, {-1}):
-        raise SignerError("pin-too-simple", shortest=_PIN_SHORTEST)
 
 
 def _change_state(

@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from ca import revocation
+from hsm.errors import HsmError
+from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.models import AuditEntry
-from signer import activation, credentials, mandates
+from signer import activation, credentials, mandates, pins
 from signer.activation import Authorization
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
 from signer.models import AuthorizationRow, AuthorizedDigestRow, CredentialRow, MandateRow
@@ -245,8 +247,47 @@ def test_a_person_cannot_be_given_away(world: World, holders: Holders) -> None:
 def test_weak_pins_are_refused(world: World) -> None:
     """Before a key is made for them."""
     for pin in ("12345", "111111", "123456", "987654", "ababab", "x" * 65):
-        assert code(lambda pin=pin: credentials.check_pin(pin)) == "pin-too-simple"
-    credentials.check_pin("925817")
+        assert code(lambda pin=pin: pins.check(pin)) == "pin-too-simple"
+    pins.check("925817")
+
+
+def test_a_pin_is_changed_by_its_holder(world: World, holders: Holders) -> None:
+    """The old one opens nothing from then on; a wrong old one counts as an attempt."""
+    official = holders.official.id
+    when = {"now": world.now, "by": BY}
+    assert code(lambda: pins.change(world.desk, official, old="135799", new="806412", **when))
+    pins.change(world.desk, official, old=OFFICIAL_PIN, new="806412", **when)
+    assert code(lambda: authorizer(world, holders.official, OFFICIAL_PIN)(DIGESTS)) == "pin-wrong"
+    assert authorizer(world, holders.official, "806412")(DIGESTS)
+    refused = code(lambda: pins.change(world.desk, official, old="806412", new="123456", **when))
+    assert refused == "pin-too-simple"
+
+
+def test_bulk_enrolment_is_activated_by_its_code(world: World) -> None:
+    """DESIGN.md §4: a random one-time code, replaced by the PIN at first use."""
+    from ca.names import Subject
+
+    secret = "K7QF-2M9X-T4WD-8HPA"
+    enrolled = credentials.enrol(
+        world.desk,
+        profile="citizen",
+        subject=Subject.citizen(
+            "Lê Văn Thử", citizen_id="038900000001", state="Thanh Hóa", locality="Hạc Thành"
+        ),
+        holder_id="CCCD:038900000001",
+        activation_code=secret,
+        algorithm=KeyAlgorithm.P_256,
+        now=world.now,
+        by=BY,
+    )
+    when = {"now": world.now, "by": BY}
+    assert code(lambda: authorizer(world, enrolled, secret)(DIGESTS)) == "activation-pending"
+    wrong = "AAAA-AAAA-AAAA-AAAA"
+    assert code(lambda: pins.activate(world.desk, enrolled.id, code=wrong, pin="806412", **when))
+    pins.activate(world.desk, enrolled.id, code=secret.lower(), pin="806412", **when)
+    assert authorizer(world, enrolled, "806412")(DIGESTS)
+    with pytest.raises(HsmError):
+        pins.activate(world.desk, enrolled.id, code=secret, pin="806412", **when)
 
 
 def test_an_interrupted_enrolment_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

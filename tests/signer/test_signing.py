@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 from collections.abc import Callable
@@ -11,7 +12,21 @@ from typing import Any
 
 import pikepdf
 import pytest
+from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.ades.report import AdESPassed
+from pyhanko.sign.validation import KeyUsageConstraints
+from pyhanko.sign.validation.ades import ades_lta_validation
+from pyhanko.sign.validation.policy_decl import (
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.registry import SimpleTrustManager
 from sqlalchemy import select
 
 from hsm.errors import TokenUnavailable
@@ -109,6 +124,25 @@ def test_eu_dss_recognises_each_level(world: World, give: Any, tmp_path: Path) -
         assert verdicts[level.value].intact
         if level.long_term:
             assert verdicts[level.value].indication == "TOTAL_PASSED", verdicts[level.value]
+
+
+def test_pyhanko_validates_long_term(world: World, give: Any) -> None:
+    """EN 319 102-1 §5.6.3, by pyHanko: from what is in the file alone, nothing fetched."""
+    data = sign(world, give, paper.decision(), SignatureRequest(level=Level.B_LTA)).data
+    root = world.authority.issuer("root").certificate.public_bytes(Encoding.DER)
+    (embedded,) = PdfFileReader(io.BytesIO(data)).embedded_regular_signatures
+    policy = SignatureValidationSpec(
+        cert_validation_policy=CertValidationPolicySpec(
+            trust_manager=SimpleTrustManager.build([asn1_x509.Certificate.load(root)]),
+            revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+        ),
+        revinfo_gathering_policy=RevocationInfoGatheringSpec(
+            online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY
+        ),
+        key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
+    )
+    result = asyncio.run(ades_lta_validation(embedded, PdfSignatureValidationSpec(policy)))
+    assert result.ades_subindic is AdESPassed.OK, result.failure_msg
 
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.RSA_2048, KeyAlgorithm.P_384])
