@@ -50,7 +50,7 @@ Hand = tuple[str, str | Callable[[bytes], Authorization]]
 
 FILL_AND_SIGN_ONLY = 2
 """DocMDP after the person's signature: the seal's field may be filled, nothing else
-(docs/decisions/0006); the seal's own lock then ends that too."""
+(docs/decisions/0401); the seal's own lock then ends that too."""
 
 
 @dataclass(frozen=True)
