@@ -143,9 +143,9 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
 
     if "cms_algorithm_protection" in attributes:
         protected = _single(attributes, "cms_algorithm_protection")
-        if (
-            protected["digest_algorithm"].dump() != signer["digest_algorithm"].dump()
-            or protected["signature_algorithm"].dump() != signer["signature_algorithm"].dump()
+        if any(
+            protected[name].contents != signer[name].contents
+            for name in ("digest_algorithm", "signature_algorithm")
         ):
             raise _format("validation-cms-digest-algorithms")
 
