@@ -42,6 +42,12 @@ def long_term(
     Its own revision, because validators look for the store in the revision that the next
     time-stamp covers. The signer's status is asked after signing and must still be good.
     """
+    if dss.write(appender, evidence(desk, path, now=now)):
+        appender.commit_plain()
+
+
+def evidence(desk: Desk, path: Sequence[x509.Certificate], *, now: datetime) -> dss.Material:
+    """Certificates and status of a signer's path and of the TSA's; the signer must be good now."""
     material = dss.gather(
         path,
         responder=desk.responder,
@@ -50,8 +56,7 @@ def long_term(
         now=now,
     )
     _require_good(material.ocsp[0], path[0])
-    if dss.write(appender, material + _tsa_material(desk, now)):
-        appender.commit_plain()
+    return material + _tsa_material(desk, now)
 
 
 def archive(desk: Desk, appender: Appender, *, now: datetime) -> str:
