@@ -1,7 +1,7 @@
 """The holder's secret: what a PIN must be, how often it may be wrong, and how it is replaced.
 
 An attempt is counted and committed *before* it is tried, so that guessing in parallel gains
-nothing; the fifth wrong one in a row locks the credential. There is no way to a key whose PIN is lost.
+nothing; the fifth wrong one in a row locks the credential. A key whose PIN is lost is lost.
 """
 
 from __future__ import annotations
