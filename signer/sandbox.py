@@ -1,6 +1,6 @@
 """Files of strangers are read in child processes with limits.
 
-A PDF can be a bomb. Each file is validated by a worker that may only use so much memory, time
+A PDF, an XML or a ZIP file can be a bomb. Each file is validated by a worker that may only use so much memory, time
 and processor, cannot write a file and talks JSON over a pipe; a worker that dies or hangs costs
 that file its verdict and nothing else. Workers are started in advance, kept warm (certificates
 and revocation data are cached) and replaced after a number of files.
@@ -83,7 +83,9 @@ class Worker:
             close_fds=True,
         )
 
-    def ask(self, request: Mapping[str, object], data: bytes | None) -> Report:
+    def ask(
+        self, request: Mapping[str, object], data: bytes | None, content: bytes | None = None
+    ) -> Report:
         """One validation; raises _Dead when the worker ends or is too slow."""
         self.left -= 1
         deadline = time.monotonic() + self._confinement.seconds
@@ -93,9 +95,10 @@ class Worker:
         assert stdout is not None
         try:
             stdin.write(_LENGTH.pack(len(header)) + header)
-            stdin.write(_LENGTH.pack(len(data or b"")))
-            if data:
-                stdin.write(data)
+            for part in (data, content):
+                stdin.write(_LENGTH.pack(len(part or b"")))
+                if part:
+                    stdin.write(part)
             stdin.flush()
         except BrokenPipeError:
             raise _Dead("validation-worker-died") from None
@@ -150,15 +153,21 @@ class Pool:
         now: datetime,
         at: datetime | None = None,
         revocation: Iterable[bytes] = (),
+        content: Path | bytes | None = None,
     ) -> Report:
-        """The report on a file or on bytes; a dead or hanging worker makes it unreadable."""
+        """The report on a file or on bytes; a dead or hanging worker makes it unreadable.
+
+        `content` is what a detached signature is about.
+        """
         name = source.name if isinstance(source, Path) else None
-        if isinstance(source, Path):
-            refusal = _refused(source)
+        for path in (source, content):
+            refusal = _refused(path) if isinstance(path, Path) else None
             if refusal is not None:
                 return replace(refusal, file=name)
         request: dict[str, object] = {
-            "path": str(source.resolve()) if isinstance(source, Path) else None,
+            "path": _resolved(source),
+            "content": content is not None,
+            "content_path": _resolved(content),
             "anchors": [_der(one) for one in trust.anchors],
             "intermediates": [_der(one) for one in trust.intermediates],
             "now": now.isoformat(),
@@ -171,7 +180,11 @@ class Pool:
                 worker.end()
             worker = Worker(self._confinement)
         try:
-            report = worker.ask(request, source if isinstance(source, bytes) else None)
+            report = worker.ask(
+                request,
+                source if isinstance(source, bytes) else None,
+                content if isinstance(content, bytes) else None,
+            )
         except _Dead as dead:
             worker.end()
             worker = None
@@ -216,10 +229,11 @@ def serve() -> None:
             return
         request = json.loads(stdin.read(_LENGTH.unpack(size)[0]))
         data = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
+        content = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit = int(used.ru_utime + used.ru_stime) + cpu + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        answer = json.dumps(_answer(request, data).details()).encode()
+        answer = json.dumps(_answer(request, data, content).details()).encode()
         stdout.write(_LENGTH.pack(len(answer)) + answer)
         stdout.flush()
 
@@ -230,13 +244,15 @@ class _Anchors:
     intermediates: tuple[x509.Certificate, ...]
 
 
-def _answer(request: Mapping[str, object], data: bytes) -> Report:
+def _answer(request: Mapping[str, object], data: bytes, content: bytes) -> Report:
     from signer.validation import validate
 
     path, at, revocation = request["path"], request["at"], request["revocation"]
+    content_path = request["content_path"]
     assert isinstance(revocation, list)
     try:
         whole = Path(str(path)).read_bytes() if path else data
+        beside = Path(str(content_path)).read_bytes() if content_path else content
     except (OSError, MemoryError):
         return unreadable("validation-no-file")
     return validate(
@@ -245,7 +261,12 @@ def _answer(request: Mapping[str, object], data: bytes) -> Report:
         now=datetime.fromisoformat(str(request["now"])),
         at=datetime.fromisoformat(str(at)) if at else None,
         revocation=[base64.b64decode(one) for one in revocation],
+        content=beside if request["content"] else None,
     )
+
+
+def _resolved(source: Path | bytes | None) -> str | None:
+    return str(source.resolve()) if isinstance(source, Path) else None
 
 
 def _refused(path: Path) -> Report | None:

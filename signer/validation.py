@@ -1,8 +1,11 @@
-"""Is this document what it says? The verdict of ETSI EN 319 102-1 on a signed PDF.
+"""Is this document what it says? The verdict of ETSI EN 319 102-1 on a signed file.
 
     report = validate(data, trust=trust, now=now)
     report.indication            # TOTAL_PASSED, TOTAL_FAILED or INDETERMINATE
     report.to_text("vi")         # the same in words
+
+A PDF is judged here; CAdES, XAdES and ASiC-E are read by their own modules (`validation_files`)
+and judged by `ades_verdict`, with the same building blocks and the same report.
 
 Nothing is fetched and nothing is repaired. Trust comes from `trust` alone; revocation data from
 the file itself and from `revocation` (what the caller holds fresh, for instance our own CA's
@@ -23,10 +26,12 @@ from signer.acceptance import (
     own_stamp_findings,
     reached_level,
 )
+from signer.ades_verdict import judge
 from signer.archive_data import ArchiveData, damage
 from signer.certificates import read_all, spoiled_copies
 from signer.chain import Material, judge_chain
 from signer.changes import Judgement, judge_changes
+from signer.file_kinds import Kind, kind_of
 from signer.path import Paths, Trust
 from signer.policy import Policy, load_policy
 from signer.report import Changes, Report, SignatureVerdict, TimestampVerdict, unreadable
@@ -34,6 +39,7 @@ from signer.signature_objects import SignatureObject
 from signer.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
 from signer.structure import open_document
 from signer.time_stamps import Stamp, judge_stamp, read_stamp, sub_indication
+from signer.validation_files import read_claims
 from signer.verdict import Finding, SubIndication, Unreadable, Weight, fails, worst
 
 _FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
@@ -47,10 +53,12 @@ def validate(
     at: datetime | None = None,
     revocation: Iterable[bytes] = (),
     policy: Policy | None = None,
+    content: bytes | None = None,
 ) -> Report:
-    """The verdict on every signature of a PDF, as of `at` (default: `now`).
+    """The verdict on every signature of a file, as of `at` (default: `now`).
 
-    Steps, as in docs/flows/validate.md:
+    `content` is the second file of a detached signature. Steps for a PDF, as in
+    docs/flows/validate.md (docs/flows/validate-files.md for the other formats):
 
     1. Open the file strictly, with two parsers that must agree.
     2. Judge what was saved after each signature.
@@ -64,7 +72,10 @@ def validate(
     rules = policy or load_policy()
     moment = at or now
     try:
-        return _Validation(data, trust, moment, tuple(revocation), rules).report()
+        if kind_of(data) is Kind.PDF:
+            return _Validation(data, trust, moment, tuple(revocation), rules).report()
+        claims = read_claims(data, content, rules.limits)
+        return judge(claims, trust=trust, at=moment, revocation=revocation, policy=rules)
     except Unreadable as refusal:
         report = unreadable(refusal.code, params=refusal.params)
     except RecursionError:
@@ -85,11 +96,14 @@ def validate_file(
     now: datetime,
     at: datetime | None = None,
     revocation: Iterable[bytes] = (),
+    content: Path | None = None,
 ) -> Report:
     """`validate` on a file, in a child process with limits on time, memory and files."""
     from signer.sandbox import shared_pool
 
-    return shared_pool().validate(path, trust=trust, now=now, at=at, revocation=revocation)
+    return shared_pool().validate(
+        path, trust=trust, now=now, at=at, revocation=revocation, content=content
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""Which reader a signed file that is no PDF goes to, and how much it may ask for."""
+
+from __future__ import annotations
+
+from signer.ades_verdict import Claims
+from signer.file_kinds import Kind, kind_of, unarmoured
+from signer.policy import Limits
+from signer.verdict import Unreadable
+
+
+def read_claims(data: bytes, content: bytes | None, limits: Limits) -> Claims:
+    """Everything signed in a CMS, an XML document or a container; raises Unreadable."""
+    for one in (data, content or b""):
+        if len(one) > limits.bytes:
+            raise Unreadable("validation-too-large", size=len(one), limit=limits.bytes)
+    kind = kind_of(data)
+    if kind is Kind.CMS:
+        from signer import validation_cades
+
+        return validation_cades.read_claims(unarmoured(data), content)
+    if kind is Kind.XML:
+        from signer import validation_xades
+
+        return validation_xades.read_claims(data, content)
+    from signer import validation_asic
+
+    return validation_asic.read_claims(data, limits)
