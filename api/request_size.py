@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SMALL = 64 * 1024
+# A thousand hashes in Base64 with what surrounds them (remote signing).
+HASHES = 256 * 1024
 # What surrounds an uploaded file in a multipart form: boundaries, names and the other fields.
 FORM_ALLOWANCE = 64 * 1024
 
@@ -24,6 +26,10 @@ def limit_for(path: str, max_upload_bytes: int) -> int:
     """Protocol requests are small; only the API and the verification page take files."""
     if path.startswith(("/api/v1/", "/verify")):
         return max_upload_bytes + FORM_ALLOWANCE
+    if path == "/csc/v2/signatures/signDoc":
+        return max_upload_bytes * 4 // 3 + FORM_ALLOWANCE  # Base64
+    if path.startswith("/csc/v"):
+        return HASHES
     return SMALL
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from records.errors import DomainError
 
 DEFAULT_PORT = 8000
+CSC_SPECS = ("2.0.0.2", "2.2.0.0")
 KNOWN = frozenset(
     {
         "DAUSO_HOME",
@@ -32,6 +33,7 @@ KNOWN = frozenset(
         "DAUSO_MAX_UPLOAD_MB",
         "DAUSO_RATE_PER_MINUTE",
         "DAUSO_LOG_LEVEL",
+        "DAUSO_CSC_SPECS",
         "DAUSO_PYTHON",  # the launcher's own
     }
 )
@@ -56,6 +58,8 @@ class Settings:
     max_upload_bytes: int = 100 * 1024 * 1024
     rate_per_minute: int = 6000
     log_level: str = "INFO"
+    # What `info` of /csc/v2 announces: 2.0.0.2, or 2.2.0.0 with the fields of that version.
+    csc_specs: str = "2.0.0.2"
 
     @property
     def embedded(self) -> bool:
@@ -87,6 +91,7 @@ class Settings:
             max_upload_bytes=_number(values, "DAUSO_MAX_UPLOAD_MB", 100, 1, 1024) * 1024 * 1024,
             rate_per_minute=_number(values, "DAUSO_RATE_PER_MINUTE", 6000, 1, 10_000_000),
             log_level=values.get("DAUSO_LOG_LEVEL", "INFO").upper(),
+            csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
         ).checked(values)
 
     def checked(self, values: Mapping[str, str]) -> Settings:
@@ -105,6 +110,10 @@ class Settings:
         if urlsplit(self.database_url).password:
             raise SettingsError(
                 "setting-database-password", path=self.secrets / "database.password"
+            )
+        if self.csc_specs not in CSC_SPECS:
+            raise SettingsError(
+                "setting-csc-specs", value=self.csc_specs, known=", ".join(CSC_SPECS)
             )
         if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise SettingsError("setting-log-level", value=self.log_level)

@@ -31,6 +31,8 @@ SCOPES = {
     "validate": "Validate signed documents",
     "ca": "Read certificates and their status",
     "store": "Read certified copies that were shared",
+    "csc": "Remote signing (CSC API): holders consent on our own page",
+    "csc-explicit": "Remote signing with holders' PINs passed on by the client itself",
 }
 _CLIENT_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 

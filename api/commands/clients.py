@@ -16,13 +16,20 @@ app = typer.Typer(
 @app.command()
 def create(
     client_id: Annotated[str, typer.Argument(help="Small letters, digits, dots, dashes")],
-    scope: Annotated[list[str], typer.Option(help="sign, certify, validate, ca, store; repeat")],
+    scope: Annotated[
+        list[str],
+        typer.Option(help="sign, certify, validate, ca, store, csc, csc-explicit; repeat"),
+    ],
     name: Annotated[str, typer.Option(help="Its name for people")] = "",
     unit: Annotated[list[str] | None, typer.Option(help="Only these units; repeat")] = None,
+    redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="Where holders may be sent back to; repeat")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
     """Make a client and print its secret once."""
     from api.auth import clients
+    from api.csc import redirects
 
     with unopened_house() as house:
         house.check_home()
@@ -37,6 +44,8 @@ def create(
             now=now(),
             by=operator(),
         )
+        if redirect_uri:
+            redirects.register(house.database, client_id, redirect_uri, now=now(), by=operator())
     if json:
         say_json({"client_id": made.client_id, "client_secret": made.secret})
         return

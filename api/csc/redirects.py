@@ -60,7 +60,12 @@ def origin(uri: str) -> str:
 
 
 def _well_formed(uri: str) -> bool:
-    if len(uri) > 500 or not uri.isascii() or not uri.isprintable() or any(c in uri for c in " ;,'\"\\"):
+    if (
+        len(uri) > 500
+        or not uri.isascii()
+        or not uri.isprintable()
+        or any(c in uri for c in " ;,'\"\\")
+    ):
         return False
     try:
         parts = urlsplit(uri)

@@ -18,7 +18,7 @@ from api.auth.clients import Client, load
 from api.csc.errors import CscRefusal
 from api.csc.models import Token
 from records.database import Database
-from signer.activation import token_hash
+from signer.activation import Authorization, token_hash
 
 SERVICE, CREDENTIAL = "service", "credential"
 ACCESS, REFRESH = "access", "refresh"
@@ -101,6 +101,26 @@ def bearer_of(database: Database, value: str, *, now: datetime) -> Bearer:
     if client is None or CLIENT_SCOPE not in client.scopes:
         raise CscRefusal("csc-token-invalid")
     return Bearer(client, holder_id, scope, credential_id, value)
+
+
+def follow(session: Session, before: str, after: Authorization, *, now: datetime) -> None:
+    """A SAD that was an access token has been replaced: its successor is one too."""
+    row = find(session, before)
+    if row is None:
+        return
+    row.revoked_at = row.revoked_at or now
+    issue(
+        session,
+        kind=row.kind,
+        grant_id=row.grant_id,
+        client_id=row.client_id,
+        holder_id=row.holder_id,
+        scope=row.scope,
+        credential_id=row.credential_id,
+        now=now,
+        expires_at=after.expires_at,
+        token=after.token,
+    )
 
 
 def revoke_grant(session: Session, grant_id: str, *, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
     certified_copies,
     credentials,
@@ -25,5 +26,6 @@ ROUTERS = (
     validations.router,
     pki.router,
     operation.router,
+    *REMOTE_SIGNING,
     website.router,
 )

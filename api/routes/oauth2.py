@@ -62,7 +62,7 @@ def token(
     """Authenticate by HTTP Basic (`client_secret_basic`) or in the body (`client_secret_post`)."""
     address = request.client.host if request.client else "unknown"
     wired.rates.take("token", address)
-    basic = _basic(request.headers.get("authorization"))
+    basic = basic_credentials(request.headers.get("authorization"))
     if basic is not None and client_secret:
         return _error(400, "invalid_request", "Use one way of authentication, not two.")
     name, secret = basic or (client_id, client_secret)
@@ -123,7 +123,7 @@ def metadata(wired: Wired) -> dict[str, Any]:
     }
 
 
-def _basic(header: str | None) -> tuple[str, str] | None:
+def basic_credentials(header: str | None) -> tuple[str, str] | None:
     """RFC 6749 §2.3.1: both halves are form-encoded inside Basic. None when it is not Basic."""
     kind, _, encoded = (header or "").partition(" ")
     if kind.lower() != "basic":
