@@ -287,7 +287,8 @@ def _add_fields(pdf: Pdf, index: int, person: Box, seal: Box) -> None:
     fields = []
     for name, box in ((PERSON_FIELD, person), (SEAL_FIELD, seal)):
         empty = Stream(pdf, b"", Type=Name.XObject, Subtype=Name.Form)
-        empty.BBox = Array([0, 0, round(box[2] - box[0], 3), round(box[3] - box[1], 3)])
+        # Just what the signature's own appearance will have: then filling changes only the drawing.
+        empty.BBox = Array([0, 0, round(box[2] - box[0], 2), round(box[3] - box[1], 2)])
         field = Dictionary(
             Type=Name.Annot,
             Subtype=Name.Widget,
@@ -299,7 +300,8 @@ def _add_fields(pdf: Pdf, index: int, person: Box, seal: Box) -> None:
             AP=Dictionary(N=pdf.make_indirect(empty)),
         )
         if name == SEAL_FIELD:
-            field.Lock = Dictionary(Type=Name.SigFieldLock, Action=Name.All, P=1)
+            names = Array([String(PERSON_FIELD), String(SEAL_FIELD)])
+            field.Lock = Dictionary(Type=Name.SigFieldLock, Action=Name.Include, Fields=names, P=1)
         fields.append(pdf.make_indirect(field))
     page.Annots = Array(fields)
     pdf.Root.AcroForm = Dictionary(Fields=Array(fields), SigFlags=1)
@@ -341,6 +343,8 @@ def _settle_streams(pdf: Pdf) -> None:
     """
     for item in pdf.objects:
         if not isinstance(item, Stream) or item.get("/Type") == Name.Metadata:
+            continue
+        if not item.read_raw_bytes():
             continue
         packed = item.read_raw_bytes() if "/Filter" in item else zlib.compress(item.read_bytes(), 9)
         if packed.endswith(b"\r"):

@@ -136,7 +136,7 @@ def seal_for_unit(
         level=Level.B_LTA,
         appearance=Appearance.seal(page=assembled.statement_page, box=assembled.seal_box),
         field_name=SEAL_FIELD,
-        lock_fields=(),
+        lock_fields=(PERSON_FIELD, SEAL_FIELD),
     )
     return _sign(office, signed, request, seal, now=now, by=by)
 
