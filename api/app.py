@@ -21,7 +21,9 @@ from starlette.staticfiles import StaticFiles
 from api.auth.guard import services
 from api.errors import ApiError, problem, status_of
 from api.house import House
+from api.openapi import describe
 from api.pages import problem_page
+from api.quick_answers import QuickAnswers
 from api.request_log import RequestRecord
 from api.request_size import RequestSize, limit_for
 from api.routes.all import ROUTERS
@@ -69,6 +71,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = system_clock) ->
         servers=[{"url": house.settings.base_url}],
     )
     app.state.services = wired
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's own way to do it
     for router in ROUTERS:
         app.include_router(router)
     static = Path(__file__).parent / "pages" / "static"
@@ -82,6 +85,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = system_clock) ->
     app.add_middleware(RequestSize, limit=lambda path: limit_for(path, limit))
     https = house.settings.base_url.startswith("https://")
     app.add_middleware(RequestRecord, metrics=wired.metrics, https=https, failed=_unexpected)
+    app.add_middleware(QuickAnswers, services=wired, https=https)
     return app
 
 

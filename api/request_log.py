@@ -41,6 +41,14 @@ SECURITY_HEADERS = {
 }
 
 
+def security_headers(https: bool) -> dict[str, str]:
+    """What every answer carries; over https also that it stays https."""
+    headers = dict(SECURITY_HEADERS)
+    if https:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return headers
+
+
 def configure(level: str) -> None:
     """JSON lines on standard error, for our events and the libraries' alike. Called by serve."""
     shared: list[Any] = [
@@ -122,9 +130,7 @@ class RequestRecord:
         self._app = app
         self._metrics = metrics
         self._failed = failed
-        self._headers = dict(SECURITY_HEADERS)
-        if https:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._headers = security_headers(https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

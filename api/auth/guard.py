@@ -59,10 +59,15 @@ def caller(
     return client
 
 
-def clock(request: Request) -> datetime:
+async def _wired(request: Request) -> Services:
+    """Asynchronous only so that the framework need not change threads for it."""
+    return services(request)
+
+
+async def _now(request: Request) -> datetime:
     """The time of this request."""
     return services(request).clock()
 
 
-Wired = Annotated[Services, Depends(services)]
-Now = Annotated[datetime, Depends(clock)]
+Wired = Annotated[Services, Depends(_wired)]
+Now = Annotated[datetime, Depends(_now)]

@@ -39,6 +39,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit code."""
+    os.umask(0o077)  # whatever is written here is its owner's alone
     arguments = set_language(arguments, os.environ)
     name = arguments[0] if arguments else "help"
     if name in {"help", "--help", "-h"}:

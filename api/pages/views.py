@@ -80,17 +80,21 @@ def report_view(report: Report, *, file: str, language: str, copy: CopyView | No
 
 
 def _signature(one: SignatureVerdict, language: str) -> SignatureView:
-    shown = one.changes is not Changes.UNTOUCHED
+    # On a signature that failed, "only permitted changes" would read like a comfort.
+    failed = one.indication is Indication.TOTAL_FAILED
+    shown = one.changes is Changes.NOT_ALLOWED or (
+        one.changes is not Changes.UNTOUCHED and not failed
+    )
     changes = f"validation-changes-{one.changes.value.replace('_', '-')}"
     return SignatureView(
-        signer=one.signer or "—",
+        signer=one.signer or "",
         indication=one.indication.value,
         tone=_TONES[one.indication],
-        level=one.level or "—",
+        level=one.level or "",
         signing_time=one.signing_time,
         best_signature_time=one.best_signature_time,
         reasons=tuple(_reasons(one.findings, language)),
-        changes=text(changes, {}, language) if shown else "",
+        changes=_without_lead(text(changes, {}, language)) if shown else "",
     )
 
 
@@ -100,3 +104,9 @@ def _reasons(findings: Sequence[Finding], language: str) -> list[str]:
         for found in findings
         if found.weight is not Weight.INFORMS
     ]
+
+
+def _without_lead(sentence: str) -> str:
+    """The heading says "changes after signing" already: what follows the colon is enough."""
+    rest = sentence.partition(": ")[2] or sentence
+    return rest[:1].upper() + rest[1:]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.idempotency import Answer
-from api.routes.shapes import DocumentShape, IdempotencyKey, Problem, content_url, problems
+from api.routes.shapes import DocumentShape, IdempotencyKey, content_url, problems
 from api.transit import Document
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
@@ -25,7 +25,7 @@ DocumentId = Annotated[str, Path(max_length=64, examples=["doc_4aJmYx0c1yJr9hQbq
     status_code=201,
     summary="Upload a document",
     response_model=DocumentShape,
-    responses={**problems(409, 507), 422: {"model": Problem, "description": "Not acceptable"}},
+    responses=problems(409, 507),
 )
 def upload(
     wired: Wired,

@@ -7,7 +7,7 @@ that the RFCs ask for, and errors of the protocol are answered in the protocol.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Annotated, Any, TypeVar
@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Body, Path, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.auth.guard import Now, Wired
@@ -22,11 +23,12 @@ from api.errors import ApiError
 from api.services import Services
 from ca import crl
 from ca.crl_scope import scope_of
+from ca.der import MalformedDer
 from ca.errors import CaError
-from ca.ocsp import OcspReply
+from ca.ocsp import OcspReply, decode_get
 
 router = APIRouter(prefix="/pki", tags=["pki"])
-Handler = TypeVar("Handler", bound=Callable[..., Response])
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 # A revocation republishes the CRL at once: nobody's cache may hold the old one for long.
 CRL_MAX_AGE = timedelta(minutes=5)
@@ -119,7 +121,7 @@ def issuer_certificate(issuer: IssuerName, request: Request, wired: Wired, now: 
         415: {"description": "Not application/ocsp-request"},
     },
 )
-def ocsp_post(
+async def ocsp_post(
     issuer: IssuerName,
     request: Request,
     wired: Wired,
@@ -128,9 +130,7 @@ def ocsp_post(
 ) -> Response:
     """RFC 6960 appendix A.1. A malformed request is answered with malformedRequest."""
     _expect(request, "application/ocsp-request")
-    if not _known(wired, issuer):
-        raise ApiError("issuer-not-found", issuer=issuer)
-    reply = wired.house.responder.reply(body, issuer=issuer, now=now)
+    reply = await _answered(wired, issuer, body, now)
     return Response(reply.der, media_type=OCSP_RESPONSE, headers={"Cache-Control": "no-store"})
 
 
@@ -143,7 +143,7 @@ def ocsp_post(
         200: {"content": {"application/ocsp-response": {}}, "description": "OCSPResponse, DER"},
     },
 )
-def ocsp_get(
+async def ocsp_get(
     issuer: IssuerName,
     encoded: Annotated[str, Path(description="The request: URL-encoded base64 of its DER")],
     request: Request,
@@ -151,9 +151,11 @@ def ocsp_get(
     now: Now,
 ) -> Response:
     """RFC 6960 appendix A.1, RFC 5019 §5."""
-    if not _known(wired, issuer):
-        raise ApiError("issuer-not-found", issuer=issuer)
-    return _ocsp(wired.house.responder.reply_get(encoded, issuer=issuer, now=now), request, now)
+    try:
+        body = decode_get(encoded)
+    except MalformedDer:
+        body = b""
+    return _ocsp(await _answered(wired, issuer, body, now), request, now)
 
 
 @router.post(
@@ -177,6 +179,21 @@ def time_stamp(
     reply = wired.house.tsa.respond(body, now=now)
     headers = {"Cache-Control": "no-store"}
     return Response(reply, media_type="application/timestamp-reply", headers=headers)
+
+
+async def _answered(wired: Services, issuer: str, body: bytes, now: datetime) -> OcspReply:
+    """From memory on the event loop where it can be; the rest may wait for database and token."""
+    responder = wired.house.responder
+    known = responder.remembered(body, issuer=issuer, now=now)
+    if known is not None:
+        return known
+    return await run_in_threadpool(_reply, wired, issuer, body, now)
+
+
+def _reply(wired: Services, issuer: str, body: bytes, now: datetime) -> OcspReply:
+    if not _known(wired, issuer):
+        raise ApiError("issuer-not-found", issuer=issuer)
+    return wired.house.responder.reply(body, issuer=issuer, now=now)
 
 
 def _ocsp(reply: OcspReply, request: Request, now: datetime) -> Response:
@@ -218,20 +235,27 @@ def _cached(
     now: datetime,
 ) -> Response:
     """200 with a strong ETag and dates, or 304 (RFC 9110 §13, RFC 5019 §6.2)."""
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    seconds = max(0, int((expires - now).total_seconds()))
-    headers: Mapping[str, str] = {
-        "ETag": etag,
-        "Last-Modified": _http_date(modified),
-        "Expires": _http_date(max(expires, now)),
-        "Cache-Control": f"public, max-age={seconds}, no-transform, must-revalidate",
-    }
+    headers = cache_headers(content, modified=modified, expires=expires, now=now)
+    etag = headers["ETag"]
     offered = request.headers.get("if-none-match")
     if offered is not None and (
         offered.strip() == "*" or etag in {one.strip() for one in offered.split(",")}
     ):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)
+
+
+def cache_headers(
+    content: bytes, *, modified: datetime, expires: datetime, now: datetime
+) -> dict[str, str]:
+    """A strong ETag and the dates, for caches on the way (RFC 9111)."""
+    seconds = max(0, int((expires - now).total_seconds()))
+    return {
+        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+        "Last-Modified": _http_date(modified),
+        "Expires": _http_date(max(expires, now)),
+        "Cache-Control": f"public, max-age={seconds}, no-transform, must-revalidate",
+    }
 
 
 def _http_date(moment: datetime) -> str:

@@ -38,6 +38,7 @@ _WORDS = {
     415: "Another media type is needed",
     422: "Understood, and cannot be done: see `code`",
     423: "Locked",
+    500: "A failure of ours: quote request_id",
     429: "Too many requests: see Retry-After",
     503: "The token or the database does not answer: see Retry-After",
     507: "The disk is full",

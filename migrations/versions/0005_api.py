@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("headers", Json(), nullable=False),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("blob", sa.String(64), nullable=True),
+        sa.Column("document_id", sa.String(40), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("client_id", "key", name="pk_api_answers"),
     )
