@@ -52,14 +52,14 @@ def build(
     identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
     if issuer is None:
         authority = identifier.digest
-        constant = _usage(profile)
+        shared = _usage(profile)
     else:
         authority = issuer.subject_key
-        constant = _constant(profile, issuer.name, issuer.base_url)
+        shared = constant(profile, issuer.name, issuer.base_url)
     extensions: list[Extension] = [
         (x509.AuthorityKeyIdentifier(authority, None, None), False),
         (identifier, False),
-        *constant,
+        *shared,
     ]
     names = subject.alternative_name
     if names is not None and not profile.is_authority:
@@ -68,7 +68,8 @@ def build(
 
 
 @lru_cache(maxsize=256)
-def _constant(profile: Profile, issuer: str, base_url: str) -> tuple[Extension, ...]:
+def constant(profile: Profile, issuer: str, base_url: str) -> tuple[Extension, ...]:
+    """What no holder changes: usage, policies, statements, addresses."""
     extensions = list(_usage(profile))
     pki = f"{base_url}/pki"
     access = [

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 
 from ca import issuance_rows as rows
-from ca import key_policy, lint, tbs
+from ca import key_policy, lint, signature_algorithms, tbs
 from ca.authority import Authority
 from ca.errors import CaError
 from ca.key_policy import PublicKey
@@ -246,7 +246,10 @@ def _sign(authority: Authority, prepared: Sequence[rows.Prepared]) -> list[bytes
 
 def _checked(prepared: rows.Prepared, encoded: bytes) -> x509.Certificate:
     certificate = x509.load_der_x509_certificate(encoded)
-    certificate.verify_directly_issued_by(prepared.issuer.certificate)
-    if certificate.tbs_certificate_bytes != prepared.unsigned.tbs:
+    unsigned, issuer = prepared.unsigned, prepared.issuer
+    signature_algorithms.verify(
+        issuer.public_key, certificate.signature, unsigned.tbs, unsigned.digest
+    )
+    if certificate.tbs_certificate_bytes != unsigned.tbs:
         raise CaError("signed-other-than-intended", serial=serial_text(prepared.serial))
     return certificate

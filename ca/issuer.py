@@ -47,6 +47,11 @@ class Issuer:
         return extension.value.digest
 
     @cached_property
+    def subject_bytes(self) -> bytes:
+        """The name as it stands in every certificate below, DER."""
+        return self.certificate.subject.public_bytes()
+
+    @cached_property
     def public_key(self) -> PublicKey:
         return accepted_type(self.certificate.public_key())
 

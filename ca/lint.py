@@ -1,9 +1,9 @@
 """Two judges between a prepared certificate and the key that would sign it.
 
-*Our own rules* look at every certificate: quick, each citing its clause, and stricter than the
-standards where a value differs from what its profile says. *pkilint* (PKIX, and ETSI EN 319 412
-for persons) looks at every shape: the profile, issuer, key kind and the set of name attributes
-decide what it can find, so one of each is put before it and the verdict remembered.
+*Our own rules* are quick, each citing its clause, and stricter than the standards where a value
+differs from what its profile says. *pkilint* (PKIX, and ETSI EN 319 412 for persons) looks at
+every shape: the profile, issuer, key kind and the set of name attributes decide what it can find,
+so one of each is put before it and the verdict remembered.
 
     stop_on_findings(unsigned, profile=…, issuer=…, subject=…, public_key=…)
 """
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ca import extensions
+from ca import extensions, lint_shapes
 from ca.errors import CaError
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey, accepted_type, algorithm_of, spki
@@ -59,19 +59,36 @@ def stop_on_findings(
     subject: Subject,
     public_key: PublicKey,
 ) -> None:
-    """Raise `lint-finding` when either judge objects. `issuer` is None for a self-signed root."""
-    findings = own_findings(
-        unsigned.parsed(), profile=profile, issuer=issuer, subject=subject, public_key=public_key
+    """Raise `lint-finding` when either judge objects. `issuer` is None for a self-signed root.
+
+    Of a shape that both judges have passed whole, only what may differ is judged again
+    (`ca.lint_shapes`): all the rest must be the same octets.
+    """
+    shape = (
+        profile,
+        issuer and (issuer.name, issuer.base_url, issuer.subject_key, issuer.subject_bytes),
+        algorithm_of(public_key),
+        unsigned.signature_algorithm,
+        tuple(subject.attributes.items()),
     )
-    if not findings:
-        shape = (
-            profile.name,
-            issuer and (issuer.name, issuer.base_url, issuer.subject_key),
-            algorithm_of(public_key),
-            unsigned.signature_algorithm,
-            tuple(subject.attributes.items()),
+    passed = _shapes.passed(shape)
+    if passed is not None and issuer is not None:
+        findings = [
+            Finding("ERROR", rule, text)
+            for rule, text in lint_shapes.departures(
+                unsigned, passed, profile, issuer, subject, public_key
+            )
+        ]
+    else:
+        findings = own_findings(
+            unsigned.parsed(),
+            profile=profile,
+            issuer=issuer,
+            subject=subject,
+            public_key=public_key,
         )
-        findings = _shapes.judged(shape, unsigned, profile, issuer)
+        if not findings:
+            findings = _shapes.judged(shape, unsigned, profile, issuer)
     stopping = [finding for finding in findings if finding.stops]
     if stopping:
         first = stopping[0]
@@ -174,16 +191,20 @@ def _linter(etsi_type: str | None) -> Any:
 
 
 class _Shapes:
-    """Verdicts on shapes already seen, for the life of the process."""
+    """Shapes that pkilint has seen and passed, for the life of the process, with what is fixed."""
 
     def __init__(self) -> None:
-        self._clean: set[Any] = set()
+        self._passed: dict[Any, lint_shapes.Fixed] = {}
         self._one_at_a_time = threading.Lock()
+
+    def passed(self, shape: Any) -> lint_shapes.Fixed | None:
+        return self._passed.get(shape)
 
     def judged(
         self, shape: Any, unsigned: Unsigned, profile: Profile, issuer: Issuer | None
     ) -> list[Finding]:
-        if shape in self._clean:
+        """The verdict of pkilint; a shape that passes need not come before it again."""
+        if shape in self._passed:
             return []
         with self._one_at_a_time:
             local = issuer is not None and is_local(issuer.base_url)
@@ -191,7 +212,7 @@ class _Shapes:
             certificate = unsigned.sign(throw_away_key(is_rsa))
             findings = pkilint_findings(certificate, profile.kind, local_names=local)
             if not any(finding.stops for finding in findings):
-                self._clean.add(shape)
+                self._passed[shape] = lint_shapes.fixed_parts(unsigned.tbs)
             return findings
 
 

@@ -49,7 +49,7 @@ _BOUNDS = {
 }
 
 # The order in the DER, least specific first; display turns it round (RFC 4514 §2.1).
-_ORDER = (
+ATTRIBUTES = (
     ("country", NameOID.COUNTRY_NAME, "C"),
     ("state", NameOID.STATE_OR_PROVINCE_NAME, "ST"),
     ("locality", NameOID.LOCALITY_NAME, "L"),
@@ -64,14 +64,15 @@ _ORDER = (
     ("common_name", NameOID.COMMON_NAME, "CN"),
     ("email", NameOID.EMAIL_ADDRESS, "E"),
 )
-_REPEATED = {"uids", "organizational_units"}
-_BY_OID = {oid: field for field, oid, _ in _ORDER}
-_LABEL = {oid: label for _, oid, label in _ORDER}
+REPEATED = {"uids", "organizational_units"}
+_BY_OID = {oid: field for field, oid, _ in ATTRIBUTES}
+_LABEL = {oid: label for _, oid, label in ATTRIBUTES}
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _UID = re.compile(rf"({'|'.join(UID_PREFIXES)}):[0-9A-Za-z.-]{{1,40}}")
 _CITIZEN_ID = re.compile(r"[0-9]{12}")
 _SEPARATOR = re.compile(r'([,+"\\<>;])')
+_ESCAPED = r"\\\1"
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]+")
 
 
@@ -96,7 +97,7 @@ class Subject:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _REPEATED:
+            if field.name in REPEATED:
                 clean: Any = tuple(_text(field.name, item) for item in value if item)
             else:
                 clean = _text(field.name, value)
@@ -225,13 +226,9 @@ class Subject:
 
     @cached_property
     def _name(self) -> x509.Name:
-        attributes = []
-        for field, oid, _ in _ORDER:
-            value = getattr(self, field)
-            for item in value if field in _REPEATED else (value,):
-                if item:
-                    attributes.append(x509.NameAttribute(oid, item, _validate=False))
-        return x509.Name(attributes)
+        return x509.Name(
+            [x509.NameAttribute(oid, item, _validate=False) for oid, item in self.pairs]
+        )
 
     @classmethod
     def from_x509(cls, name: x509.Name) -> Subject:
@@ -247,7 +244,7 @@ class Subject:
                 raise CaError("name-attribute-unknown", oid=attribute.oid.dotted_string)
             if isinstance(attribute.value, bytes):
                 raise CaError("name-characters", field=field)
-            if field in _REPEATED:
+            if field in REPEATED:
                 values[field] = (*values.get(field, ()), attribute.value)
             elif values.get(field):
                 raise CaError("name-repeated", field=field)
@@ -261,7 +258,23 @@ class Subject:
 
     @cached_property
     def _shown(self) -> str:
-        return display_name(self._name)
+        parts = []
+        for field, _, label in reversed(ATTRIBUTES):
+            value = getattr(self, field)
+            if value:
+                items = reversed(value) if field in REPEATED else (value,)
+                parts += [f"{label}={_SEPARATOR.sub(_ESCAPED, item)}" for item in items]
+        return ", ".join(parts)
+
+    @cached_property
+    def pairs(self) -> list[tuple[x509.ObjectIdentifier, str]]:
+        """Every attribute with its object identifier, in the order of the certificate."""
+        pairs = []
+        for field, oid, _ in ATTRIBUTES:
+            value = getattr(self, field)
+            if value:
+                pairs += [(oid, item) for item in (value if field in REPEATED else (value,))]
+        return pairs
 
     @cached_property
     def alternative_name(self) -> x509.SubjectAlternativeName | None:
@@ -273,10 +286,8 @@ class Subject:
     @cached_property
     def attributes(self) -> dict[str, int]:
         """Which attributes the name has, and how many of each."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {
-            name: len(value) if isinstance(value, tuple) else 1 for name, value in values if value
-        }
+        values = ((field, getattr(self, field)) for field, _, _ in ATTRIBUTES)
+        return {name: len(value) if name in REPEATED else 1 for name, value in values if value}
 
     def to_json(self) -> dict[str, Any]:
         """Only what is there, as plain data for a row or an API."""
@@ -284,7 +295,7 @@ class Subject:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Subject:
-        listed = {key: tuple(data[key]) for key in _REPEATED & data.keys()}
+        listed = {key: tuple(data[key]) for key in REPEATED & data.keys()}
         return cls(**{"country": "", **data, **listed})
 
 
@@ -294,7 +305,7 @@ def display_name(name: x509.Name) -> str:
     for attribute in reversed(list(name)):
         label = _LABEL.get(attribute.oid, attribute.oid.dotted_string)
         value = attribute.value if isinstance(attribute.value, str) else attribute.value.hex()
-        escaped = _SEPARATOR.sub(r"\\\1", value)
+        escaped = _SEPARATOR.sub(_ESCAPED, value)
         parts.append(f"{label}={escaped}")
     return ", ".join(parts)
 

@@ -1,9 +1,10 @@
 """The part of a certificate that gets signed, made before any real key signs it.
 
-`cryptography` builds and signs in one step. To know the exact bytes first (they are linted and
-their digest is committed as the intention) the builder is given a key that signs nothing; the real
-signature is then made over the captured bytes and put in the place of the empty one. So what was
-linted and what is signed cannot differ.
+Its exact bytes are linted and their digest is committed as the intention; the real signature is
+then made over these very bytes, so what was linted and what is signed cannot differ. Holders' and
+services' certificates come from a template (`ca.certificate_encoding`). A root's and an issuing
+CA's come from `cryptography`, which builds and signs in one step: it is given a key that signs
+nothing, and the bytes are captured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ca import der, extensions, signature_algorithms
+from ca import certificate_encoding, der, extensions, signature_algorithms
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey
 from ca.names import Subject
@@ -62,6 +63,41 @@ def unsigned_certificate(
     not_after: datetime,
 ) -> Unsigned:
     """The bytes a certificate of this profile consists of; shared with the ceremony."""
+    if issuer is not None and not profile.is_authority:
+        encoded = certificate_encoding.to_be_signed(
+            profile=profile,
+            issuer=issuer,
+            subject=subject,
+            public_key=public_key,
+            serial=serial,
+            not_before=not_before,
+            not_after=not_after,
+        )
+        digest = signature_algorithms.digest_for(issuer.public_key)
+        algorithm = signature_algorithms.identifier(issuer.public_key, digest)
+        return Unsigned(encoded, algorithm, digest)
+    return built_certificate(
+        profile=profile,
+        issuer=issuer,
+        subject=subject,
+        public_key=public_key,
+        serial=serial,
+        not_before=not_before,
+        not_after=not_after,
+    )
+
+
+def built_certificate(
+    *,
+    profile: Profile,
+    issuer: Issuer | None,
+    subject: Subject,
+    public_key: PublicKey,
+    serial: int,
+    not_before: datetime,
+    not_after: datetime,
+) -> Unsigned:
+    """The same by `cryptography`'s builder; the template is held against it."""
     name = subject.to_x509()
     builder = (
         x509.CertificateBuilder()
