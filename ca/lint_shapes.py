@@ -2,8 +2,9 @@
 
 Once a certificate has passed every judge, the next of its shape needs the rules for serial,
 validity, name, key, key identifier and e-mail address only, provided that all its other octets are
-those of the one that passed. Two readers look at it, and neither is the one that wrote it:
-`cryptography`'s parser at the values, the bounded DER reader at the octets.
+those of the one that passed. Two readers look at it, and neither is what wrote it: `cryptography`'s
+parser at the values, the bounded DER reader at the octets. (The kinds of strings in a name are
+judged with the shape; after that they are those of the template.)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from ca import der
+from ca.certificate_encoding import encoded_name
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey, spki
 from ca.names import Subject
@@ -79,7 +81,7 @@ def departures(
     if start < above.not_valid_before_utc:
         yield "RFC 5280 §6.1.3", "begins before its issuer"
     named = [[(one.oid, one.value) for one in rdn] for rdn in certificate.subject.rdns]
-    if named != [[pair] for pair in subject.pairs]:
+    if named != [[pair] for pair in subject.pairs] or top.subject != encoded_name(subject):
         yield "RFC 5280 §4.1.2.6", "subject differs"
     if top.key != spki(public_key):
         yield "RFC 5280 §4.1.2.7", "public key differs"
@@ -102,6 +104,7 @@ class _Top:
 
     version: bytes
     algorithm_and_issuer: bytes
+    subject: bytes
     key: bytes
     extensions: bytes
 
@@ -112,8 +115,8 @@ def _top(tbs: bytes) -> _Top:
     reader.raw(der.INTEGER)  # serial number
     algorithm_and_issuer = reader.raw(der.SEQUENCE) + reader.raw(der.SEQUENCE)
     reader.raw(der.SEQUENCE)  # validity
-    reader.raw(der.SEQUENCE)  # subject
+    subject = reader.raw(der.SEQUENCE)
     key = reader.raw(der.SEQUENCE)
     extensions = der.Reader(reader.read(_EXTENSIONS)).read(der.SEQUENCE)
     reader.end()
-    return _Top(version, algorithm_and_issuer, key, extensions)
+    return _Top(version, algorithm_and_issuer, subject, key, extensions)
