@@ -40,7 +40,7 @@ class Claim:
     """One signature as it was found: read, its mathematics checked, with all it carries.
 
     `archives` are oldest first. `baseline` says whether it has what a baseline signature must
-    have signed; `complete` whether it signs everything there is to sign. `digests` are those of
+    have signed; `whole_file` whether it signs everything there is to sign. `digests` are those of
     references beside the signature's own.
     """
 
@@ -54,7 +54,7 @@ class Claim:
     revocation: frozenset[bytes] = frozenset()
     digests: frozenset[str] = frozenset()
     baseline: bool = True
-    complete: bool = True
+    whole_file: bool = True
     size: int = 0
 
 
@@ -125,8 +125,6 @@ def _judge(
     claim: Claim, material: Material, spoils: tuple[Finding, ...]
 ) -> tuple[SignatureVerdict, list[TimestampVerdict]]:
     findings = [*spoils, *claim.findings]
-    if not claim.complete:
-        findings.append(fails("validation-partly-signed", SubIndication.SIG_CONSTRAINTS_FAILURE))
     signed, policy, at = claim.signed, material.policy, material.at
     if signed is None:
         return _verdict(claim, findings, None, None), []
@@ -255,7 +253,7 @@ def _verdict(
         level=level,
         signing_time=signed.claimed_time if signed else None,
         best_signature_time=best,
-        covers_whole_file=claim.complete and signed is not None,
+        covers_whole_file=claim.whole_file and signed is not None,
         changes=Changes.UNTOUCHED if signed else Changes.NOT_ALLOWED,
         field=claim.name,
         findings=tuple(dict.fromkeys(findings)),

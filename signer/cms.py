@@ -78,6 +78,7 @@ class CmsTemplate:
         self._place_attributes(digest_algorithm, signature_algorithm)
 
         encoded = [_der_of(one) for one in (certificate, *chain)]
+        self.certificate_der = encoded[0]
         self.certificates = tuple(sorted(dict.fromkeys(encoded)))
         """What is embedded, in the order of a DER SET."""
         self.digest_algorithm = digest_algorithm

@@ -15,7 +15,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Kind(StrEnum):
-    """Each has its own reader; what is none of the others goes to the PDF reader, which says why."""
+    """Each has its own reader; what is none of the others goes to the PDF's, which says why."""
 
     PDF = "pdf"
     CMS = "cms"

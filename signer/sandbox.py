@@ -1,9 +1,9 @@
 """Files of strangers are read in child processes with limits.
 
-A PDF, an XML or a ZIP file can be a bomb. Each file is validated by a worker that may only use so much memory, time
-and processor, cannot write a file and talks JSON over a pipe; a worker that dies or hangs costs
-that file its verdict and nothing else. Workers are started in advance, kept warm (certificates
-and revocation data are cached) and replaced after a number of files.
+A PDF, an XML or a ZIP file can be a bomb. Each file is validated by a worker that may only use so
+much memory, time and processor, cannot write a file and talks JSON over a pipe; a worker that dies
+or hangs costs that file its verdict and nothing else. Workers are started in advance, kept warm
+(certificates and revocation data are cached) and replaced after a number of files.
 
     pool = Pool(size=2)
     pool.validate(Path("a.pdf"), trust=trust, now=now)
@@ -15,6 +15,7 @@ import atexit
 import base64
 import contextlib
 import functools
+import importlib
 import json
 import os
 import queue
@@ -42,13 +43,18 @@ _LENGTH = struct.Struct("!Q")
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _START = f"import sys; sys.path.insert(0, {_ROOT!r}); from signer.sandbox import serve; serve()"
 _LARGEST_ANSWER = 64 << 20
+_READY = b"ready"
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """What one worker may use: seconds by the clock and of processor per file, bytes in all."""
+    """What one worker may use: seconds by the clock and of processor per file, bytes in all.
+
+    `start_seconds` is for starting, which no file is charged for.
+    """
 
     seconds: float = 20.0
+    start_seconds: float = 90.0
     cpu_seconds: int = 15
     memory: int = 2 << 30
     files: int = 200
@@ -68,6 +74,7 @@ class Worker:
     def __init__(self, confinement: Confinement) -> None:
         self._confinement = confinement
         self.left = confinement.files
+        self._ready = False
         environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
         self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
             [
@@ -88,11 +95,14 @@ class Worker:
     ) -> Report:
         """One validation; raises _Dead when the worker ends or is too slow."""
         self.left -= 1
-        deadline = time.monotonic() + self._confinement.seconds
         header = json.dumps(request).encode()
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
+        if not self._ready:
+            self._read(stdout, len(_READY), time.monotonic() + self._confinement.start_seconds)
+            self._ready = True
+        deadline = time.monotonic() + self._confinement.seconds
         try:
             stdin.write(_LENGTH.pack(len(header)) + header)
             for part in (data, content):
@@ -223,6 +233,9 @@ def serve() -> None:
     sys.setrecursionlimit(600)
     threading.stack_size(16 << 20)
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    importlib.import_module("signer.validation")
+    stdout.write(_READY)
+    stdout.flush()
     while True:
         size = stdin.read(_LENGTH.size)
         if len(size) < _LENGTH.size:

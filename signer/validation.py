@@ -73,6 +73,8 @@ def validate(
     moment = at or now
     try:
         if kind_of(data) is Kind.PDF:
+            if content is not None:
+                raise Unreadable("validation-not-detached")
             return _Validation(data, trust, moment, tuple(revocation), rules).report()
         claims = read_claims(data, content, rules.limits)
         return judge(claims, trust=trust, at=moment, revocation=revocation, policy=rules)

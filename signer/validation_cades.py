@@ -162,10 +162,11 @@ def _archives(one: _Signer) -> tuple[ArchiveStamp, ...]:
     tokens = one.signer.values(ARCHIVE_TIME_STAMP_V3)[:_MOST_STAMPS]
     found = [_archive(one, token) for token in tokens]
     # Oldest first; a broken one has no time and is judged where it stands.
-    return tuple(sorted(found, key=_age))
+    return tuple(sorted(found, key=age))
 
 
-def _age(archive: ArchiveStamp) -> float:
+def age(archive: ArchiveStamp) -> float:
+    """For sorting: when it says it was made; a broken one says nothing and comes first."""
     return archive.stamp.info.time.timestamp() if archive.stamp.info else 0.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signer import validation_asic, validation_cades, validation_xades
 from signer.ades_verdict import Claims
 from signer.file_kinds import Kind, kind_of, unarmoured
 from signer.policy import Limits
@@ -15,13 +16,9 @@ def read_claims(data: bytes, content: bytes | None, limits: Limits) -> Claims:
             raise Unreadable("validation-too-large", size=len(one), limit=limits.bytes)
     kind = kind_of(data)
     if kind is Kind.CMS:
-        from signer import validation_cades
-
         return validation_cades.read_claims(unarmoured(data), content)
     if kind is Kind.XML:
-        from signer import validation_xades
-
         return validation_xades.read_claims(data, content)
-    from signer import validation_asic
-
+    if content is not None:
+        raise Unreadable("validation-not-detached")
     return validation_asic.read_claims(data, limits)

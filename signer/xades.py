@@ -1,0 +1,280 @@
+"""XAdES signatures: built, and raised from level to level (EN 319 132-1 §6.3).
+
+    data = sign_document(file, FileRequest(Format.XADES_ENVELOPED, level=Level.B_LTA), pen,
+                         evidence=…, time_stamper=desk.tsa, now=now)
+
+Enveloped in an XML document, enveloping any file, or detached from it. What is hashed is taken from
+the finished tree by the very code that validation uses (`xml_references`, `xades_imprint`), so the
+two cannot drift apart; xmlsec1, signxml and EU DSS judge both. Nothing here knows who may sign.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from lxml import etree
+
+from signer.errors import DocumentRefused, SignerError
+from signer.formats import Canonicalization, FileRequest, Format, SourceFile
+from signer.levels import Level
+from signer.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
+from signer.xml_canonical import canonical
+from signer.xml_names import (
+    BASE64,
+    DIGESTS,
+    DS,
+    ENVELOPED,
+    NOT_IN_A_SIGNATURE,
+    PREFIXES,
+    SIGNATURE_URIS,
+    SIGNED_PROPERTIES,
+    XADES,
+    XADES_141,
+    XPATH,
+    ds,
+    xades,
+    xades141,
+)
+from signer.xml_reading import Element, parse
+from signer.xml_references import Document, Reference
+
+if TYPE_CHECKING:
+    from signer.dss import Material
+    from signer.signature import Pen, TimeStamper
+
+_STAMPED_AS = Canonicalization.EXCLUSIVE.value
+_STAMP_DIGEST = "sha256"
+_NAMES = {"ds": DS, "xades": XADES}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to be signed: its reference, and what kind of data it is."""
+
+    uri: str
+    transforms: tuple[str, ...] = ()
+    media_type: str = "application/octet-stream"
+
+
+def require_signable(data: bytes, request: FileRequest) -> None:
+    """Raises DocumentRefused for XML that is not safe or cannot take this signature."""
+    if request.format is not Format.XADES_ENVELOPED:
+        return
+    document = Document(parse(data))
+    if document.root.tag == ds("Signature"):
+        raise DocumentRefused("xml-is-a-signature")
+    for one in document.signatures:
+        # Its own transform leaves out itself alone: a further signature would break it.
+        names = {each.get("Algorithm") for each in one.iter(ds("Transform"))}
+        if XPATH not in names:
+            raise DocumentRefused("xml-already-signed")
+    if document.signatures and not request.more_may_follow:
+        raise DocumentRefused("xml-already-signed")
+
+
+def sign_document(
+    file: SourceFile,
+    request: FileRequest,
+    pen: Pen,
+    *,
+    evidence: Callable[[], Material],
+    time_stamper: TimeStamper | None,
+    now: datetime,
+) -> bytes:
+    """The XML document with the signature."""
+    by_name = {quote(file.name): file.data}
+    if request.format is Format.XADES_ENVELOPED:
+        document = Document(parse(file.data))
+        signature = etree.SubElement(document.root, ds("Signature"), nsmap=_NAMES)
+        leaving_out = XPATH if request.more_may_follow else ENVELOPED
+        transforms = (leaving_out, request.canonicalization.value)
+        targets = [Target("", transforms, "text/xml")]
+    else:
+        signature = etree.Element(ds("Signature"), nsmap=_NAMES)
+        document = Document(etree.ElementTree(signature), by_name.get)
+        if request.format is Format.XADES_ENVELOPING:
+            identifier = f"o-{secrets.token_hex(8)}"
+            held = etree.SubElement(signature, ds("Object"), Id=identifier, Encoding=BASE64)
+            held.text = base64.b64encode(file.data).decode()
+            targets = [Target(f"#{identifier}", (BASE64,), file.media_type)]
+        else:
+            targets = [Target(quote(file.name), (), file.media_type)]
+    build(document, signature, targets, request, pen, now=now)
+    raise_level(
+        document, signature, request.level, evidence=evidence, time_stamper=time_stamper, now=now
+    )
+    return write(document)
+
+
+def write(document: Document) -> bytes:
+    """UTF-8 with a declaration; what stood around the root element stays."""
+    data: bytes = etree.tostring(
+        document.tree, encoding="UTF-8", xml_declaration=True, standalone=None
+    )
+    return data
+
+
+def build(
+    document: Document,
+    signature: Element,
+    targets: Sequence[Target],
+    request: FileRequest,
+    pen: Pen,
+    *,
+    now: datetime,
+) -> None:
+    """Level B-B into an empty ds:Signature that already stands in its document."""
+    template = pen.template
+    method, digest = request.canonicalization.value, template.digest_name
+    name = f"id-{secrets.token_hex(16)}"
+    signature.set("Id", name)
+    objects = signature.findall(ds("Object"))
+
+    # 1. The skeleton, with empty digests.
+    info = _add(signature, "ds:SignedInfo")
+    _add(info, "ds:CanonicalizationMethod", Algorithm=method)
+    _add(info, "ds:SignatureMethod", Algorithm=SIGNATURE_URIS[template.scheme, digest])
+    for number, target in enumerate(targets, start=1):
+        reference = _add(info, "ds:Reference", Id=f"r-{name}-{number}", URI=target.uri)
+        _describe(reference, target.transforms, digest)
+    reference = _add(info, "ds:Reference", Type=SIGNED_PROPERTIES, URI=f"#xades-{name}")
+    _describe(reference, (method,), digest)
+    value = _add(signature, "ds:SignatureValue", Id=f"value-{name}")
+    data = _add(_add(signature, "ds:KeyInfo"), "ds:X509Data")
+    ordered = [template.certificate_der, *template.certificates]
+    for one in dict.fromkeys(ordered):
+        _add(data, "ds:X509Certificate").text = base64.b64encode(one).decode()
+    _qualify(signature, name, targets, request.signing_time or now, pen)
+    for one in objects:
+        signature.append(one)
+
+    # 2. The digests, of the tree as it now stands.
+    for element in info.findall(ds("Reference")):
+        octets = Reference.read(document, signature, element).octets()
+        hashed = hashlib.new(digest, octets).digest()
+        element.find(ds("DigestValue")).text = base64.b64encode(hashed).decode()
+
+    # 3. Sign in the token, 4. check with the public key.
+    octets = canonical(info, method)
+    made = template.sign(pen.key, octets)
+    template.check(made, octets)
+    value.text = base64.b64encode(_as_xml(made, pen)).decode()
+
+
+def raise_level(
+    document: Document,
+    signature: Element,
+    level: Level,
+    *,
+    evidence: Callable[[], Material],
+    time_stamper: TimeStamper | None,
+    now: datetime,
+) -> None:
+    """From B-B to `level`; `evidence` is asked after the signature's time-stamp."""
+    if not level.time_stamped:
+        return
+    if time_stamper is None:
+        raise SignerError("time-stamping-not-configured")
+    unsigned = _unsigned(signature)
+    octets = signature_imprint(signature, _STAMPED_AS)
+    _stamp(_add(unsigned, "xades:SignatureTimeStamp"), octets, time_stamper, now=now)
+    if level.long_term:
+        _store(unsigned, evidence())
+    if level.archived:
+        archive(document, signature, time_stamper, now=now)
+
+
+def archive(
+    document: Document, signature: Element, time_stamper: TimeStamper, *, now: datetime
+) -> None:
+    """Level B-LTA: an ArchiveTimeStamp over all of it (§5.5.2); again to renew it."""
+    info = signature.find(ds("SignedInfo"))
+    references = [Reference.read(document, signature, one) for one in info.findall(ds("Reference"))]
+    octets = archive_imprint(signature, references, _STAMPED_AS)
+    holder = etree.SubElement(
+        _unsigned(signature), xades141("ArchiveTimeStamp"), nsmap={"xades141": XADES_141}
+    )
+    _stamp(holder, octets, time_stamper, now=now)
+
+
+def _describe(reference: Element, transforms: Sequence[str], digest: str) -> None:
+    if transforms:
+        holder = _add(reference, "ds:Transforms")
+        for one in transforms:
+            transform = _add(holder, "ds:Transform", Algorithm=one)
+            if one == XPATH:
+                _add(transform, "ds:XPath").text = NOT_IN_A_SIGNATURE
+    _add(reference, "ds:DigestMethod", Algorithm=DIGESTS[digest])
+    _add(reference, "ds:DigestValue")
+
+
+def _qualify(
+    signature: Element, name: str, targets: Sequence[Target], when: datetime, pen: Pen
+) -> None:
+    """The properties that are signed: when, with which certificate, what kind of data (§5.2)."""
+    holder = _add(_add(signature, "ds:Object"), "xades:QualifyingProperties", Target=f"#{name}")
+    signed = _add(holder, "xades:SignedProperties", Id=f"xades-{name}")
+    of_signature = _add(signed, "xades:SignedSignatureProperties")
+    moment = when.astimezone(UTC).replace(microsecond=0)
+    _add(of_signature, "xades:SigningTime").text = moment.isoformat().replace("+00:00", "Z")
+    certificate = _add(_add(of_signature, "xades:SigningCertificateV2"), "xades:Cert")
+    digest = _add(certificate, "xades:CertDigest")
+    _add(digest, "ds:DigestMethod", Algorithm=DIGESTS["sha256"])
+    hashed = hashlib.sha256(pen.template.certificate_der).digest()
+    _add(digest, "ds:DigestValue").text = base64.b64encode(hashed).decode()
+    of_data = _add(signed, "xades:SignedDataObjectProperties")
+    for number, target in enumerate(targets, start=1):
+        about = _add(of_data, "xades:DataObjectFormat", ObjectReference=f"#r-{name}-{number}")
+        _add(about, "xades:MimeType").text = target.media_type
+
+
+def _unsigned(signature: Element) -> Element:
+    known = next(iter(unsigned_properties(signature)), None)
+    if known is not None:
+        return known.getparent()
+    qualifying = signature.find(f"{ds('Object')}/{xades('QualifyingProperties')}")
+    return _add(_add(qualifying, "xades:UnsignedProperties"), "xades:UnsignedSignatureProperties")
+
+
+def _stamp(holder: Element, octets: bytes, time_stamper: TimeStamper, *, now: datetime) -> None:
+    _add(holder, "ds:CanonicalizationMethod", Algorithm=_STAMPED_AS)
+    token = time_stamper.stamp(hashlib.sha256(octets).digest(), _STAMP_DIGEST, now=now)
+    _add(holder, "xades:EncapsulatedTimeStamp").text = base64.b64encode(token).decode()
+
+
+def _store(unsigned: Element, material: Material) -> None:
+    """Level B-LT: CertificateValues and RevocationValues (§5.4.2, §5.4.4)."""
+    values = _add(unsigned, "xades:CertificateValues")
+    for one in material.certificates:
+        held = _add(values, "xades:EncapsulatedX509Certificate")
+        held.text = base64.b64encode(one).decode()
+    revocation = _add(unsigned, "xades:RevocationValues")
+    for name, found in (("CRL", material.crls), ("OCSP", material.ocsp)):
+        if found:
+            values = _add(revocation, f"xades:{name}Values")
+            for one in found:
+                held = _add(values, f"xades:Encapsulated{name}Value")
+                held.text = base64.b64encode(one).decode()
+
+
+def _as_xml(signature: bytes, pen: Pen) -> bytes:
+    """ECDSA in XML is r and s side by side (RFC 9231 §2.3.6), not DER."""
+    public_key = pen.template.certificate.public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        return signature
+    size = (public_key.key_size + 7) // 8
+    r, s = utils.decode_dss_signature(signature)
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+def _add(parent: Element, name: str, **attributes: str) -> Element:
+    prefix, _, local = name.partition(":")
+    return etree.SubElement(parent, f"{{{PREFIXES[prefix]}}}{local}", attributes)

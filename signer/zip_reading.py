@@ -1,0 +1,195 @@
+"""A ZIP from a stranger, read only when every reader must see the same files in it.
+
+Bombs, overlapping or hidden entries, doubled names, paths that lead elsewhere, a second directory:
+each is a way to show one thing to the validator and another to the person (ASiC, EN 319 162-1
+§4.2; APPNOTE 6.3). Sizes are bounded before anything is inflated.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+from records.errors import DomainError
+
+MOST_FILES = 1_000
+LONGEST_NAME = 240
+_MOST_DIRECTORY_BYTES = 1 << 20
+_END = struct.Struct("<4s4H2LH")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_LOCAL_MAGIC, _END_MAGIC = b"PK\x03\x04", b"PK\x05\x06"
+_ENCRYPTED, _DESCRIPTOR = 0x1 | 0x40 | 0x2000, 0x8
+_UNICODE_PATH = b"\x75\x70"
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_CREATED_ON_UNIX = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a container."""
+
+    name: str
+    data: bytes
+    stored: bool
+
+
+def read_zip(data: bytes, *, limit: int, refusal: type[DomainError]) -> list[Entry]:
+    """The files in order; directories are left out. Raises `refusal` with what is wrong."""
+    try:
+        return _read(data, limit)
+    except _Refused as found:
+        raise refusal(found.code, **found.params) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        OSError,
+        EOFError,
+    ) as error:
+        raise refusal("zip-malformed", reason=type(error).__name__) from None
+
+
+def name_problem(name: str) -> str | None:
+    """Why a name must not be in a container, or None."""
+    parts = name.split("/")
+    if not name or len(name.encode()) > LONGEST_NAME:
+        return "length"
+    if name.startswith("/") or ":" in name or "\\" in name:
+        return "path"
+    if any(one in ("", ".", "..") for one in parts):
+        return "path"
+    if any(unicodedata.category(one)[0] == "C" for one in name):
+        return "characters"
+    return None
+
+
+def same_name(name: str) -> str:
+    """Two names that some system takes for one have the same value here."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, **params: object) -> None:
+        super().__init__(code)
+        self.code, self.params = code, params
+
+
+def _read(data: bytes, limit: int) -> list[Entry]:
+    # 1. The end record, before anybody believes what it announces.
+    directory = _directory(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = archive.infolist()
+        # 2. Names, flags and announced sizes.
+        for one in found:
+            _require_plain(one)
+        names = [same_name(one.filename) for one in found]
+        if len(set(names)) != len(names):
+            raise _Refused("zip-name-doubled")
+        total = sum(one.file_size for one in found)
+        if total > limit:
+            raise _Refused("zip-too-large", size=total, limit=limit)
+        # 3. The local headers say the same, one after the other, with nothing between.
+        _require_contiguous(data, found, directory)
+        # 4. Only now inflate; a CRC or size that is wrong is an error.
+        return [
+            Entry(one.filename, _inflated(archive, one), one.compress_type == zipfile.ZIP_STORED)
+            for one in found
+            if not one.filename.endswith("/")
+        ]
+
+
+def _directory(data: bytes) -> int:
+    """Where the central directory begins; it must end where the end record begins."""
+    place = data.rfind(_END_MAGIC, max(0, len(data) - _END.size - 0xFFFF))
+    if place < 0 or place + _END.size > len(data):
+        raise _Refused("zip-malformed", reason="end record")
+    _, disk, first_disk, here, entries, size, offset, comment = _END.unpack_from(data, place)
+    if place + _END.size + comment != len(data) or disk or first_disk or here != entries:
+        raise _Refused("zip-malformed", reason="end record")
+    if entries > MOST_FILES or size > _MOST_DIRECTORY_BYTES:
+        raise _Refused("zip-too-many", limit=MOST_FILES)
+    if offset + size != place:
+        raise _Refused("zip-malformed", reason="directory")
+    return int(offset)
+
+
+def _require_plain(one: zipfile.ZipInfo) -> None:
+    name = one.orig_filename
+    problem = name_problem(name.removesuffix("/"))
+    if problem is not None or name != one.filename:
+        raise _Refused("zip-name-unsafe", name=name[:60], reason=problem or "characters")
+    if one.flag_bits & _ENCRYPTED:
+        raise _Refused("zip-encrypted")
+    if one.compress_type not in _METHODS:
+        raise _Refused("zip-malformed", reason="compression")
+    mode = one.external_attr >> 16
+    if one.create_system == _CREATED_ON_UNIX and stat.S_IFMT(mode) not in (
+        0,
+        stat.S_IFREG,
+        stat.S_IFDIR,
+    ):
+        raise _Refused("zip-name-unsafe", name=name[:60], reason="link")
+    if name.endswith("/") and one.file_size:
+        raise _Refused("zip-name-unsafe", name=name[:60], reason="folder")
+    if _has_unicode_path(one.extra):
+        raise _Refused("zip-name-unsafe", name=name[:60], reason="second name")
+
+
+def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: int) -> None:
+    at = 0
+    for one in sorted(found, key=lambda each: each.header_offset):
+        if one.header_offset != at:
+            raise _Refused("zip-malformed", reason="hidden data")
+        header = _LOCAL.unpack_from(data, at)
+        magic, flags, method, compressed = header[0], header[2], header[3], header[7]
+        name_size, extra_size = header[9], header[10]
+        start = at + _LOCAL.size
+        name = data[start : start + name_size]
+        extra = data[start + name_size : start + name_size + extra_size]
+        encoding = "utf-8" if flags & 0x800 else "cp437"
+        if magic != _LOCAL_MAGIC or name.decode(encoding) != one.orig_filename:
+            raise _Refused("zip-malformed", reason="local header")
+        if method != one.compress_type or flags != one.flag_bits or _has_unicode_path(extra):
+            raise _Refused("zip-malformed", reason="local header")
+        if not flags & _DESCRIPTOR and compressed != one.compress_size:
+            raise _Refused("zip-malformed", reason="local header")
+        at = start + name_size + extra_size + one.compress_size
+        if flags & _DESCRIPTOR:
+            at += _descriptor(data, at, one)
+    if at != directory:
+        raise _Refused("zip-malformed", reason="hidden data")
+
+
+def _descriptor(data: bytes, at: int, one: zipfile.ZipInfo) -> int:
+    """The size of the data descriptor (APPNOTE §4.3.9), with or without its signature."""
+    plain = struct.pack("<3L", one.CRC, one.compress_size, one.file_size)
+    for found in (plain, b"PK\x07\x08" + plain):
+        if data[at : at + len(found)] == found:
+            return len(found)
+    raise _Refused("zip-malformed", reason="data descriptor")
+
+
+def _inflated(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
+    with archive.open(one) as stream:
+        value = stream.read(one.file_size + 1)
+    if len(value) != one.file_size:
+        raise _Refused("zip-malformed", reason="size")
+    return value
+
+
+def _has_unicode_path(extra: bytes) -> bool:
+    at = 0
+    while at + 4 <= len(extra):
+        size = int.from_bytes(extra[at + 2 : at + 4], "little")
+        if extra[at : at + 2] == _UNICODE_PATH:
+            return True
+        at += 4 + size
+    return False
