@@ -25,7 +25,7 @@ def why_absent(name: str) -> str | None:
     folder = HERE / name
     with (folder / ".build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / "target/classes/Judge.class").exists() and (folder / "target/lib").is_dir():
+        if _is_built(folder):
             return None
         try:
             build = subprocess.run(
@@ -40,6 +40,15 @@ def why_absent(name: str) -> str | None:
     if build.returncode:
         return f"{name} could not be built from its Maven artifacts: {build.stdout[-300:]}"
     return None
+
+
+def _is_built(folder: Path) -> bool:
+    """Whether the classes are there and newer than their sources."""
+    made = folder / "target/classes/Judge.class"
+    if not made.exists() or not (folder / "target/lib").is_dir():
+        return False
+    sources = [folder / "pom.xml", *(folder / "src").rglob("*.java")]
+    return all(one.stat().st_mtime <= made.stat().st_mtime for one in sources)
 
 
 def _ask(name: str, *arguments: str) -> list[list[str]]:
@@ -66,13 +75,22 @@ class DssVerdict:
     messages: str
 
 
-def dss(files: list[Path], *, trust: list[Path]) -> list[DssVerdict]:
-    """Ask EU DSS about `files`, believing only the roots in `trust`; nothing is fetched."""
+def dss(
+    files: list[Path], *, trust: list[Path], contents: dict[Path, Path] | None = None
+) -> list[DssVerdict]:
+    """Ask EU DSS about `files`, believing only the roots in `trust`; nothing is fetched.
+
+    `contents` names the file that a detached signature is about.
+    """
     arguments = [part for root in trust for part in ("--trust", str(root))]
+    asked: list[str] = []
+    for file in files:
+        about = (contents or {}).get(file)
+        asked += [str(file)] if about is None else ["--content", str(about), str(file)]
     return [
         DssVerdict(file, indication, sub_indication, level, intact == "true", messages)
         for file, _, indication, sub_indication, level, intact, messages in _ask(
-            "dss", *arguments, *map(str, files)
+            "dss", *arguments, *asked
         )
     ]
 

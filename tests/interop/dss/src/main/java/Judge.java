@@ -13,10 +13,12 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
- * Judge --trust ROOT.cer… FILE…: one line a signature, fields separated by tabs:
+ * Judge --trust ROOT.cer… [--content FILE] FILE…: one line a signature, fields separated by tabs:
  * file, signature, indication, sub-indication, format, messages. Nothing is fetched: what a
  * verdict needs must be inside the file.
  */
@@ -24,6 +26,7 @@ public final class Judge {
     public static void main(String[] arguments) throws Exception {
         CommonTrustedCertificateSource trusted = new CommonTrustedCertificateSource();
         List<String> files = new ArrayList<>();
+        Map<String, DSSDocument> contents = new HashMap<>();
         boolean reports = false;
         long repeat = 1;
         for (int i = 0; i < arguments.length; i++) {
@@ -32,6 +35,9 @@ public final class Judge {
                 trusted.addCertificate(root);
             } else if (arguments[i].equals("--reports")) {
                 reports = true;
+            } else if (arguments[i].equals("--content")) {
+                // what the next file, a detached signature, is about
+                contents.put(arguments[i + 2], new FileDocument(arguments[++i]));
             } else if (arguments[i].equals("--repeat")) {
                 repeat = Long.parseLong(arguments[++i]);
             } else {
@@ -41,7 +47,7 @@ public final class Judge {
         for (long round = 0; round < repeat; round++) {
             long started = System.nanoTime();
             for (String file : files) {
-                judge(file, trusted, reports, round == 0);
+                judge(file, contents.get(file), trusted, reports, round == 0);
             }
             if (repeat > 1) {
                 System.out.println("round\t" + round + "\t" + (System.nanoTime() - started) / 1e9);
@@ -49,8 +55,8 @@ public final class Judge {
         }
     }
 
-    private static void judge(String file, CommonTrustedCertificateSource trusted, boolean reports, boolean print)
-            throws Exception {
+    private static void judge(String file, DSSDocument content, CommonTrustedCertificateSource trusted,
+            boolean reports, boolean print) throws Exception {
         CommonCertificateVerifier verifier = new CommonCertificateVerifier();
         verifier.setTrustedCertSources(trusted);
         verifier.setAIASource(null);
@@ -59,6 +65,9 @@ public final class Judge {
         DSSDocument document = new FileDocument(file);
         SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(verifier);
+        if (content != null) {
+            validator.setDetachedContents(List.of(content));
+        }
         Reports result = validator.validateDocument();
         if (!print) {
             return;
