@@ -10,7 +10,7 @@ docs/flows/certify.md has the same numbered steps.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -45,8 +45,8 @@ from signer.report import Report
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from signer.validation import validate
 
-Hand = tuple[str, str | Callable[[bytes], Authorization]]
-"""Who signs: a credential, and its PIN or what gives an authorisation for exactly that digest."""
+Hand = tuple[str, str | Callable[[Sequence[bytes]], Authorization]]
+"""Who signs: a credential, and its PIN or what gives an authorisation for exactly those digests."""
 
 FILL_AND_SIGN_ONLY = 2
 """DocMDP after the person's signature: the seal's field may be filled, nothing else
@@ -78,22 +78,24 @@ def certify_copy(
     of the same day, or voided with its reason.
     """
     # 1. Who signs: both credentials exist and may sign now.
-    official, agency = _usable(office, person, now=now), _usable(office, seal, now=now)
+    official, agency = usable(office, person, now=now), usable(office, seal, now=now)
     # 2. The case is compared, paid and theirs to certify: inputs frozen, number taken, committed.
     intention = intend(office, case_id, person=official, seal=agency, now=now, by=by)
     try:
         # 3. Assemble pages, statement and footers into one PDF/A-2b.
         assembled = prepare(office, intention)
         # 4. The certifying person signs, and certifies that only the seal may follow.
-        signed = sign_as_person(office, assembled, person, now=now, by=by)
+        by_person = authorise(office, person, [document_digest(assembled.pdf)], now=now, by=by)
+        signed = sign_as_person(office, assembled, by_person, now=now, by=by)
         # 5. The unit seals: one third over the person's signature, and everything is locked.
-        sealed = seal_for_unit(office, assembled, signed, seal, now=now, by=by)
+        by_unit = authorise(office, seal, [document_digest(signed)], now=now, by=by)
+        sealed = seal_for_unit(office, assembled, signed, by_unit, now=now, by=by)
         # 6. Check as any receiver would; what does not pass is not issued.
         report = counter_check(office, sealed, official, agency, now=now)
         # 7. The bytes are on disk before anything says they exist.
         digest = office.blobs.put(sealed)
         # 8. Outcome, store, status and audit in one transaction.
-        return _issue(office, intention, sealed, digest, assembled, report, now=now, by=by)
+        return issue(office, intention, sealed, digest, assembled, report, now=now, by=by)
     except DomainError as error:
         record_failure(office, intention, error, now=now, by=by)
         raise
@@ -115,7 +117,7 @@ def prepare(office: Office, intention: Intention) -> Assembled:
 
 
 def sign_as_person(
-    office: Office, assembled: Assembled, person: Hand, *, now: datetime, by: str
+    office: Office, assembled: Assembled, given: Authorization, *, now: datetime, by: str
 ) -> bytes:
     """The certifying person's PAdES B-LTA signature, with its image between title and name."""
     request = SignatureRequest(
@@ -125,11 +127,18 @@ def sign_as_person(
         field_name=PERSON_FIELD,
         certify=FILL_AND_SIGN_ONLY,
     )
-    return _sign(office, assembled.pdf, request, person, now=now, by=by)
+    signed = sign_pdf(office.desk, assembled.pdf, request, authorization=given, now=now, by=by)
+    return signed.data
 
 
 def seal_for_unit(
-    office: Office, assembled: Assembled, signed: bytes, seal: Hand, *, now: datetime, by: str
+    office: Office,
+    assembled: Assembled,
+    signed: bytes,
+    given: Authorization,
+    *,
+    now: datetime,
+    by: str,
 ) -> bytes:
     """The agency's PAdES B-LTA seal on the signed copy; all fields are locked with it."""
     request = SignatureRequest(
@@ -138,7 +147,8 @@ def seal_for_unit(
         field_name=SEAL_FIELD,
         lock_fields=(PERSON_FIELD, SEAL_FIELD),
     )
-    return _sign(office, signed, request, seal, now=now, by=by)
+    sealed = sign_pdf(office.desk, signed, request, authorization=given, now=now, by=by)
+    return sealed.data
 
 
 def counter_check(
@@ -175,42 +185,36 @@ def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
-def _usable(office: Office, hand: Hand, *, now: datetime) -> Credential:
+def usable(office: Office, hand: Hand, *, now: datetime) -> Credential:
+    """The credential of a hand, if it may sign at this moment."""
     credential = credentials.find(office.desk, hand[0])
     credentials.require_usable(office.desk, credential, now=now)
     return credential
 
 
-def _sign(
-    office: Office,
-    document: bytes,
-    request: SignatureRequest,
-    hand: Hand,
-    *,
-    now: datetime,
-    by: str,
-) -> bytes:
+def authorise(
+    office: Office, hand: Hand, digests: Sequence[bytes], *, now: datetime, by: str
+) -> Authorization:
+    """The holder's leave to sign exactly these digests."""
     credential_id, secret = hand
-    digest = document_digest(document)
     if callable(secret):
-        authorization = secret(digest)
+        given = secret(digests)
     else:
-        authorization = activation.authorize(
+        given = activation.authorize(
             office.desk,
             credential_id=credential_id,
             pin=secret,
-            digests=[digest],
+            digests=digests,
             client=office.client,
             now=now,
             by=by,
         )
-    if authorization.credential_id != credential_id:
+    if given.credential_id != credential_id:
         raise CertifyError("authorization-of-another-credential")
-    signed = sign_pdf(office.desk, document, request, authorization=authorization, now=now, by=by)
-    return signed.data
+    return given
 
 
-def _issue(
+def issue(
     office: Office,
     intention: Intention,
     data: bytes,
@@ -221,6 +225,7 @@ def _issue(
     now: datetime,
     by: str,
 ) -> CertifiedCopy:
+    """Commit the outcome. Raises `CertifyError` `copy-claim-lost` when another worker took over."""
     copy_id, item_id = uuid.uuid4().hex, uuid.uuid4().hex
     with office.database.transaction() as session:
         ended = session.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pikepdf
 import pypdfium2
 import pytest
 import zxingcpp
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from certify import issuance, register, store, verification
@@ -22,11 +24,14 @@ from certify.issuance import certify_copy
 from certify.models import CopyRow, CopyStatus, EntryRow
 from certify.recovery import recover
 from certify.register import entries, gaps
+from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.errors import DomainError
 from signer import activation
 from signer.validation import validate
-from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
+from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans, town_hall
+from tests.interop import maven_judges
+from tests.world import World
 
 
 def issue(hall: TownHall, **more: int) -> issuance.CertifiedCopy:
@@ -52,8 +57,9 @@ def test_one_copy_end_to_end(hall: TownHall) -> None:
     assert audit.verify(hall.office.database).ok
 
 
-def test_outside_judges(hall: TownHall, tmp_path: Path) -> None:
-    """qpdf, poppler, page-validation and zxing-cpp look at the same file."""
+def test_outside_judges(world: World, tmp_path: Path) -> None:
+    """qpdf, poppler, page-validation, zxing-cpp, veraPDF and EU DSS look at the same file."""
+    hall = town_hall(world, KeyAlgorithm.RSA_2048)
     copy = issue(hall)
     path = tmp_path / "copy.pdf"
     path.write_bytes(copy.data)
@@ -72,6 +78,18 @@ def test_outside_judges(hall: TownHall, tmp_path: Path) -> None:
         assert {code.text for code in zxingcpp.read_barcodes(picture)} == {copy.address}
     document.close()
     assert len(copy.data) <= 1.3 * sum(map(len, scans())), "issue: size within 1.3 × the JPEGs"
+    if maven_judges.why_absent("verapdf") is None:
+        assert maven_judges.verapdf([path]) == {str(path): []}
+    if maven_judges.why_absent("dss") is None:
+        root = tmp_path / "root.cer"
+        issuer = world.authority.issuer("root").certificate
+        root.write_bytes(issuer.public_bytes(Encoding.DER))
+        for verdict in maven_judges.dss([path], trust=[root]):
+            assert (verdict.indication, verdict.level) == ("TOTAL_PASSED", "PAdES-BASELINE-LTA")
+            # The seal overlaps the person's signature because decree 30/2020 wants it to.
+            assert "DocMDP" not in verdict.messages
+            assert "FieldMDP" not in verdict.messages
+            assert "undefined object" not in verdict.messages
 
 
 def test_nothing_may_be_added(hall: TownHall) -> None:
@@ -167,9 +185,9 @@ def test_the_person_authorises_exactly_this_digest(hall: TownHall) -> None:
             client="client:test", now=hall.now, by=BY,
         )  # fmt: skip
 
-    def person(digest: bytes) -> activation.Authorization:
-        seen.append(digest)
-        return give(hall.person.id, PIN, [digest])
+    def person(digests: Sequence[bytes]) -> activation.Authorization:
+        seen.extend(digests)
+        return give(hall.person.id, PIN, list(digests))
 
     case = hall.compared()
     hands = {"person": (hall.person.id, person), "seal": hall.hands["seal"]}

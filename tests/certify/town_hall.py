@@ -22,6 +22,7 @@ from certify.intake import (
 from certify.issuance import Hand
 from certify.office import Office
 from certify.payments import pay
+from hsm.mechanisms import KeyAlgorithm
 from signer import credentials
 from signer.credentials import Credential
 
@@ -104,8 +105,11 @@ class TownHall:
         )
 
 
-def town_hall(world: Any) -> TownHall:
-    """Enrol the official and the seal with their images, and delegate the power to certify."""
+def town_hall(world: Any, algorithm: KeyAlgorithm = KeyAlgorithm.P_256) -> TownHall:
+    """Enrol the official and the seal with their images, and delegate the power to certify.
+
+    Quick keys unless a test is about what outside judges see.
+    """
     desk, now = world.desk, world.now
     person = credentials.enrol(
         desk,
@@ -120,6 +124,7 @@ def town_hall(world: Any) -> TownHall:
         holder_id=OFFICIAL_ID,
         unit=UNIT,
         pin=PIN,
+        algorithm=algorithm,
         now=now,
         by=BY,
     )
@@ -135,6 +140,7 @@ def town_hall(world: Any) -> TownHall:
         holder_id="MST:2800000001",
         unit=UNIT,
         pin=SEAL_PIN,
+        algorithm=algorithm,
         now=now,
         by=BY,
     )
