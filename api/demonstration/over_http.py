@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from api.auth import clients
 from api.demonstration.cast import CITIZEN, DOCUMENT_KIND
@@ -52,7 +53,7 @@ def follow(certificate: x509.Certificate, client: httpx.Client) -> Fetched:
     names = [name.value for point in points for name in point.full_name or ()]
 
     issuer = x509.load_der_x509_certificate(
-        _body(client.get(urls[x509.AuthorityInformationAccessOID.CA_ISSUERS]))
+        _body(client.get(urls[AuthorityInformationAccessOID.CA_ISSUERS]))
     )
     certificate.verify_directly_issued_by(issuer)
     crl = x509.load_der_x509_crl(_body(client.get(names[0])))
@@ -66,7 +67,7 @@ def follow(certificate: x509.Certificate, client: httpx.Client) -> Fetched:
     answer = ocsp.load_der_ocsp_response(
         _body(
             client.post(
-                urls[x509.AuthorityInformationAccessOID.OCSP],
+                urls[AuthorityInformationAccessOID.OCSP],
                 content=request.public_bytes(Encoding.DER),
                 headers={"Content-Type": "application/ocsp-request"},
             )
