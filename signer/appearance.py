@@ -117,16 +117,24 @@ def prepare(
     """The stamp of a request, made or taken from the shelf, with its place on the page."""
     if request.appearance is None:
         return None
-    digest = None
-    if Template(request.appearance.template) in (Template.PERSON, Template.SEAL):
-        digest = credentials.image_digest(desk, credential.id)
-    picture = None
-    if digest is not None:
-        kind = "seal" if credential.kind == "agency" else "signature"
-        picture = desk.stamps.picture(digest, lambda: images.check(desk.blobs.get(digest), kind))
     return place(
-        document, request.appearance, signer=credential.name, picture=picture, shelf=desk.stamps
+        document,
+        request.appearance,
+        signer=credential.name,
+        picture=picture_for(desk, request.appearance, credential),
+        shelf=desk.stamps,
     )
+
+
+def picture_for(desk: Desk, appearance: Appearance, credential: Credential) -> Picture | None:
+    """The holder's own picture, where the template shows one; a batch asks once for many."""
+    if Template(appearance.template) not in (Template.PERSON, Template.SEAL):
+        return None
+    digest = credentials.image_digest(desk, credential.id)
+    if digest is None:
+        return None
+    kind = "seal" if credential.kind == "agency" else "signature"
+    return desk.stamps.picture(digest, lambda: images.check(desk.blobs.get(digest), kind))
 
 
 def place(
