@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import typst
@@ -34,9 +35,8 @@ def decision(*, pdfa: str | None = None, pages: int = 1) -> bytes:
     source = (
         "#pagebreak()".join(["Trang đầu."] * (pages - 1) + [_DECISION]) if pages > 1 else _DECISION
     )
-    made = typst.compile(
-        source.encode(), font_paths=[str(FONTS)], pdf_standards=[pdfa] if pdfa else []
-    )
+    standards: list[Any] = [pdfa] if pdfa else []
+    made = typst.compile(source.encode(), font_paths=[str(FONTS)], pdf_standards=standards)
     assert isinstance(made, bytes)
     return made
 
