@@ -9,6 +9,7 @@ in the database, the log or the audit trail, and what nobody fetched is removed 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -42,10 +43,12 @@ class SpoolOutbox:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._written = itertools.count()
 
     def send(self, message: Message, *, now: datetime) -> None:
         """Write a message where the gateway looks; RecordsError `disk-full` when it cannot be."""
-        name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
+        # Oldest first by name, also within one second.
+        name = f"{now:%Y%m%dT%H%M%S%f}-{next(self._written):06d}-{secrets.token_hex(8)}"
         body = {**asdict(message), "until": message.until.isoformat()}
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

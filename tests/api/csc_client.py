@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -11,15 +12,43 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 
 from api.csc import redirects
 from api.csc.outbox import Message, SpoolOutbox
+from hsm.custody import Custody, WrappedKey
+from hsm.mechanisms import KeyAlgorithm
 from tests.api.conftest import Service
+from tests.certify.town_hall import TownHall, town_hall
 
 BACK = "https://app.example.vn/cb"
 SHA256 = "2.16.840.1.101.3.4.2.1"
 RSA = "1.2.840.113549.1.1.1"
 RSA_SHA256 = "1.2.840.113549.1.1.11"
+
+_made: dict[tuple[KeyAlgorithm, int], WrappedKey] = {}
+
+
+@pytest.fixture
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The n-th key of every test is the same one: wrapped keys outlive a test's database, and
+    making RSA keys is most of what a test would wait for."""
+    generate = Custody.generate
+    asked = iter(range(1000))
+
+    def again(custody: Custody, algorithm: KeyAlgorithm) -> WrappedKey:
+        place = (algorithm, next(asked))
+        if place not in _made:
+            _made[place] = generate(custody, algorithm)
+        return _made[place]
+
+    monkeypatch.setattr(Custody, "generate", again)
+
+
+@pytest.fixture
+def hall(service: Service, quick_keys: None) -> TownHall:
+    """An official and a seal with RSA keys, as the province has them."""
+    return town_hall(service.world, KeyAlgorithm.RSA_2048)
 
 
 def digest(text: str = "tài liệu") -> bytes:
@@ -76,7 +105,7 @@ class App:
     ) -> httpx.Response:
         return self.service.http.post(
             f"/csc/{version}/{method}",
-            json=body if body is not None else {},
+            content=json.dumps(body if body is not None else {}),
             headers={"Authorization": f"Bearer {token or self.service_token()}"},
         )
 
@@ -111,7 +140,7 @@ class App:
             **more,
         }
 
-    def exchange(self, code: str, **more: str) -> httpx.Response:
+    def exchange(self, code: str, /, **more: str) -> httpx.Response:
         form = {
             "grant_type": "authorization_code",
             "code": code,

@@ -22,6 +22,8 @@ from tests.api.csc_client import (
     digest,
     messages,
 )
+from tests.api.csc_client import hall as hall  # fixtures
+from tests.api.csc_client import quick_keys as quick_keys
 from tests.certify.town_hall import OFFICIAL_ID, PIN, SEAL_PIN, TownHall
 
 
@@ -68,7 +70,7 @@ def verify(hall: TownHall, signature: str, digest: bytes) -> None:
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_hashes_are_signed_once_each(app: App, hall: TownHall, version: str) -> None:
-    """§11.10: "signatures: One or more Base64-encoded signed hash(es)", in the order of `hashes`."""
+    """§11.10: "One or more Base64-encoded signed hash(es)", in the order of `hashes`."""
     one, two = digest("1"), digest("2")
     sad = authorize(app, hall, one, two, version=version)
     assert sad.status_code == 200, sad.text
@@ -102,6 +104,7 @@ def test_all_or_none(app: App, hall: TownHall) -> None:
     verify(hall, sign(app, hall, sad, one).json()["signatures"][0], one)
 
 
+@ONLY_SQLITE
 def test_a_sad_is_bound_to_client_and_bearer(app: App, hall: TownHall) -> None:
     """SCAL2, EN 419 241-1: the SAD of one client is nothing in another's hands."""
     sad = authorize(app, hall, digest()).json()["SAD"]
@@ -123,6 +126,7 @@ def test_a_sad_is_bound_to_client_and_bearer(app: App, hall: TownHall) -> None:
     verify(hall, sign(app, hall, sad, digest()).json()["signatures"][0], digest())
 
 
+@ONLY_SQLITE
 def test_a_sad_ends(app: App, hall: TownHall) -> None:
     """§11.10: "Expired SAD: SAD expired"."""
     sad = authorize(app, hall, digest()).json()["SAD"]
@@ -131,6 +135,7 @@ def test_a_sad_ends(app: App, hall: TownHall) -> None:
     assert late.json() == {"error": "invalid_request", "error_description": "SAD expired"}
 
 
+@ONLY_SQLITE
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_signatures_one_after_the_other(app: App, hall: TownHall, version: str) -> None:
     """§11.9: "the RSSP SHALL invalidate the SAD when the authorized number of signatures has been
@@ -223,7 +228,7 @@ def test_v1_sends_codes(app: App, hall: TownHall) -> None:
 
 @ONLY_SQLITE
 def test_codes_are_guessed_in_vain(app: App, hall: TownHall) -> None:
-    """Five attempts at one code, counted before they are compared; the right one is then too late."""
+    """Five attempts at one code, each counted before it is compared; then the right one is late."""
     body = {"credentialID": hall.person.id}
     app.call("credentials/sendOTP", body, version="v1")
     code = code_sent(app.service)
@@ -236,6 +241,7 @@ def test_codes_are_guessed_in_vain(app: App, hall: TownHall) -> None:
     assert app.service.tags().count("one-time-code.refused") == 6
 
 
+@ONLY_SQLITE
 def test_the_holder_approves_elsewhere(app: App, hall: TownHall) -> None:
     """§11.6, §11.7: 202 with a handle; authorizeCheck says 202 until the holder has approved."""
     from tests.api.csc_client import decide
