@@ -154,7 +154,7 @@ def _require_fitting(desk: Desk, files: Sequence[SourceFile], request: FileReque
         raise SignerError("format-takes-one-file", format=request.format.value)
     size = sum(len(one.data) for one in files)
     if size > desk.limits.bytes:
-        raise DocumentRefused("document-too-large", size=size, limit=desk.limits.bytes)
+        raise DocumentRefused("document-too-large", limit_mb=desk.limits.bytes >> 20)
     if request.format.is_container:
         asic.require_names([one.name for one in files])
 
