@@ -11,8 +11,10 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -99,15 +101,51 @@ def read_all(ders: Iterable[bytes]) -> list[Certificate]:
 
 
 @functools.lru_cache(maxsize=16384)
+def normal_name(encoded: bytes) -> bytes:
+    """A name as RFC 5280, 7.1 compares it: without regard to case, spaces and string types."""
+    try:
+        prepared: str = asn1_x509.Name.load(encoded).hashable
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return encoded
+    return hashlib.sha256(prepared.encode("utf-8", "surrogatepass")).digest()
+
+
+def is_authority(certificate: Certificate) -> bool:
+    """Whether basicConstraints call it a CA."""
+    try:
+        basic = certificate.x509.extensions.get_extension_for_class(x509.BasicConstraints)
+    except x509.ExtensionNotFound:
+        return False
+    return basic.value.ca
+
+
+@functools.lru_cache(maxsize=16384)
 def issued(child: Certificate, issuer: Certificate) -> bool:
     """Whether `issuer` signed `child` (names and signature; nothing about its right to)."""
-    if child.issuer != issuer.subject:
+    if child.issuer != issuer.subject and normal_name(child.issuer) != normal_name(issuer.subject):
         return False
     try:
-        child.x509.verify_directly_issued_by(issuer.x509)
+        if child.issuer == issuer.subject:
+            child.x509.verify_directly_issued_by(issuer.x509)
+        else:
+            _verify(child.x509, issuer.x509.public_key())
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _verify(child: x509.Certificate, key: object) -> None:
+    """The signature alone, where the names are equal without being the same octets."""
+    parameters, digest = child.signature_algorithm_parameters, child.signature_hash_algorithm
+    signed, signature = child.tbs_certificate_bytes, child.signature
+    if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS):
+        if digest is None:
+            raise UnsupportedAlgorithm("a signature without a digest")
+        key.verify(signature, signed, parameters, digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+        key.verify(signature, signed, parameters)
+    else:
+        raise UnsupportedAlgorithm("another key than the signature's")
 
 
 def is_signer(certificate: Certificate, usages: Iterable[str], purposes: frozenset[str]) -> bool:

@@ -7,15 +7,20 @@ validation time when none does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from signer.certificates import Certificate
+from signer.crl_statements import Signers, crl_signed_by
 from signer.path import Paths
 from signer.policy import Policy
 from signer.revocation_status import status_at
 from signer.verdict import Finding, SubIndication, fails
+
+_DEEPEST = 4
+"""How many lists may depend on each other's signers."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,18 @@ class Chain:
         return not self.findings
 
 
-def judge_chain(leaf: Certificate, moment: datetime, proven: bool, material: Material) -> Chain:
+def judge_chain(
+    leaf: Certificate,
+    moment: datetime,
+    proven: bool,
+    material: Material,
+    *,
+    above: frozenset[Certificate] = frozenset(),
+) -> Chain:
     """Judge the chain of `leaf` for something done with it at `moment`.
 
     `proven` says whether `moment` comes from a proof of existence or is merely the present.
+    `above` are certificates being judged already: whose list would be needed to believe it.
     """
     certificates, sound = material.paths.best(leaf, moment)
     if not certificates:
@@ -57,6 +70,7 @@ def judge_chain(leaf: Certificate, moment: datetime, proven: bool, material: Mat
     findings += _algorithms(certificates, moment, proven, material.policy)
     if any(found.sub is SubIndication.NOT_YET_VALID for found in findings):
         return Chain(certificates, tuple(findings), frozenset())
+    other_signers = _other_signers(certificates, moment, proven, material, above)
     sources: set[bytes] = set()
     revoked: datetime | None = None
     # From the anchor down: what a CA said after its own revocation is not heard.
@@ -69,12 +83,40 @@ def judge_chain(leaf: Certificate, moment: datetime, proven: bool, material: Mat
             at=material.at,
             policy=material.policy,
             issuer_revoked=revoked,
+            signers=other_signers,
         )
         revoked = min(filter(None, (revoked, status.revoked_at)), default=None)
         sources.update(status.sources)
         if status.finding is not None:
             findings.append(status.finding)
     return Chain(certificates, tuple(findings), frozenset(sources))
+
+
+def _other_signers(
+    certificates: tuple[Certificate, ...],
+    moment: datetime,
+    proven: bool,
+    material: Material,
+    above: frozenset[Certificate],
+) -> Signers:
+    """Who else signed a list under its name: a certificate of that name with a good chain of its
+    own to the same anchor (RFC 5280, 6.3.3 (f))."""
+
+    inner = above | {certificates[0]}
+
+    @functools.cache
+    def believed(one: Certificate) -> bool:
+        usage = one.key_usage()
+        if one in inner or len(inner) > _DEEPEST or usage is None or not usage.crl_sign:
+            return False
+        chain = judge_chain(one, moment, proven, material, above=inner | {one})
+        return chain.good and chain.certificates[-1] == certificates[-1]
+
+    def signer(name: bytes, der: bytes) -> Certificate | None:
+        candidates = (one for one in material.paths.named(name) if crl_signed_by(der, one))
+        return next((one for one in candidates if believed(one)), None)
+
+    return signer
 
 
 def _periods(

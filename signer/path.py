@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -21,9 +21,10 @@ from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import PathError, ValidationError
 from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 from pyhanko_certvalidator.validate import async_validate_path
 
-from signer.certificates import Certificate, issued, read_certificate
+from signer.certificates import Certificate, issued, normal_name, read_certificate
 
 _LONGEST = 10
 _MOST_TRIES = 2000
@@ -42,14 +43,26 @@ class Trust(Protocol):
 class Paths:
     """Paths to the anchors of one trust store, through the certificates at hand."""
 
-    def __init__(self, trust: Trust, at_hand: Iterable[Certificate], seconds: int) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        at_hand: Iterable[Certificate],
+        seconds: int,
+        inputs: PKIXValidationParams | None = None,
+    ) -> None:
+        """`inputs` are the user's of RFC 5280, 6.1.1: which policies are wanted, if any are."""
+        self.inputs = inputs
         self.anchors = frozenset(_known(trust.anchors))
         pool = dict.fromkeys([*self.anchors, *_known(trust.intermediates), *at_hand])
         self.known = list(pool)
         self._by_subject: dict[bytes, list[Certificate]] = {}
         for one in pool:
-            self._by_subject.setdefault(one.subject, []).append(one)
+            self._by_subject.setdefault(normal_name(one.subject), []).append(one)
         self._seconds = seconds
+
+    def named(self, subject: bytes) -> Sequence[Certificate]:
+        """Everything at hand whose subject this is, as RFC 5280, 7.1 compares names."""
+        return self._by_subject.get(normal_name(subject), ())
 
     def best(self, leaf: Certificate, moment: datetime) -> tuple[tuple[Certificate, ...], bool]:
         """(leaf … anchor, well formed): a path valid at `moment` when there is one.
@@ -58,13 +71,13 @@ class Paths:
         """
         fallback: tuple[Certificate, ...] = ()
         for path in self._all(leaf):
-            if not well_formed(path):
+            if not well_formed(path, self.inputs):
                 fallback = fallback or path
             elif all(one.valid_at(moment) for one in path[:-1]):
                 return path, True
-            elif not fallback or not well_formed(fallback):
+            elif not fallback or not well_formed(fallback, self.inputs):
                 fallback = path
-        return fallback, bool(fallback) and well_formed(fallback)
+        return fallback, bool(fallback) and well_formed(fallback, self.inputs)
 
     def _all(self, leaf: Certificate) -> Iterator[tuple[Certificate, ...]]:
         deadline, tries = time.monotonic() + self._seconds, 0
@@ -79,7 +92,7 @@ class Paths:
                 continue
             if len(path) >= _LONGEST:
                 continue
-            for issuer in self._by_subject.get(path[-1].issuer, ()):
+            for issuer in self.named(path[-1].issuer):
                 if issuer not in path and issued(path[-1], issuer):
                     stack.append((*path, issuer))
 
@@ -90,7 +103,7 @@ def _known(certificates: Iterable[x509.Certificate]) -> list[Certificate]:
 
 
 @functools.lru_cache(maxsize=16384)
-def well_formed(path: tuple[Certificate, ...]) -> bool:
+def well_formed(path: tuple[Certificate, ...], inputs: PKIXValidationParams | None = None) -> bool:
     """RFC 5280's checks that do not depend on the moment; the anchor itself is believed."""
     if len(path) == 1:
         return True
@@ -111,7 +124,7 @@ def well_formed(path: tuple[Certificate, ...]) -> bool:
     )
     route = ValidationPath(CertTrustAnchor(anchor), above[:-1], above[-1])
     try:
-        _finish(async_validate_path(context, route))
+        _finish(async_validate_path(context, route, inputs))
     except (PathError, ValidationError, ValueError, TypeError, KeyError, NotImplementedError):
         return False
     return True

@@ -20,25 +20,23 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from signer.certificates import Certificate, issued, read_certificate
+from signer.certificates import Certificate, is_authority, issued, read_certificate
+from signer.crl_statements import (
+    ALL_REASONS,
+    Signers,
+    Statement,
+    crl_signed_by,
+    read_crl,
+    statements,
+)
 from signer.policy import Policy
 from signer.verdict import Finding, SubIndication, fails
 
 _HOLD = x509.ReasonFlags.certificate_hold
-_MAX_DATA = 64 << 20
 
 
-@dataclass(frozen=True)
-class Statement:
-    """What one CRL or OCSP response, properly signed, says about one certificate."""
-
-    this_update: datetime
-    next_update: datetime | None
-    revoked_at: datetime | None
-    held: bool
-    responder: Certificate
-    digest: str
-    source: bytes
+def _nobody_else(name: bytes, der: bytes) -> None:
+    """Only the issuer's own key signs lists."""
 
 
 @dataclass(frozen=True)
@@ -59,38 +57,43 @@ def status_at(
     at: datetime,
     policy: Policy,
     issuer_revoked: datetime | None = None,
+    signers: Signers = _nobody_else,
 ) -> Status:
     """The status of `certificate` at `moment`.
 
     `evidence` maps each CRL or OCSP response to the moment it is proven to have existed;
     `at` is the validation time. What an issuer says after its own revocation is not heard.
+    `signers` finds who else signed a list under its name (RFC 5280, 6.3.3 (f)).
     """
     usable = [
         one
-        for one in _statements(certificate, issuer, tuple(evidence))
-        if _usable(one, issuer, evidence[one.source], at, policy)
+        for one in _statements(certificate, issuer, tuple(evidence), signers)
+        if _usable(one, issuer, evidence, at, policy)
         and not (issuer_revoked and issuer_revoked <= evidence[one.source])
     ]
     usable.sort(key=lambda one: one.this_update)
     final = [one.revoked_at for one in usable if one.revoked_at and not one.held]
     revoked_at = min(final) if final else None
-    is_ca = _is_ca(certificate)
+    is_ca = is_authority(certificate)
     if revoked_at is not None and revoked_at <= moment:
         sub = SubIndication.REVOKED_CA_NO_POE if is_ca else SubIndication.REVOKED_NO_POE
         finding = fails(
             "validation-revoked", sub, holder=certificate.common_name(), time=revoked_at.isoformat()
         )
         return Status(finding, revoked_at, tuple(one.source for one in usable))
-    newest = usable[-1] if usable else None
+    newest = next((one for one in reversed(usable) if _HOLD in one.reasons), None)
     if newest and newest.held and newest.revoked_at and newest.revoked_at <= moment:
         finding = fails(
             "validation-suspended", SubIndication.TRY_LATER, holder=certificate.common_name()
         )
         return Status(finding, newest.revoked_at, (newest.source,))
     answers = [one for one in usable if _speaks_for(one, moment, certificate)]
-    if answers:
+    covered = frozenset[x509.ReasonFlags]().union(*(one.reasons for one in answers))
+    if covered >= ALL_REASONS:
         return Status(None, revoked_at, tuple(one.source for one in answers))
-    code = "validation-revocation-stale" if usable else "validation-revocation-missing"
+    code = (
+        "validation-revocation-stale" if usable and not answers else "validation-revocation-missing"
+    )
     finding = fails(code, SubIndication.TRY_LATER, holder=certificate.common_name())
     return Status(finding, revoked_at, ())
 
@@ -103,8 +106,15 @@ def _speaks_for(one: Statement, moment: datetime, certificate: Certificate) -> b
 
 
 def _usable(
-    one: Statement, issuer: Certificate, existed: datetime, at: datetime, policy: Policy
+    one: Statement,
+    issuer: Certificate,
+    evidence: Mapping[bytes, datetime],
+    at: datetime,
+    policy: Policy,
 ) -> bool:
+    existed = evidence[one.source]
+    if one.base is not None and not _usable(one.base, issuer, evidence, at, policy):
+        return False
     return (
         one.this_update <= min(existed, at) + policy.clock_skew
         and one.responder.valid_at(existed)
@@ -115,23 +125,23 @@ def _usable(
 
 
 def _statements(
-    certificate: Certificate, issuer: Certificate, sources: Sequence[bytes]
+    certificate: Certificate, issuer: Certificate, sources: Sequence[bytes], signers: Signers
 ) -> Iterator[Statement]:
+    lists = []
     for der in sources:
-        found = _statement(der, certificate, issuer)
+        if read_ocsp(der) is None:
+            lists.append(der)
+            continue
+        found = _ocsp_statement(der, certificate, issuer)
         if found is not None:
             yield found
+    yield from statements(certificate, issuer, lists, signers)
 
 
 @functools.lru_cache(maxsize=32768)
-def _statement(der: bytes, certificate: Certificate, issuer: Certificate) -> Statement | None:
+def _ocsp_statement(der: bytes, certificate: Certificate, issuer: Certificate) -> Statement | None:
     response = read_ocsp(der)
-    if response is not None:
-        return _from_ocsp(response, der, certificate, issuer)
-    revocations = read_crl(der)
-    if revocations is not None:
-        return _from_crl(revocations, der, certificate, issuer)
-    return None
+    return _from_ocsp(response, der, certificate, issuer) if response is not None else None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -145,18 +155,9 @@ def read_ocsp(der: bytes) -> ocsp.OCSPResponse | None:
     return response if successful else None
 
 
-@functools.lru_cache(maxsize=256)
-def read_crl(der: bytes) -> x509.CertificateRevocationList | None:
-    """A CRL, or None."""
-    try:
-        return x509.load_der_x509_crl(der) if len(der) <= _MAX_DATA else None
-    except (ValueError, TypeError):
-        return None
-
-
 def is_answered(certificate: Certificate, issuer: Certificate, sources: Sequence[bytes]) -> bool:
     """Whether any source speaks of this certificate at all, however old: what LT asks for."""
-    return any(_statement(der, certificate, issuer) is not None for der in sources)
+    return any(_statements(certificate, issuer, sources, _nobody_else))
 
 
 def vouched(der: bytes, known: Sequence[Certificate]) -> bool:
@@ -164,7 +165,7 @@ def vouched(der: bytes, known: Sequence[Certificate]) -> bool:
     response = read_ocsp(der)
     if response is not None:
         return any(_responder(response, issuer) is not None for issuer in known)
-    return read_crl(der) is not None and any(_crl_signed_by(der, issuer) for issuer in known)
+    return read_crl(der) is not None and any(crl_signed_by(der, issuer) for issuer in known)
 
 
 def _from_ocsp(
@@ -257,93 +258,6 @@ def _signed_by(response: ocsp.OCSPResponse, who: Certificate) -> bool:
     except (InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
-
-
-@functools.lru_cache(maxsize=1024)
-def _crl_signed_by(der: bytes, issuer: Certificate) -> bool:
-    revocations = read_crl(der)
-    usage = issuer.key_usage()
-    if revocations is None or (usage is not None and not usage.crl_sign):
-        return False
-    key = issuer.x509.public_key()
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return False
-    try:
-        return revocations.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-
-
-def _from_crl(
-    revocations: x509.CertificateRevocationList,
-    der: bytes,
-    certificate: Certificate,
-    issuer: Certificate,
-) -> Statement | None:
-    try:
-        if revocations.issuer.public_bytes() != certificate.issuer:
-            return None
-        if not _crl_signed_by(der, issuer) or not _in_scope(revocations, certificate):
-            return None
-        entry = revocations.get_revoked_certificate_by_serial_number(certificate.serial)
-        digest = revocations.signature_hash_algorithm
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
-        return None
-    if digest is None:
-        return None
-    reason = None
-    if entry is not None:
-        try:
-            reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-        except x509.ExtensionNotFound:
-            reason = None
-    return Statement(
-        this_update=revocations.last_update_utc,
-        next_update=revocations.next_update_utc,
-        revoked_at=entry.revocation_date_utc if entry else None,
-        held=reason is _HOLD,
-        responder=issuer,
-        digest=_name(digest),
-        source=der,
-    )
-
-
-def _in_scope(revocations: x509.CertificateRevocationList, certificate: Certificate) -> bool:
-    """RFC 5280, 5.2.5: a partitioned CRL speaks only for its part; deltas and indirect do not."""
-    for extension in revocations.extensions:
-        value = extension.value
-        if isinstance(value, x509.DeltaCRLIndicator):
-            return False
-        if isinstance(value, x509.IssuingDistributionPoint):
-            if value.indirect_crl or value.only_some_reasons or value.only_contains_attribute_certs:
-                return False
-            if value.only_contains_ca_certs and not _is_ca(certificate):
-                return False
-            if value.only_contains_user_certs and _is_ca(certificate):
-                return False
-            if value.full_name and not set(value.full_name) & _distribution_points(certificate):
-                return False
-            if value.relative_name:
-                return False
-        elif extension.critical:
-            return False
-    return True
-
-
-def _distribution_points(certificate: Certificate) -> set[x509.GeneralName]:
-    try:
-        points = certificate.x509.extensions.get_extension_for_class(x509.CRLDistributionPoints)
-    except x509.ExtensionNotFound:
-        return set()
-    return {name for point in points.value for name in point.full_name or ()}
-
-
-def _is_ca(certificate: Certificate) -> bool:
-    try:
-        basic = certificate.x509.extensions.get_extension_for_class(x509.BasicConstraints)
-    except x509.ExtensionNotFound:
-        return False
-    return basic.value.ca
 
 
 def _name(algorithm: hashes.HashAlgorithm) -> str:
