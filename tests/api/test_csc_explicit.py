@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
+import httpx
 import pytest
 from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes
@@ -32,7 +33,9 @@ def app(service: Service, hall: TownHall) -> App:
     return App(service, "procedure-system")
 
 
-def authorize(app: App, hall: TownHall, *wanted: bytes, version: str = "v2", **more: object):  # type: ignore[no-untyped-def]
+def authorize(
+    app: App, hall: TownHall, *wanted: bytes, version: str = "v2", **more: object
+) -> httpx.Response:
     """A SAD over the seal's key, which needs a PIN alone (§8.5.3)."""
     if version == "v1":
         body = {"hash": [b64(one) for one in wanted], "PIN": SEAL_PIN}
@@ -46,7 +49,9 @@ def authorize(app: App, hall: TownHall, *wanted: bytes, version: str = "v2", **m
     return app.call("credentials/authorize", body, version=version)
 
 
-def sign(app: App, hall: TownHall, sad: str, *wanted: bytes, version: str = "v2", **more: object):  # type: ignore[no-untyped-def]
+def sign(
+    app: App, hall: TownHall, sad: str, *wanted: bytes, version: str = "v2", **more: object
+) -> httpx.Response:
     names = ("hash", "hashAlgo") if version == "v1" else ("hashes", "hashAlgorithmOID")
     body = {
         "credentialID": hall.seal.id,
@@ -145,7 +150,7 @@ def test_signatures_one_after_the_other(app: App, hall: TownHall, version: str) 
     sad = authorize(app, hall, first, version=version, numSignatures=2).json()["SAD"]
     verify(hall, sign(app, hall, sad, first, version=version).json()["signatures"][0], first)
 
-    def extend(sad: str, *wanted: bytes):  # type: ignore[no-untyped-def]
+    def extend(sad: str, *wanted: bytes) -> httpx.Response:
         body = {
             "credentialID": hall.seal.id,
             "SAD": sad,
@@ -181,7 +186,7 @@ def test_pin_and_code(app: App, hall: TownHall) -> None:
     assert message.to == "thu@thanhhoa.gov.vn"
     code = code_sent(app.service)
 
-    def ask(code: str, pin: str = PIN):  # type: ignore[no-untyped-def]
+    def ask(code: str, pin: str = PIN) -> httpx.Response:
         body = {
             "credentialID": hall.person.id,
             "numSignatures": 1,

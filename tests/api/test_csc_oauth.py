@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from tests.api.conftest import ONLY_SQLITE, Service
@@ -38,7 +39,7 @@ def credential_token(app: App, hall: TownHall, *hashes: bytes) -> str:
     return str(answer.json()["access_token"])
 
 
-def sign(app: App, hall: TownHall, token: str, *hashes: bytes, **more: object):  # type: ignore[no-untyped-def]
+def sign(app: App, hall: TownHall, token: str, *hashes: bytes, **more: object) -> httpx.Response:
     body = {
         "credentialID": hall.seal.id,
         "hashes": [b64(one) for one in hashes],
@@ -199,7 +200,7 @@ def test_pushed_and_rich(app: App, hall: TownHall) -> None:
     assert pushed.json()["expires_in"] == 90
     reference = {"client_id": app.name, "request_uri": pushed.json()["request_uri"]}
 
-    def go(**more: str):  # type: ignore[no-untyped-def]
+    def go(**more: str) -> httpx.Response:
         return app.service.http.get(
             "/csc/oauth2/authorize", params={**reference, **more}, follow_redirects=False
         )

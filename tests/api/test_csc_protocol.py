@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import httpx
 import pytest
 
 from api.csc import redirects
@@ -216,7 +217,7 @@ def test_clients_are_authenticated(app: App) -> None:
     http = app.service.http
     form = {"grant_type": "client_credentials"}
 
-    def ask(**more: str):  # type: ignore[no-untyped-def]
+    def ask(**more: str) -> httpx.Response:
         return http.post("/csc/oauth2/token", data={**form, **more})
 
     assert ask().json()["error_description"] == "Missing parameter client_id"
