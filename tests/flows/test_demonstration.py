@@ -119,9 +119,7 @@ def test_openssl_verifies_each_chain(made: Path, root: Path, holder: str) -> Non
     lists = []
     for path in (made / "crl").iterdir():
         crl = x509.load_der_x509_crl(path.read_bytes())
-        (made / f"{path.stem}.crl.pem").write_bytes(
-            crl.public_bytes(Encoding.PEM)
-        )
+        (made / f"{path.stem}.crl.pem").write_bytes(crl.public_bytes(Encoding.PEM))
         lists += ["-CRLfile", str(made / f"{path.stem}.crl.pem")]
     command = ["openssl", "verify", "-x509_strict", "-crl_check_all", "-CAfile", str(root), *lists]
     chain = ["-untrusted", str(made / "certificates/chain.pem")]
