@@ -27,3 +27,11 @@ class CredentialUnusable(SignerError):
 
 class OrderRefused(SignerError):
     """The agency seal before a valid signature of the authorised person (decree 30/2020)."""
+
+
+class ListRefused(SignerError):
+    """This file is no list to enrol from; nothing of it was taken in."""
+
+
+class BatchRefused(SignerError):
+    """This cannot be done to the batch as it stands, or to a document of it."""
