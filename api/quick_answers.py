@@ -103,7 +103,11 @@ class QuickAnswers:
         body = message.get("body", b"")
         if message["type"] != "http.request" or message.get("more_body") or len(body) > MAX_REQUEST:
             return await self._app(scope, _Again(message, receive), send)
-        reply = await asyncio.get_running_loop().run_in_executor(self._stamping, self._stamp, body)
+        loop = asyncio.get_running_loop()
+        try:
+            reply = await loop.run_in_executor(self._stamping, self._stamp, body)
+        except Exception:  # refused or broken: the route asks again, and says so in our one form
+            return await self._app(scope, _Again(message, receive), send)
         headers = [(b"cache-control", b"no-store")]
         await self._send(send, reply, b"application/timestamp-reply", headers)
         self._figures.count("POST", TSA_PATH, perf_counter() - started)

@@ -14,9 +14,11 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from records.database import Database
 from signer import activation, signing
 from signer.levels import Level
 from signer.signature import SignatureRequest
+from tests import postgres
 from tests.certify.town_hall import DEMO, PIN, town_hall
 from tests.world import World
 
@@ -48,6 +50,12 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in done.stderr
     (line,) = done.stderr.strip().splitlines()
     return line
+
+
+def _migrate(address: str) -> None:
+    database = Database(address)
+    database.migrate()
+    database.dispose()
 
 
 def free_port() -> str:
@@ -297,3 +305,28 @@ def test_open_permissions(home: Path) -> None:
         assert "chmod 700" in one_line(dauso("ca", "list", home=home))
     finally:
         home.chmod(0o700)
+
+
+def test_on_postgresql(tmp_path: Path) -> None:
+    """DESIGN.md §5: the same instance over PostgreSQL; the tables hold what SQLite's would."""
+    reason = postgres.why_absent()
+    if reason is not None:
+        pytest.skip(reason)
+    home = tmp_path / "home"
+    with postgres.fresh_database(_migrate, "test_command_line") as address:
+        url = address.replace("postgresql://", "postgresql+psycopg://", 1)
+        refused = dauso("doctor", home=home, DAUSO_DATABASE_URL=url)
+        assert refused.returncode == 1
+        plan = ROOT / "ca" / "plans" / "province.yaml"
+        witnesses = []
+        for number in (1, 2):
+            path = tmp_path / f"witness-{number}"
+            path.write_text(f"a long passphrase of witness {number}\n")
+            path.chmod(0o600)
+            witnesses += ["--witness-file", path]
+        held = dauso("ca", "ceremony", plan, *witnesses, home=home, DAUSO_DATABASE_URL=url)
+        assert held.returncode == 0, held.stderr
+        well = dauso("doctor", "--json", home=home, DAUSO_DATABASE_URL=url)
+        assert well.returncode == 0, well.stdout
+        assert "postgresql" in well.stdout
+        assert dauso("audit", "verify", home=home, DAUSO_DATABASE_URL=url).returncode == 0
