@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ca import issuance, key_policy
+from ca import identity, issuance, key_policy
 from ca.authority import Authority
 from ca.errors import UNREADABLE, CaError
 from ca.key_policy import PublicKey
@@ -174,6 +174,8 @@ def complete(authority: Authority, request_id: str, *, now: datetime, by: str) -
         return authority.certificate(int(row.serial, 16)).certificate
     if row.state != RequestState.APPROVED.value:
         raise CaError("request-not-approved", state=row.state)
+    with authority.database.reading() as session:
+        identity.require_not_refused(session, request_id)
     subject, public_key = Subject.from_json(row.subject), key_policy.load(row.spki)
     if request_digest(row.profile, subject, public_key) != row.digest:
         raise CaError("approval-other-request")
