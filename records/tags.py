@@ -112,6 +112,7 @@ class Tag(StrEnum):
     NOTICE_SENT = "notice.sent"
     CLIENT_CREATED = "client.created"
     CLIENT_DISABLED = "client.disabled"
+    CLIENT_REDIRECTS_SET = "client.redirects-set"
     ACCESS_GRANTED = "access.granted"
     ACCESS_REFUSED = "access.refused"
     REQUEST_REFUSED = "request.refused"

@@ -39,7 +39,7 @@ def register(
         session.add_all(ClientRedirect(client_id=client_id, uri=uri) for uri in sorted({*uris}))
         audit.record(
             session,
-            tag=Tag.CLIENT_CREATED,
+            tag=Tag.CLIENT_REDIRECTS_SET,
             by=by,
             subject=client_id,
             details={"redirects": sorted({*uris})},

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
-import threading
-import time
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -37,60 +31,17 @@ from pyhanko.sign.signers.csc_signer import (
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from api.app import create_app
 from hsm.mechanisms import KeyAlgorithm
 from signer.validation import validate
-from tests.api.conftest import ONLY_SQLITE, Service, house_of
+from tests.api.conftest import ONLY_SQLITE
 from tests.api.csc_client import App, code_sent
-from tests.api.csc_client import quick_keys as quick_keys  # a fixture
+from tests.api.csc_client import quick_keys as quick_keys  # fixtures
+from tests.api.csc_live import Live
+from tests.api.csc_live import live as live
 from tests.certify.town_hall import DEMO, PIN, SEAL_PIN, TownHall, town_hall
-from tests.world import World
 
 pytestmark = ONLY_SQLITE
 DECISION = (DEMO / "decision.pdf").read_bytes()
-
-
-@dataclass
-class Live:
-    """The application behind a real socket, and its address."""
-
-    service: Service
-    url: str
-
-
-class _Http:
-    """The few words of a client that `App` uses, over a real connection."""
-
-    def __init__(self, url: str, app: Any) -> None:
-        import httpx
-
-        self._client = httpx.Client(base_url=url, timeout=60)
-        self.app = app
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-@pytest.fixture
-def live(world: World, tmp_path: Path) -> Iterator[Live]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    house = house_of(world, tmp_path / "home")
-    application = create_app(house, clock=lambda: datetime.now(UTC))
-    server = uvicorn.Server(
-        uvicorn.Config(application, host="127.0.0.1", port=port, log_level="error")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    http: Any = _Http(url, application)
-    yield Live(Service(http=http, house=house, world=world, now=datetime.now(UTC)), url)
-    http.close()
-    server.should_exit = True
-    thread.join(timeout=20)
 
 
 @pytest.fixture(params=[KeyAlgorithm.RSA_2048, KeyAlgorithm.P_256])
