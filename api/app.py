@@ -51,6 +51,7 @@ _TAGS = [
     {"name": "credentials", "description": "Holders' signing credentials"},
     {"name": "documents", "description": "Documents on their way through"},
     {"name": "signatures", "description": "Authorise, sign, seal"},
+    {"name": "batches", "description": "Thousands of documents under one PIN, in the background"},
     {"name": "certified copies", "description": "Procedure 2.000815, from original to copy"},
     {"name": "validation", "description": "Verdicts by file and by code"},
     {"name": "pki", "description": "CRL, OCSP, certificates, time-stamps: plain HTTP, no account"},

@@ -54,6 +54,9 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
     405: ("method-not-allowed",),
     409: (
         "idempotency-in-progress",
+        "batch-state-wrong",
+        "batch-in-hand",
+        "batch-changed",
         "case-state-wrong",
         "copy-in-progress",
         "copy-frozen-for-another-signer",

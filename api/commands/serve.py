@@ -33,6 +33,7 @@ def serve(
         import uvicorn
 
         from api.app import create_app
+        from api.batch_work import BatchWorkers
         from api.health import examine_chain
         from api.request_log import configure
         from api.schedule import TASKS
@@ -47,6 +48,7 @@ def serve(
                 complain(one.text(language()))
         application = create_app(house)
         schedule = Work(application.state.services, TASKS)
+        batches = BatchWorkers(application.state.services)
         config = uvicorn.Config(
             application,
             log_config=None,
@@ -58,10 +60,12 @@ def serve(
         say(f"Dấu Số: {house.settings.base_url}", f"Dấu Số: {house.settings.base_url}")
         if work:
             schedule.start()
+            batches.start()
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             if work:
+                batches.stop()
                 schedule.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
+    batches,
     certified_copies,
     credentials,
     documents,
@@ -21,6 +22,7 @@ ROUTERS = (
     credentials.router,
     documents.router,
     signatures.router,
+    batches.router,
     certified_copies.router,
     registers.router,
     validations.router,

@@ -370,7 +370,7 @@ def killed_worker(
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **named)
 
-        batch_work._signed = second  # type: ignore[assignment]  # the child's own copy
+        batch_work._signed = second  # the child's own copy
     else:
         setattr(module, step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
     batch_work.work_once(desk, shelves, holder="doomed", clock=lambda: now, size=3)
