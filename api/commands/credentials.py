@@ -90,6 +90,18 @@ def image(
 
 
 @app.command()
+def unlock(
+    credential: Annotated[str, typer.Argument(help="Identifier of the credential")],
+) -> None:
+    """Five new attempts, after the holder has proved in person who they are."""
+    with opened_house() as house:
+        from signer import credentials
+
+        credentials.unlock(house.desk, credential, now=now(), by=operator())
+    say("✓ Đã mở khóa.", "✓ Unlocked.")
+
+
+@app.command()
 def delegate(
     credential: Annotated[str, typer.Argument(help="Identifier of the official's credential")],
     title: Annotated[str, typer.Option(help="As the statement shows it: PHÓ CHỦ TỊCH")],
