@@ -262,6 +262,22 @@ def test_the_audit_log_is_whole(made: Path, home: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+def test_a_checkpoint_kept_elsewhere_is_compared(made: Path, home: Path) -> None:
+    """A history rewritten together with its checkpoints contradicts one that was kept elsewhere."""
+    assert made.is_dir()
+    place = str(home / "var/demo")
+    none = dauso("audit", "checkpoint", home=home, DAUSO_HOME=place)
+    assert none.returncode == 1
+    false = home / "false.txt"
+    false.write_text("dauso.audit\n3\n" + "A" * 43 + "=\ntime 2026-11-23T00:00:00+00:00\n\n— x y\n")
+    run = dauso("audit", "verify", "--kept", str(false), home=home, DAUSO_HOME=place)
+    assert run.returncode == 1, run.stdout + run.stderr
+    false.write_text("not a checkpoint")
+    run = dauso("audit", "verify", "--kept", str(false), home=home, DAUSO_HOME=place)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+
+
 def test_a_second_run_begins_anew(made: Path, home: Path) -> None:
     """The demonstration can be repeated; it never empties a directory that is not its own."""
     other = home / "other"
