@@ -9,6 +9,7 @@ schedule publishes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -56,33 +57,75 @@ def revoke(
     certificate; `invalidity_date` says since when the key is doubted (§5.3.2). A certificate of
     the root is taken back by a ceremony (`root-is-offline`).
     """
+    revoke_together(
+        authority,
+        [serial],
+        reason=reason,
+        now=now,
+        by=by,
+        revoked_at=revoked_at,
+        invalidity_date=invalidity_date,
+    )
+
+
+def revoke_together(
+    authority: Authority,
+    serials: Sequence[int],
+    *,
+    reason: RevocationReason,
+    now: datetime,
+    by: str,
+    revoked_at: datetime | None = None,
+    invalidity_date: datetime | None = None,
+    also: Callable[[Session], object] | None = None,
+) -> None:
+    """Several at once, all of them or none; `also` is done in the same transaction."""
     at = _second(revoked_at or now)
     since = None if invalidity_date is None else _second(invalidity_date)
     if at > now:
         raise CaError("revocation-in-future", date=at.isoformat())
     with authority.database.transaction() as session:
-        row = _row(session, authority, serial)
-        if row.status == CertificateStatus.REVOKED.value:
-            raise CaError("certificate-revoked-already", serial=row.serial)
-        if row.status == CertificateStatus.HELD.value and row.revoked_at is not None:
-            at = min(at, row.revoked_at)  # §5.3.1: a hold that became final began with the hold
-        if at < row.not_before:
-            raise CaError("revocation-before-issuance", date=at.isoformat())
-        row.status, row.reason = CertificateStatus.REVOKED.value, reason.value
-        row.revoked_at, row.invalidity_date, row.status_changed_at = at, since, now
-        status_changes.append(
-            session,
-            issuer=row.issuer,
-            serial=serial,
-            shard=row.crl_shard,
-            reason=reason.flag,
-            revoked_at=at,
-            invalidity_date=since,
-            now=now,
-        )
-        details: dict[str, object] = {"reason": reason.value, "revoked_at": at}
-        _record(session, Tag.CERTIFICATE_REVOKED, row, details, now=now, by=by)
-    crl.publish_after_change(authority, row.issuer, shard=row.crl_shard, now=now, by=by)
+        rows = [_row(session, authority, serial) for serial in serials]
+        for row in rows:
+            _end(session, row, reason, at, since, now=now)
+        if also is not None:
+            also(session)
+        for row in rows:
+            details: dict[str, object] = {"reason": reason.value, "revoked_at": row.revoked_at}
+            _record(session, Tag.CERTIFICATE_REVOKED, row, details, now=now, by=by)
+    for issuer, shard in sorted(
+        {(row.issuer, row.crl_shard) for row in rows}, key=lambda pair: (pair[0], pair[1] or 0)
+    ):
+        crl.publish_after_change(authority, issuer, shard=shard, now=now, by=by)
+
+
+def _end(
+    session: Session,
+    row: CertificateRow,
+    reason: RevocationReason,
+    at: datetime,
+    since: datetime | None,
+    *,
+    now: datetime,
+) -> None:
+    if row.status == CertificateStatus.REVOKED.value:
+        raise CaError("certificate-revoked-already", serial=row.serial)
+    if row.status == CertificateStatus.HELD.value and row.revoked_at is not None:
+        at = min(at, row.revoked_at)  # §5.3.1: a hold that became final began with the hold
+    if at < row.not_before:
+        raise CaError("revocation-before-issuance", date=at.isoformat())
+    row.status, row.reason = CertificateStatus.REVOKED.value, reason.value
+    row.revoked_at, row.invalidity_date, row.status_changed_at = at, since, now
+    status_changes.append(
+        session,
+        issuer=row.issuer,
+        serial=int(row.serial, 16),
+        shard=row.crl_shard,
+        reason=reason.flag,
+        revoked_at=at,
+        invalidity_date=since,
+        now=now,
+    )
 
 
 def suspend(authority: Authority, serial: int, *, now: datetime, by: str) -> None:
