@@ -139,7 +139,7 @@ def _link() -> bytes:
 
 
 def _doubled() -> bytes:
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Duplicate name"):
         return packed([("mimetype", MEDIA_TYPE.encode()), ("a.txt", b"1"), ("a.txt", b"2")])
 
 
