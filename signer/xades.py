@@ -90,7 +90,7 @@ def sign_document(
     now: datetime,
 ) -> bytes:
     """The XML document with the signature."""
-    by_name = {quote(file.name): file.data}
+    by_name = {file.name: file.data}
     if request.format is Format.XADES_ENVELOPED:
         document = Document(parse(file.data))
         signature = etree.SubElement(document.root, ds("Signature"), nsmap=_NAMES)

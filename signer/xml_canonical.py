@@ -22,17 +22,20 @@ class NotCanonical(Exception):
     """The algorithm is not one of ours, or the document needs what it cannot do."""
 
 
-def canonical(element: Element, algorithm: str, prefixes: Sequence[str] = ()) -> bytes:
+def canonical(
+    element: Element, algorithm: str, prefixes: Sequence[str] = (), *, whole: bool = False
+) -> bytes:
     """The octets of `element` and all below it; comments are never part (they are not signed).
 
-    `prefixes` is the InclusiveNamespaces PrefixList of the exclusive form.
+    `whole` is the document of that root, with the instructions beside it; `prefixes` is the
+    InclusiveNamespaces PrefixList of the exclusive form.
     """
     method = CANONICAL.get(algorithm)
     if method is None:
         raise NotCanonical(algorithm)
     with _inherited(element, inclusive=not method.exclusive, version_1_1=method.version_1_1):
         written: bytes = etree.tostring(
-            element,
+            element.getroottree() if whole else element,
             method="c14n",
             exclusive=method.exclusive,
             with_comments=False,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from functools import cached_property
 from urllib.parse import unquote
 
 from signer.signed_data import Rejected
-from signer.verdict import SubIndication, fails
+from signer.verdict import SubIndication, Unreadable, fails
 from signer.xml_canonical import NotCanonical, canonical, without
 from signer.xml_names import (
     BASE64,
@@ -165,18 +164,9 @@ class Reference:
             inside = [one for one in self.left_out if _within(one, self.target)]
             try:
                 stack.enter_context(without(inside))
-                return canonical(self._apex(), method, prefixes)
+                return canonical(self.target, method, prefixes, whole=not self.uri)
             except NotCanonical as found:
                 raise refused("validation-xml-transform", transform=str(found)[:80]) from None
-
-    def _apex(self) -> Element:
-        """The root named by its Id is that element alone, without what stands beside it."""
-        root = self.target
-        assert root is not None
-        alone = root.getprevious() is None and root.getnext() is None
-        if not self.uri or alone or root is not self.document.root:
-            return root
-        return copy.deepcopy(root)
 
     def _file(self) -> bytes:
         content = self.document.resolver(self.file_name)
@@ -187,7 +177,9 @@ class Reference:
             name = one.get("Algorithm")
             if name not in CANONICAL:
                 raise refused("validation-xml-transform", transform=str(name)[:80])
-            content = canonical(parse(content).getroot(), name, _prefixes(one))
+            content = canonical(
+                parse(content, Unreadable).getroot(), name, _prefixes(one), whole=True
+            )
         return content
 
 
