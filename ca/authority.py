@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 
+from ca.crl_contents import POLICY, CrlPolicy
+from ca.crl_shards import Places
 from ca.errors import UNREADABLE, CaError, CertificateUnknown
 from ca.issuer import Issuer, ServiceKey
 from ca.models import CertificateRow, CertificateStatus, IssuerRow, ServiceKeyRow, serial_text
@@ -51,11 +53,20 @@ class CertificateRecord:
 class Authority:
     """Database, service token and public address, wired once per process."""
 
-    def __init__(self, database: Database, token: Token, *, base_url: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        token: Token,
+        *,
+        base_url: str,
+        crl_policy: CrlPolicy = POLICY,
+    ) -> None:
         """`base_url` has no path and no closing slash; it stands in every certificate."""
         self.database = database
         self.token = token
         self.base_url = base_url.rstrip("/")
+        self.crl_policy = crl_policy
+        self.places = Places()
         self.revoked = RevokedLists()
         self._issuers: dict[str, Issuer] = {}
         self._services: dict[str, _Service] = {}

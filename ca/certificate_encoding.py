@@ -109,6 +109,7 @@ def _constant(profile: Profile, issuer: Issuer) -> _Constant:
         profile,
         issuer.name,
         issuer.base_url,
+        issuer.crl_url,
         issuer.subject_key,  # the key is the SHA-1 of the issuer's: it decides the algorithm too
         issuer.subject_bytes,
     )
@@ -122,7 +123,7 @@ def _constant(profile: Profile, issuer: Issuer) -> _Constant:
 
 def _made(profile: Profile, issuer: Issuer) -> _Constant:
     digest = signature_algorithms.digest_for(issuer.public_key)
-    shared = extensions.constant(profile, issuer.name, issuer.base_url)
+    shared = extensions.constant(profile, issuer.name, issuer.base_url, issuer.crl_url)
     authority = x509.AuthorityKeyIdentifier(issuer.subject_key, None, None)
     return _Constant(
         signature_algorithms.identifier(issuer.public_key, digest) + issuer.subject_bytes,

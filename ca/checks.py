@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -23,8 +23,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ca import crl, lint
+from ca import check_ceremonies, check_lists, lint
 from ca.authority import Authority
+from ca.check_report import CheckReport
 from ca.errors import UNREADABLE
 from ca.issuer import Issuer
 from ca.key_policy import accepted_type
@@ -43,32 +44,6 @@ _PAGE = 500
 _REVOKED = (CertificateStatus.REVOKED.value, CertificateStatus.HELD.value)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is not as it must be. `subject` is a serial, an issuer or a table."""
-
-    code: str
-    subject: str
-    text: str = ""
-
-
-@dataclass
-class CheckReport:
-    """What was looked at and what was wrong."""
-
-    certificates: int = 0
-    crls: int = 0
-    answers: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-    def add(self, code: str, subject: str, text: str = "") -> None:
-        self.problems.append(Problem(code, subject, text))
-
-
 def check_everything(authority: Authority, now: datetime) -> CheckReport:
     """All checks; minutes for a province, as each certificate goes through pkilint again."""
     report = CheckReport()
@@ -82,7 +57,8 @@ def check_everything(authority: Authority, now: datetime) -> CheckReport:
             _check_lint(row, certificate, issuers, report)
             _check_answer(row, certificate, responder, report, now)
     for issuer in issuers.values():
-        _check_crl(authority, issuer, report, now)
+        check_lists.check(authority, issuer, report, now)
+    check_ceremonies.check(authority, report)
     with authority.database.reading() as session:
         _check_intentions(session, issuers, report, now)
         _check_audit(session, report)
@@ -148,7 +124,9 @@ def _check_lint(
         report.add("profile-unknown", row.serial, row.profile)
         return
     base_url = _base_url(certificate)
-    issuer = None if row.profile == "root" else _as_then(issuers[row.issuer], base_url)
+    issuer = (
+        None if row.profile == "root" else _as_then(issuers[row.issuer], base_url, row.crl_shard)
+    )
     findings = lint.pkilint_findings(row.der, profile.kind, local_names=lint.is_local(base_url))
     if row.profile != "cross":
         try:
@@ -187,35 +165,6 @@ def _check_answer(
         report.add("ocsp-differs", row.serial, f"{status.name}, row says {row.status}")
 
 
-def _check_crl(authority: Authority, issuer: Issuer, report: CheckReport, now: datetime) -> None:
-    """The list as published names exactly the revoked and held, with their reasons."""
-    encoded = crl.current(authority, issuer.name)
-    if encoded is None:
-        report.add("crl-missing", issuer.name)
-        return
-    report.crls += 1
-    listed = x509.load_der_x509_crl(encoded)
-    if not listed.is_signature_valid(issuer.public_key):
-        report.add("crl-not-by-issuer", issuer.name)
-    if listed.next_update_utc is None or listed.next_update_utc <= now:
-        report.add("crl-expired", issuer.name)
-    on_list = {serial_text(entry.serial_number): _reason(entry) for entry in listed}
-    with authority.database.reading() as session:
-        rows = session.execute(
-            select(CertificateRow.serial, CertificateRow.reason, CertificateRow.not_after).where(
-                CertificateRow.issuer == issuer.name, CertificateRow.status.in_(_REVOKED)
-            )
-        ).all()
-    for serial, reason, not_after in rows:
-        said = on_list.pop(serial, None)
-        if said is None and not_after > now:
-            report.add("crl-lacks-certificate", serial, issuer.name)
-        elif said is not None and said != (reason or "unspecified"):
-            report.add("crl-other-reason", serial, f"{said}, row says {reason}")
-    for serial in on_list:
-        report.add("crl-names-good-certificate", serial, issuer.name)
-
-
 def _check_intentions(
     session: Session, issuers: dict[str, Issuer], report: CheckReport, now: datetime
 ) -> None:
@@ -233,7 +182,7 @@ def _check_intentions(
     )
     for row, intention in session.execute(both):
         if issuers[row.issuer].key_id is None:
-            continue  # a root's certificates are accounted for by the ceremony's log
+            continue  # a root's certificates are accounted for in `check_ceremonies`
         if intention is None:
             report.add("certificate-not-intended", row.serial)
         elif intention.state != IntentionState.ISSUED.value:
@@ -287,19 +236,5 @@ def _base_url(certificate: x509.Certificate) -> str:
     return ""
 
 
-def _as_then(issuer: Issuer, base_url: str) -> Issuer:
-    return Issuer(
-        name=issuer.name,
-        certificate=issuer.certificate,
-        parent=issuer.parent,
-        key_id=issuer.key_id,
-        profiles=issuer.profiles,
-        base_url=base_url,
-    )
-
-
-def _reason(entry: x509.RevokedCertificate) -> str:
-    try:
-        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except x509.ExtensionNotFound:
-        return "unspecified"
+def _as_then(issuer: Issuer, base_url: str, shard: int | None) -> Issuer:
+    return replace(issuer, base_url=base_url, shard=shard)

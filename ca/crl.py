@@ -20,7 +20,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from ca import signature_algorithms as algorithms
-from ca.crl_contents import POLICY, CrlPolicy, Prepared, newest_of, prepare
+from ca.crl_contents import CrlPolicy, Prepared, newest_of, prepare
 from ca.crl_encoding import CrlTemplate
 from ca.crl_scope import COMPLETE, DELTA, Scope, shards_in_use
 from ca.errors import CaError
@@ -42,9 +42,10 @@ _NUMBER = text(
 
 
 def publish(
-    authority: Authority, issuer: str, *, now: datetime, by: str, policy: CrlPolicy = POLICY
+    authority: Authority, issuer: str, *, now: datetime, by: str, policy: CrlPolicy | None = None
 ) -> bytes:
     """Make every list of the issuer anew; returns the complete one."""
+    policy = policy or authority.crl_policy
     with authority.database.reading() as session:
         scopes = _scopes(session, issuer, policy)
     return publish_scopes(authority, issuer, scopes, now=now, by=by, policy=policy)[0]
@@ -57,7 +58,7 @@ def publish_after_change(
     now: datetime,
     by: str,
     shard: int | None = None,
-    policy: CrlPolicy = POLICY,
+    policy: CrlPolicy | None = None,
 ) -> bytes:
     """Make the lists anew that a change of one certificate's status touches."""
     scopes = [COMPLETE, DELTA] + ([Scope.of_shard(shard)] if shard is not None else [])
@@ -65,9 +66,10 @@ def publish_after_change(
 
 
 def publish_due(
-    authority: Authority, *, now: datetime, by: str, policy: CrlPolicy = POLICY
+    authority: Authority, *, now: datetime, by: str, policy: CrlPolicy | None = None
 ) -> dict[str, list[str]]:
     """Renew what has lived half its life or was never made; names of the lists per issuer."""
+    policy = policy or authority.crl_policy
     made: dict[str, list[str]] = {}
     for issuer in authority.issuers():
         if issuer.key_id is None:
@@ -138,9 +140,10 @@ def publish_scopes(
     *,
     now: datetime,
     by: str,
-    policy: CrlPolicy = POLICY,
+    policy: CrlPolicy | None = None,
 ) -> list[bytes]:
     """Make just these lists, in their order; a delta with nothing to build on is left out."""
+    policy = policy or authority.crl_policy
     issuer = authority.issuer(name)
     if issuer.key_id is None:
         raise CaError("root-is-offline", issuer=name)
@@ -191,11 +194,15 @@ def publish_scopes(
 
 
 def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:
-    scopes = [COMPLETE, DELTA]
+    """A shard once listed is listed for ever, also where no new ones are opened any more."""
+    shards = {
+        int(name.removeprefix("shard-"))
+        for name in newest_of(session, issuer)
+        if name.startswith("shard-")
+    }
     if policy.shard_size is not None:
-        numbers = shards_in_use(session, issuer, size=policy.shard_size)
-        scopes += [Scope.of_shard(number) for number in numbers]
-    return scopes
+        shards.update(shards_in_use(session, issuer, size=policy.shard_size))
+    return [COMPLETE, DELTA, *map(Scope.of_shard, sorted(shards))]
 
 
 def _is_due(row: CrlRow | None, scope: Scope, now: datetime, policy: CrlPolicy) -> bool:

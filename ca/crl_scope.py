@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from ca.issuer import Issuer
 
-_NEXT_PLACE = text(
-    "INSERT INTO ca_crl_shards (issuer, issued) VALUES (:issuer, 1) ON CONFLICT (issuer)"
-    " DO UPDATE SET issued = ca_crl_shards.issued + 1 RETURNING issued"
+_NEXT_PLACES = text(
+    "INSERT INTO ca_crl_shards (issuer, issued) VALUES (:issuer, :count) ON CONFLICT (issuer)"
+    " DO UPDATE SET issued = ca_crl_shards.issued + :count RETURNING issued"
 )
 _ISSUED = text("SELECT issued FROM ca_crl_shards WHERE issuer = :issuer")
 
@@ -66,14 +66,15 @@ def scope_of(file_name: str, issuers: set[str]) -> tuple[str, Scope] | None:
     return None
 
 
-def shard_for(session: Session, issuer: str, *, size: int) -> int:
-    """The shard of the certificate about to be issued; called in its intention's transaction.
+def shards_for(session: Session, issuer: str, count: int, *, size: int) -> list[int]:
+    """The shards of the next certificates; a place taken and not used is left empty.
 
     `size` is how many certificates share one list: 10,000 keep it near 350 kB should all of them
     be revoked.
     """
-    issued: int = session.execute(_NEXT_PLACE, {"issuer": issuer}).scalar_one()
-    return (issued - 1) // size + 1
+    wanted = {"issuer": issuer, "count": count}
+    last: int = session.execute(_NEXT_PLACES, wanted).scalar_one()
+    return [place // size + 1 for place in range(last - count, last)]
 
 
 def shards_in_use(session: Session, issuer: str, *, size: int) -> range:

@@ -55,7 +55,7 @@ def build(
         shared = _usage(profile)
     else:
         authority = issuer.subject_key
-        shared = constant(profile, issuer.name, issuer.base_url)
+        shared = constant(profile, issuer.name, issuer.base_url, issuer.crl_url)
     extensions: list[Extension] = [
         (x509.AuthorityKeyIdentifier(authority, None, None), False),
         (identifier, False),
@@ -68,7 +68,7 @@ def build(
 
 
 @lru_cache(maxsize=256)
-def constant(profile: Profile, issuer: str, base_url: str) -> tuple[Extension, ...]:
+def constant(profile: Profile, issuer: str, base_url: str, crl_url: str) -> tuple[Extension, ...]:
     """What no holder changes: usage, policies, statements, addresses."""
     extensions = list(_usage(profile))
     pki = f"{base_url}/pki"
@@ -83,7 +83,7 @@ def constant(profile: Profile, issuer: str, base_url: str) -> tuple[Extension, .
         access.insert(0, x509.AccessDescription(AuthorityInformationAccessOID.OCSP, ocsp))
     extensions.append((x509.AuthorityInformationAccess(access), False))
     if profile.crl_distribution_point:
-        address = x509.UniformResourceIdentifier(f"{pki}/crl/{issuer}.crl")
+        address = x509.UniformResourceIdentifier(crl_url)
         point = x509.DistributionPoint([address], None, None, None)
         extensions.append((x509.CRLDistributionPoints([point]), False))
     if profile.kind in _QC_TYPES:

@@ -22,10 +22,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 
+from ca import crl_shards, key_policy, lint, signature_algorithms, tbs
 from ca import issuance_rows as rows
-from ca import key_policy, lint, signature_algorithms, tbs
 from ca.authority import Authority
 from ca.errors import CaError
+from ca.issuer import Issuer
 from ca.key_policy import PublicKey
 from ca.models import IntentionRow, IntentionState, serial_text
 from ca.names import Subject
@@ -141,7 +142,8 @@ def intend(
     try:
         # 1. Prepare: profile, issuer, key, serial number and the exact bytes to be signed.
         # 2. Lint them; a finding stops here, before the real key is asked for anything.
-        prepared = [_prepare(authority, order, now=now) for order in orders]
+        issuers = _issuers(authority, orders, now=now, by=by)
+        prepared = [_prepare(*pair, now=now) for pair in zip(orders, issuers, strict=True)]
         # 3. Commit the intention, unless the clock went back or a key is already somebody else's.
         with authority.database.transaction() as session:
             rows.intend(session, prepared, now=now, by=by)
@@ -201,12 +203,22 @@ def recover(authority: Authority, now: datetime, by: str) -> list[int]:
     return [int(row.serial, 16) for row in left]
 
 
-def _prepare(authority: Authority, order: Order, *, now: datetime) -> rows.Prepared:
+def _issuers(
+    authority: Authority, orders: Sequence[Order], *, now: datetime, by: str
+) -> list[Issuer]:
+    """Who issues each, and which part of the issuer's list it will name."""
+    wanted = []
+    for order in orders:
+        profile = profile_named(order.profile)
+        if order.issuer is None:
+            wanted.append((authority.issuer_for(order.profile), profile))
+        else:
+            wanted.append((authority.issuer(order.issuer), profile))
+    return crl_shards.named(authority, wanted, now=now, by=by)
+
+
+def _prepare(order: Order, issuer: Issuer, *, now: datetime) -> rows.Prepared:
     profile = profile_named(order.profile)
-    if order.issuer is None:
-        issuer = authority.issuer_for(order.profile)
-    else:
-        issuer = authority.issuer(order.issuer)
     key_policy.check(order.public_key, profile)
     not_before = now.astimezone(UTC).replace(microsecond=0)
     not_after = min(profile.not_after(not_before), issuer.certificate.not_valid_after_utc)

@@ -127,6 +127,7 @@ def conclude(
             **_values(certificate, one.issuer.name, one.profile.name, now, by),
             "subject": one.subject.display(),
             "spki_sha256": one.spki_sha256,
+            "crl_shard": one.issuer.shard,
         }
         for one, certificate in zip(prepared, certificates, strict=True)
     ]

@@ -16,7 +16,8 @@ class Issuer:
     """A CA of the hierarchy.
 
     `key_id` is the CKA_ID of its key on the service token, or None for the root, whose key only
-    a ceremony reaches. `certificate` is the one that stands in chains.
+    a ceremony reaches. `certificate` is the one that stands in chains. `shard` is the part of its
+    list that certificates made now name, or None where one list serves all (`ca.crl_shards`).
     """
 
     name: str
@@ -27,6 +28,7 @@ class Issuer:
     base_url: str
     generation: int = 1
     active: bool = True
+    shard: int | None = None
 
     @property
     def certificate_url(self) -> str:
@@ -34,7 +36,9 @@ class Issuer:
 
     @property
     def crl_url(self) -> str:
-        return f"{self.base_url}/pki/crl/{self.name}.crl"
+        """The distribution point of the certificates below."""
+        part = "" if self.shard is None else f"-{self.shard}"
+        return f"{self.base_url}/pki/crl/{self.name}{part}.crl"
 
     @property
     def ocsp_url(self) -> str:

@@ -66,7 +66,7 @@ def stop_on_findings(
     """
     shape = (
         profile,
-        issuer and (issuer.name, issuer.base_url, issuer.subject_key, issuer.subject_bytes),
+        issuer and (issuer.name, issuer.crl_url, issuer.subject_key, issuer.subject_bytes),
         algorithm_of(public_key),
         unsigned.signature_algorithm,
         tuple(subject.attributes.items()),

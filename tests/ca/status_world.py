@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ca import crl, status_changes
 from ca.authority import Authority
+from ca.crl_contents import CrlPolicy
 from ca.models import CertificateRow, IssuerRow, ServiceKeyRow, serial_text
 from records.database import Database
 
@@ -204,7 +205,7 @@ class StatusWorld:
         now: datetime | None = None,
         shard: int | None = None,
         publish: bool = True,
-        policy: crl.CrlPolicy = crl.POLICY,
+        policy: CrlPolicy | None = None,
         **more: Any,
     ) -> None:
         """What revocation does to the status of a certificate."""

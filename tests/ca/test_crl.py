@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ca import crl, crl_encoding, signature_algorithms, static_files, status_changes, status_lint
+from ca.crl_contents import CrlPolicy
 from ca.crl_encoding import CrlTemplate
-from ca.crl_scope import COMPLETE, DELTA, Scope, crl_address, scope_of, shard_for
+from ca.crl_scope import COMPLETE, DELTA, Scope, crl_address, scope_of, shards_for
 from ca.errors import CaError
 from ca.status_changes import StatusChange
 from ca.status_models import CrlRow, CrlState
@@ -139,11 +140,11 @@ def test_complete_list_points_at_its_delta(world: StatusWorld) -> None:
 def test_shard_names_its_own_address(world: StatusWorld) -> None:
     """RFC 5280 §5.2.5: without the distribution point in the list one shard could be passed off
     as another; the extension "is critical"."""
-    policy = crl.CrlPolicy(shard_size=2)
+    policy = CrlPolicy(shard_size=2)
     shards = []
     for _ in range(3):
         with world.database.transaction() as session:
-            shards.append(shard_for(session, ISSUER, size=2))
+            shards += shards_for(session, ISSUER, 1, size=2)
     assert shards == [1, 1, 2]
     crl.publish(world.authority, ISSUER, now=world.now, by=BY, policy=policy)
     # The next shard is served before its first certificate is issued.

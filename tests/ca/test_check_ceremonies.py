@@ -1,0 +1,48 @@
+"""The checker holds what the roots have signed against the ceremonies' logs."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from ca.checks import check_everything
+from ca.models import CeremonyRow, CertificateRow
+from tests.world import World
+
+
+def codes(world: World) -> list[str]:
+    report = check_everything(world.authority, world.now)
+    return sorted({problem.code for problem in report.problems})
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_everything_a_root_signed_is_logged(world: World) -> None:
+    """Issue 3.9: "finds … unexplained intentions and missing audit rows"; a root has no
+    intentions, its certificates are explained by the signed log alone."""
+    assert codes(world) == []
+    with world.database.transaction() as session:
+        session.execute(delete(CeremonyRow))
+    assert codes(world) == ["certificate-not-in-ceremony-log", "crl-not-in-ceremony-log"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_changed_log_explains_nothing(world: World) -> None:
+    """Issue 3.1: the log is signed and stored."""
+    with world.database.transaction() as session:
+        row = session.scalars(select(CeremonyRow)).one()
+        row.log = row.log.replace("operator:test", "operator:evil")
+    assert codes(world) == [
+        "certificate-not-in-ceremony-log",
+        "ceremony-log-not-signed",
+        "crl-not-in-ceremony-log",
+    ]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_certificate_that_vanished(world: World) -> None:
+    """What a ceremony's log names is still in the tables."""
+    with world.database.transaction() as session:
+        session.execute(
+            update(CertificateRow).where(CertificateRow.profile == "audit").values(der=b"\x30\x00")
+        )
+    assert "certificate-of-ceremony-missing" in codes(world)
