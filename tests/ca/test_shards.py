@@ -87,8 +87,8 @@ def test_point_and_list_agree(sharded: Authority, world: World, tmp_path: Path) 
     def verified(number: int, shard: int) -> str:
         done = run(
             "openssl", "verify", "-crl_check", "-CAfile", str(paths["root"]),
-            "-untrusted", str(paths["persons-g1"]), "-CRLfile", str(tmp_path / f"shard-{shard}.pem"),
-            str(tmp_path / f"{number}.pem"),
+            "-untrusted", str(paths["persons-g1"]),
+            "-CRLfile", str(tmp_path / f"shard-{shard}.pem"), str(tmp_path / f"{number}.pem"),
         )  # fmt: skip
         return done.stdout + done.stderr
 
