@@ -12,7 +12,6 @@ numbers of both. What is authorised are the digests of the ticked documents, not
 from __future__ import annotations
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, update
 
 from records import audit
-from records.blobs import BlobStore
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, appearance, credentials
+from signer import activation, appearance, batch_packs, credentials
 from signer.appearance import Appearance
 from signer.batch_models import BatchItemRow, BatchRow
+from signer.batch_packs import Place, Shelves
 from signer.document import Document, Original
 from signer.errors import BatchRefused, SignerError
 from signer.levels import Level
@@ -42,24 +41,6 @@ if TYPE_CHECKING:
 
 MOST_DOCUMENTS = activation.MOST_DIGESTS
 KEPT_FOR = timedelta(days=2)
-_WRITERS = 8
-"""Files written at once: each waits for its own fsync."""
-
-
-class Shelves:
-    """The documents of batches, one store for each, apart from what the law keeps."""
-
-    def __init__(self, location: str) -> None:
-        self._location = location.rstrip("/")
-        self._known: dict[str, BlobStore] = {}
-
-    def of(self, batch_id: str) -> BlobStore:
-        store = self._known.get(batch_id)
-        if store is None:
-            if len(self._known) > 256:
-                self._known.clear()
-            store = self._known[batch_id] = BlobStore(f"{self._location}/{batch_id}")
-        return store
 
 
 @dataclass(frozen=True)
@@ -160,9 +141,8 @@ def add(
     originals = [(name, Original.of(data)) for name, data in files]
     seen = [_inspected(desk, one, request, credential) for _, one in originals]
     # 2. Keep the bytes, on disk, before anything says that they are here.
-    store = shelves.of(batch_id)
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        digests = list(pool.map(store.put, (data for _, data in files)))
+    places = batch_packs.put(shelves.of(batch_id), [data for _, data in files])
+    digests = [one.sha256.hex() for _, one in originals]
     # 3. Enter them, if nobody closed the batch meanwhile.
     with desk.database.transaction() as session:
         locked = session.get_one(BatchRow, batch_id, with_for_update=True)
@@ -170,8 +150,8 @@ def add(
         present = select(BatchItemRow).where(BatchItemRow.batch_id == batch_id)
         known = {one.digest: one.position for one in session.scalars(present)}
         added = []
-        for (name, original), digest, (pages, refusal) in zip(
-            originals, digests, seen, strict=True
+        for (name, _), digest, place, (pages, refusal) in zip(
+            originals, digests, places, seen, strict=True
         ):
             if digest in known:
                 continue
@@ -182,7 +162,9 @@ def add(
                     position=known[digest],
                     name=name,
                     digest=digest,
-                    size=len(original),
+                    size=place.size,
+                    pack=place.pack,
+                    pack_offset=place.offset,
                     pages=pages,
                     state="waiting" if refusal is None else "refused",
                     tries=0,
@@ -343,6 +325,20 @@ def items(
         return [_item(one) for one in rows]
 
 
+def content(desk: Desk, shelves: Shelves, batch_id: str, position: int, *, client: str) -> bytes:
+    """A signed document, checked against its digest; `batch-document-not-found` for any other."""
+    with desk.database.reading() as session:
+        _mine(session, batch_id, client)
+        row = session.get(BatchItemRow, (batch_id, position))
+    if row is None or row.result is None or row.result_pack is None:
+        raise BatchRefused("batch-document-not-found", position=position)
+    places = [
+        Place(row.pack, row.pack_offset, row.size),
+        Place(row.result_pack, row.result_offset or 0, row.result_size or 0),
+    ]
+    return batch_packs.joined(shelves.of(batch_id), places, row.result)
+
+
 def erase_key(session: Session, row: BatchRow) -> None:
     """The authorisation's sealed key has no more to do."""
     session.execute(
@@ -381,10 +377,10 @@ def unpacked(kept: dict[str, Any]) -> SignatureRequest:
                 "lines": tuple(look_["lines"]),
             }
         )
-    locked = values.pop("lock_fields")
-    return SignatureRequest(
-        **values, appearance=look_, lock_fields=tuple(locked) if locked is not None else None
-    )
+    for name in ("lock_fields", "lock_fields_except"):
+        locked = values.get(name)
+        values[name] = tuple(locked) if locked is not None else None
+    return SignatureRequest(**values, appearance=look_)
 
 
 def _inspected(

@@ -54,7 +54,8 @@ class SignatureRequest:
 
     `signing_time` is the time claimed and shown (default: `now`); `certify` makes this a
     certification signature leaving DocMDP permission 1, 2 or 3; `lock_fields` locks form fields
-    (FieldMDP): the empty tuple locks all of them, None locks nothing.
+    (FieldMDP): the empty tuple locks all of them, None locks nothing. `lock_fields_except` locks
+    every field but these. Without either, the /Lock of a prepared field is honoured.
     """
 
     level: Level = Level.B_B
@@ -64,6 +65,7 @@ class SignatureRequest:
     field_name: str | None = None
     certify: int | None = None
     lock_fields: tuple[str, ...] | None = None
+    lock_fields_except: tuple[str, ...] | None = None
     signing_time: datetime | None = None
 
 
@@ -105,8 +107,9 @@ def place_signature(
     template = pen.template
     when = request.signing_time or now
     value = appender.allocate()
-    name = _put_field(appender, request, value, stamp, when)
-    head = _signature_head(appender, pen, request, value, when)
+    lock = _lock_wanted(appender, request)
+    name = _put_field(appender, request, value, stamp, when, lock)
+    head = _signature_head(appender, pen, request, value, when, lock)
     # No dry run: the template knows how long its CMS can become.
     room = token_room(time_stamper) if request.level.time_stamped else 0
     reserve = 2 * (template.size_limit + room)
@@ -129,7 +132,7 @@ def place_document_time_stamp(
         raise SignerError("time-stamping-not-configured")
     value = appender.allocate()
     request = SignatureRequest(field_name=free_name(appender, "Timestamp"))
-    name = _put_field(appender, request, value, None, now)
+    name = _put_field(appender, request, value, None, now, None)
     head = b"<</Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
     pending = appender.commit(SignatureDictionary(value, head, 2 * token_room(time_stamper)))
     pending.fill(time_stamper.stamp(pending.digest(), "sha256", now=now))
@@ -187,6 +190,7 @@ def _put_field(
     value: int,
     stamp: PlacedStamp | None,
     when: datetime,
+    lock: bytes | None,
 ) -> str:
     existing = _existing_field(appender, request.field_name)
     drawing = stamp.put(appender, when) if stamp is not None else None
@@ -210,8 +214,8 @@ def _put_field(
         parts.append(b"/Rect[%s]/AP<</N %s>>" % (rect, reference(drawing)))
     else:
         parts.append(b"/Rect[0 0 0 0]")
-    if request.lock_fields is not None:
-        parts.append(b"/Lock<</Type/SigFieldLock%s>>" % _lock(request.lock_fields))
+    if lock is not None:
+        parts.append(b"/Lock<</Type/SigFieldLock%s>>" % lock)
     field = appender.add(b"".join((*parts, b">>")))
     form_object = document.form
     fields = appender.child_array(
@@ -257,7 +261,12 @@ def _fill_field(
 
 
 def _signature_head(
-    appender: Appender, pen: Pen, request: SignatureRequest, value: int, when: datetime
+    appender: Appender,
+    pen: Pen,
+    request: SignatureRequest,
+    value: int,
+    when: datetime,
+    lock: bytes | None,
 ) -> bytes:
     parts = [
         b"<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M",
@@ -280,10 +289,10 @@ def _signature_head(
             b"<</Type/SigRef/TransformMethod/DocMDP/TransformParams"
             b"<</Type/TransformParams/P %d/V/1.2>>>>" % request.certify
         )
-    if request.lock_fields is not None:
+    if lock is not None:
         references.append(
             b"<</Type/SigRef/TransformMethod/FieldMDP/Data %s/TransformParams"
-            b"<</Type/TransformParams/V/1.2%s>>>>" % (root, _lock(request.lock_fields))
+            b"<</Type/TransformParams/V/1.2%s>>>>" % (root, lock)
         )
     if references:
         parts.append(b"/Reference[%s]" % b"".join(references))
@@ -299,10 +308,32 @@ def _require_first(appender: Appender, permission: int) -> None:
         raise DocumentRefused("certification-not-first")
 
 
-def _lock(fields: Sequence[str]) -> bytes:
+def _lock_wanted(appender: Appender, request: SignatureRequest) -> bytes | None:
+    """What the request locks, or else what the author of a prepared field wants locked with it."""
+    if request.lock_fields is not None:
+        if request.lock_fields_except is not None:
+            raise SignerError("lock-ambiguous")
+        return _lock("Include", request.lock_fields)
+    if request.lock_fields_except is not None:
+        return _lock("Exclude", request.lock_fields_except)
+    existing = _existing_field(appender, request.field_name)
+    prepared = existing.object.get("/Lock") if existing is not None else None
+    if not isinstance(prepared, pikepdf.Dictionary):
+        return None
+    names = prepared.get("/Fields")
+    listed = [str(one) for one in names] if isinstance(names, pikepdf.Array) else []
+    action = str(prepared.get("/Action", "/All")).removeprefix("/")
+    if action not in ("All", "Include", "Exclude"):
+        raise DocumentRefused("field-lock-unknown", action=action[:20])
+    return _lock(action, () if action == "All" else listed)
+
+
+def _lock(action: str, fields: Sequence[str]) -> bytes:
+    """A SigFieldLock's entries, the same in a FieldMDP transform (ISO 32000-1 tables 233, 256)."""
     if not fields:
         return b"/Action/All"
-    return b"/Action/Include/Fields[%s]" % b"".join(text_string(one) for one in fields)
+    names = b"".join(text_string(one) for one in fields)
+    return b"/Action/%s/Fields[%s]" % (action.encode(), names)
 
 
 def number(value: float) -> bytes:

@@ -139,6 +139,56 @@ def test_certification_comes_first() -> None:
     assert refusal.value.code == "certification-not-first"
 
 
+@pytest.mark.parametrize(
+    ("request_", "action", "fields"),
+    [
+        (SignatureRequest(lock_fields=()), "/All", None),
+        (SignatureRequest(lock_fields=("Họ tên",)), "/Include", ["Họ tên"]),
+        (SignatureRequest(lock_fields_except=("Ghi chú",)), "/Exclude", ["Ghi chú"]),
+        (SignatureRequest(lock_fields_except=()), "/All", None),
+    ],
+)
+def test_every_kind_of_lock(
+    request_: SignatureRequest, action: str, fields: list[str] | None
+) -> None:
+    """ISO 32000-1 table 233: All, Include, Exclude; the same in /Lock and in the transform."""
+    signed = sign(paper.shaped("form"), request_)
+    (verdict,) = pyhanko_verdicts(signed)
+    assert verdict.bottom_line, verdict.summary()
+    with pikepdf.open(io.BytesIO(signed)) as pdf:
+        field = pdf.Root.AcroForm.Fields[1]
+        (transform,) = field.V.Reference
+        assert transform.TransformMethod == "/FieldMDP"
+        for one in (field.Lock, transform.TransformParams):
+            assert one.Action == action
+            found = [str(name) for name in one.Fields] if "/Fields" in one else None
+            assert found == fields
+
+
+def test_the_lock_of_a_prepared_field_is_honoured() -> None:
+    """ISO 32000-1 §12.7.4.5: /Lock says what "shall be locked when this signature is provided"."""
+    data = paper.signature_field(paper.decision())
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        pdf.Root.AcroForm.Fields[0].Lock = pikepdf.Dictionary(
+            Type=pikepdf.Name.SigFieldLock, Action=pikepdf.Name.Exclude, Fields=["Ghi chú"]
+        )
+        out = io.BytesIO()
+        pdf.save(out)
+    signed = sign(out.getvalue(), SignatureRequest(field_name="Lãnh đạo"))
+    (verdict,) = pyhanko_verdicts(signed)
+    assert verdict.bottom_line, verdict.summary()
+    with pikepdf.open(io.BytesIO(signed)) as pdf:
+        (transform,) = pdf.Root.AcroForm.Fields[0].V.Reference
+        assert transform.TransformParams.Action == "/Exclude"
+
+
+def test_two_locks_are_refused() -> None:
+    """Only these, and all but those, cannot both be meant."""
+    with pytest.raises(SignerError) as refused:
+        sign(paper.decision(), SignatureRequest(lock_fields=(), lock_fields_except=()))
+    assert refused.value.code == "lock-ambiguous"
+
+
 def test_fields_can_be_locked() -> None:
     """ISO 32000-1 §12.8.2.4 FieldMDP: the lock and the transform say the same."""
     signed = sign(paper.shaped("form"), SignatureRequest(lock_fields=("Signature1",)))
