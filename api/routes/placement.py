@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Form
 from pydantic import Field, model_validator
@@ -43,6 +43,9 @@ class Placement(Shape):
         )
 
 
+FieldNames = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=200)]
+
+
 class How(Shape):
     """How one document is to be signed."""
 
@@ -51,6 +54,23 @@ class How(Shape):
     location: str | None = Field(None, max_length=200, examples=["Thanh Hóa"])
     field_name: str | None = Field(None, max_length=60)
     appearance: Placement | None = Field(None, description="Absent: the signature is not shown")
+    certify: Literal[1, 2, 3] | None = Field(
+        None,
+        description="Certification (DocMDP), only as the first signature. 1: nothing may change "
+        "after it; 2: form filling and signatures may; 3: annotations too",
+    )
+    lock_fields: FieldNames | None = Field(
+        None, description="Form fields locked with this signature (FieldMDP); [] locks all"
+    )
+    lock_fields_except: FieldNames | None = Field(
+        None, description="Every form field but these is locked"
+    )
+
+    @model_validator(mode="after")
+    def one_lock(self) -> How:
+        if self.lock_fields is not None and self.lock_fields_except is not None:
+            raise ValueError("give lock_fields or lock_fields_except, not both")
+        return self
 
     def request(self) -> SignatureRequest:
         return SignatureRequest(
@@ -59,7 +79,14 @@ class How(Shape):
             reason=self.reason,
             location=self.location,
             field_name=self.field_name,
+            certify=self.certify,
+            lock_fields=_tuple(self.lock_fields),
+            lock_fields_except=_tuple(self.lock_fields_except),
         )
+
+
+def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
 
 
 def level_named(text: str) -> Level:
@@ -73,7 +100,7 @@ def level_named(text: str) -> Level:
 HowForm = Annotated[
     str,
     Form(
-        description="JSON: level, reason, location, field_name, appearance",
+        description="JSON: level, reason, location, field_name, appearance, certify, lock_fields",
         examples=['{"level": "B-LTA", "appearance": {"anchor": "PHÓ CHỦ TỊCH"}}'],
         max_length=8192,
     ),
