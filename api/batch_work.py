@@ -24,7 +24,7 @@ from api.house import House
 from api.services import Services, system_clock
 from api.settings import Settings
 from signer import batch_outcome, batch_work
-from signer.batch import Shelves
+from signer.batch_packs import Shelves
 
 log = structlog.get_logger("dauso.batches")
 

@@ -42,6 +42,7 @@ class BatchItemRow(Base):
 
     `holder` and `lease_until` say which worker has it in hand; a lease that ran out means that the
     worker died, and the document waits again. `authorized` is its place in the authorisation.
+    `pack` holds its bytes, `result_pack` what the signature appended (`signer.batch_packs`).
     """
 
     __tablename__ = "signer_batch_items"
@@ -56,6 +57,8 @@ class BatchItemRow(Base):
     name: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
+    pack: Mapped[str] = mapped_column(Text)
+    pack_offset: Mapped[int] = mapped_column(BigInteger)
     pages: Mapped[int | None] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(Integer, default=0)
@@ -64,5 +67,8 @@ class BatchItemRow(Base):
     holder: Mapped[str | None] = mapped_column(Text)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[str | None] = mapped_column(Text)
+    result_pack: Mapped[str | None] = mapped_column(Text)
+    result_offset: Mapped[int | None] = mapped_column(BigInteger)
+    result_size: Mapped[int | None] = mapped_column(BigInteger)
     failure: Mapped[Any | None] = mapped_column(Json)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -18,6 +18,7 @@ from records.tags import Tag
 from signer import activation
 from signer.batch import erase_key, failure_of
 from signer.batch_models import BatchItemRow, BatchRow
+from signer.batch_packs import Place
 from signer.errors import BatchRefused, SignerError
 from signer.models import AuthorizedDigestRow, SignatureRow
 
@@ -39,6 +40,7 @@ class Outcome:
     authorized: int
     document: str
     result: str | None
+    place: Place | None
     field: str | None
     refusal: SignerError | None
 
@@ -73,8 +75,12 @@ def record_outcomes(
                     {
                         **_settled(batch_id, one.position, "signed", now),
                         "result": one.result,
+                        "result_pack": one.place.pack,
+                        "result_offset": one.place.offset,
+                        "result_size": one.place.size,
                     }
                     for one in made
+                    if one.place is not None
                 ],
             )
             _digests(session, batch, [one.authorized for one in made], "used")

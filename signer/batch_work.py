@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,11 +21,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from records import audit
-from records.errors import DomainError
+from records.errors import DomainError, RecordsError
 from records.tags import Tag
-from signer import activation, appearance, credentials, signing
+from signer import activation, appearance, batch_packs, credentials, signing
 from signer.activation import Authorization
-from signer.batch import Shelves, failure_of, unpacked
+from signer.batch import failure_of, unpacked
 from signer.batch_models import BatchItemRow, BatchRow
 from signer.batch_outcome import (
     Outcome,
@@ -37,6 +36,7 @@ from signer.batch_outcome import (
     record_outcomes,
     void_expired,
 )
+from signer.batch_packs import Place, Shelves
 from signer.document import Document, Original
 from signer.errors import ActivationRefused, BatchRefused, CredentialUnusable, SignerError
 from signer.models import AuthorizationRow, AuthorizedDigestRow, SignatureRow
@@ -56,7 +56,7 @@ CHUNK = 50
 CHUNK_BYTES = 64 << 20
 """A chunk is held in memory twice: as it was and as it becomes."""
 LEASE = timedelta(minutes=2)
-_FILES = 8
+_OF_ONE_DOCUMENT = ("blob-damaged", "blob-missing")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class _Task:
 
     position: int
     digest: str
+    place: Place
     authorized: int
     signature_id: str
 
@@ -108,7 +109,7 @@ def work_once(
         return len(chunk.tasks)
     except Exception as failure:
         code = failure.code if isinstance(failure, DomainError) else type(failure).__name__
-        tried = not isinstance(failure, DomainError)
+        tried = not isinstance(failure, DomainError) or code in _OF_ONE_DOCUMENT
         give_back(desk, chunk.batch_id, holder, code, tried=tried, now=clock(), by=by)
         raise
     # 7. Commit the outcomes; a batch without anything left to do is done.
@@ -229,7 +230,8 @@ def _reserved(
             one.state, one.finished_at = "refused", now
             one.failure = failure_of(BatchRefused("digest-not-authorized"))
             continue
-        task = _Task(one.position, one.digest, one.authorized, secrets.token_hex(16))
+        place = Place(one.pack, one.pack_offset, one.size)
+        task = _Task(one.position, one.digest, place, one.authorized, secrets.token_hex(16))
         one.state, one.holder, one.lease_until = "signing", holder, now + LEASE
         one.signature_id = task.signature_id
         tasks.append(task)
@@ -292,58 +294,60 @@ def _reserved(
 
 
 def _carried_out(desk: Desk, store: BlobStore, chunk: _Chunk, *, now: datetime) -> list[Outcome]:
-    with ThreadPoolExecutor(_FILES) as pool:
-        # 3. Read: the store answers only with the bytes that have the digest.
-        data = list(pool.map(store.get, (one.digest for one in chunk.tasks)))
-        # 4. The credential and its certificate must be good at this moment.
-        credential = credentials.find(desk, chunk.authorization.credential_id)
-        credentials.require_usable(desk, credential, now=now)
-        wrapped = activation.opened_key(desk, chunk.authorization, now=now)
-        key = desk.custody.kept(
-            wrapped,
-            handle=chunk.authorization.id,
-            until=chunk.authorization.expires_at,
-            now=now,
-        )
-        pen = Pen(signing.template_for(desk, credential), key, credential.name)
-        look = chunk.request.appearance
-        picture = appearance.picture_for(desk, look, credential) if look is not None else None
+    # 3. Read.
+    data = batch_packs.get(store, [one.place for one in chunk.tasks])
+    # 4. The credential and its certificate must be good at this moment.
+    credential = credentials.find(desk, chunk.authorization.credential_id)
+    credentials.require_usable(desk, credential, now=now)
+    pen = _pen(desk, chunk, credential, now=now)
+    look = chunk.request.appearance
+    picture = appearance.picture_for(desk, look, credential) if look is not None else None
 
-        def all_of_them() -> list[_Signed | SignerError]:
-            return [
-                _signed(desk, one, chunk.request, credential, pen, picture, now=now) for one in data
-            ]
+    def all_of_them() -> list[_Signed | SignerError]:
+        return [
+            _signed(desk, task, one, chunk.request, credential, pen, picture, now=now)
+            for task, one in zip(chunk.tasks, data, strict=True)
+        ]
 
-        # 5. Sign each, on the token's own thread.
-        made = desk.authority.token.on_token_thread(all_of_them)
-        if chunk.request.level.time_stamped:
-            desk.tsa.flush(now=now)
-        # 6. Keep the results, on disk.
-        kept = list(
-            pool.map(lambda one: store.put(one.data) if isinstance(one, _Signed) else None, made)
-        )
+    # 5. Sign each, on the token's own thread.
+    made = desk.authority.token.on_token_thread(all_of_them)
+    if chunk.request.level.time_stamped:
+        desk.tsa.flush(now=now)
+    # 6. Keep what was appended, on disk.
+    tails = [one.appended for one in made if isinstance(one, _Signed)]
+    kept = iter(batch_packs.put(store, tails))
     return [
         Outcome(
             position=task.position,
             signature_id=task.signature_id,
             authorized=task.authorized,
             document=task.digest,
-            result=digest,
+            result=one.digest if isinstance(one, _Signed) else None,
+            place=next(kept) if isinstance(one, _Signed) else None,
             field=one.field if isinstance(one, _Signed) else None,
             refusal=one if isinstance(one, SignerError) else None,
         )
-        for task, one, digest in zip(chunk.tasks, made, kept, strict=True)
+        for task, one in zip(chunk.tasks, made, strict=True)
     ]
+
+
+def _pen(desk: Desk, chunk: _Chunk, credential: Credential, *, now: datetime) -> Pen:
+    granted = chunk.authorization
+    wrapped = activation.opened_key(desk, granted, now=now)
+    key = desk.custody.kept(wrapped, handle=granted.id, until=granted.expires_at, now=now)
+    return Pen(signing.template_for(desk, credential), key, credential.name)
 
 
 @dataclass(frozen=True)
 class _Signed:
-    data: bytes
+    appended: bytes
+    digest: str
     field: str
 
 
 def _signed(
     desk: Desk,
+    task: _Task,
     data: bytes,
     request: SignatureRequest,
     credential: Credential,
@@ -354,7 +358,10 @@ def _signed(
 ) -> _Signed | SignerError:
     """One document, or why this one cannot be signed; anything else concerns the whole chunk."""
     try:
-        with Document.open(Original.of(data), desk.limits) as document:
+        original = Original.of(data)
+        if original.sha256.hex() != task.digest:
+            raise RecordsError("blob-damaged", digest=task.digest)
+        with Document.open(original, desk.limits) as document:
             document.require_signable()
             stamp = None
             if request.appearance is not None:
@@ -368,7 +375,8 @@ def _signed(
             appender, name = signing.write_signature(
                 desk, document, request, credential, pen, stamp, now=now
             )
-            return _Signed(b"".join((data, *appender.revisions)), name)
+            digest = appender.state().hexdigest()
+            return _Signed(b"".join(appender.revisions), digest, name)
     except (ActivationRefused, CredentialUnusable):
         raise
     except SignerError as refusal:

@@ -342,13 +342,10 @@ def fetch(
     client: Signer,
 ) -> Response:
     """Every fetch is recorded: who and when."""
-    desk = wired.house.desk
-    found = batch.items(desk, batch_id, client=client.by, after=position - 1, limit=1)
-    if not found or found[0].position != position or found[0].result is None:
-        raise ApiError("document-not-found", id=f"{batch_id}/{position}")
-    one = found[0]
+    shelves = shelves_of(wired.house.settings)
+    data = batch.content(wired.house.desk, shelves, batch_id, position, client=client.by)
+    (one,) = batch.items(wired.house.desk, batch_id, client=client.by, after=position - 1, limit=1)
     digest = one.result or ""
-    data = shelves_of(wired.house.settings).of(batch_id).get(digest)
     with wired.house.database.transaction() as session:
         audit.record(
             session,

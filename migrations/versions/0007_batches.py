@@ -52,6 +52,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("pack", sa.Text(), nullable=False),
+        sa.Column("pack_offset", sa.BigInteger(), nullable=False),
         sa.Column("pages", sa.Integer(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -60,6 +62,9 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("result_pack", sa.Text(), nullable=True),
+        sa.Column("result_offset", sa.BigInteger(), nullable=True),
+        sa.Column("result_size", sa.BigInteger(), nullable=True),
         sa.Column("failure", json, nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
