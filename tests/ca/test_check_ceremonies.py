@@ -41,8 +41,8 @@ def test_a_changed_log_explains_nothing(world: World) -> None:
         row = session.scalars(select(CeremonyRow)).one()
         row.log = row.log.replace("operator:test", "operator:evil")
     assert codes(world) == [
-        "certificate-not-in-ceremony-log",
         "ceremony-log-not-signed",
+        "certificate-not-in-ceremony-log",
         "crl-not-in-ceremony-log",
     ]
 
