@@ -106,7 +106,21 @@ def reserve(
     `digest-not-authorized` (never authorised) and `digest-already-used`.
     """
     row = require_open(session, authorization, now=now)
-    return [_reserve_one(session, row.id, digest) for digest in digests]
+    wanted = select(AuthorizedDigestRow).where(
+        AuthorizedDigestRow.authorization_id == row.id, AuthorizedDigestRow.digest.in_(digests)
+    )
+    known = {one.digest: one for one in session.scalars(wanted)}
+    positions = []
+    for digest in digests:
+        named = known.get(digest)
+        if named is None:
+            raise ActivationRefused("digest-not-authorized")
+        if named.state != "open":  # used before, or twice in this request
+            raise ActivationRefused("digest-already-used")
+        named.state = "reserved"
+        positions.append(named.position)
+    session.flush()
+    return positions
 
 
 def require_open(
@@ -127,13 +141,25 @@ def require_open(
 
 
 def settle(session: Session, authorization_id: str, position: int, *, used: bool) -> bool:
-    """A reserved digest was used, or is free again because nothing was signed.
+    """`settle_all` for one digest."""
+    return settle_all(session, authorization_id, [position], used=used)
+
+
+def settle_all(
+    session: Session, authorization_id: str, positions: Sequence[int], *, used: bool
+) -> bool:
+    """Reserved digests were used, or are free again because nothing was signed.
 
     Returns whether the authorisation is thereby used up; its key is then erased.
     """
-    row = session.get_one(AuthorizedDigestRow, (authorization_id, position))
-    row.state = "used" if used else "open"
-    session.flush()
+    session.execute(
+        update(AuthorizedDigestRow)
+        .where(
+            AuthorizedDigestRow.authorization_id == authorization_id,
+            AuthorizedDigestRow.position.in_(positions),
+        )
+        .values(state="used" if used else "open")
+    )
     left = session.scalar(
         select(AuthorizedDigestRow.position)
         .where(
@@ -290,22 +316,6 @@ def require_sensible(digests: Sequence[bytes], minutes: int) -> None:
         raise ActivationRefused("digest-malformed")
     if not 1 <= minutes <= LONGEST_MINUTES:
         raise ActivationRefused("authorization-too-long", limit=LONGEST_MINUTES)
-
-
-def _reserve_one(session: Session, authorization_id: str, digest: bytes) -> int:
-    row = session.scalar(
-        select(AuthorizedDigestRow).where(
-            AuthorizedDigestRow.authorization_id == authorization_id,
-            AuthorizedDigestRow.digest == digest,
-        )
-    )
-    if row is None:
-        raise ActivationRefused("digest-not-authorized")
-    if row.state != "open":
-        raise ActivationRefused("digest-already-used")
-    row.state = "reserved"
-    session.flush()
-    return row.position
 
 
 def _end(session: Session, ids: Sequence[str]) -> None:

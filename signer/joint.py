@@ -144,14 +144,15 @@ def void(desk: Desk, prepared: Prepared, failure: Exception, *, now: datetime, b
         rows = session.scalars(
             select(SignatureRow).where(SignatureRow.id.in_(prepared.ids)).with_for_update()
         ).all()
-        acts = []
+        acts, freed = [], []
         for row in rows:
             if row.state != "intended":
                 continue  # recovery was quicker
             row.state, row.finished_at, row.failure = "void", now, reason
-            activation.settle(session, row.authorization_id, row.position, used=False)
+            freed.append(row.position)
             details = {"signature": row.id, "failure": reason}
             acts.append((_subject(prepared, row.id), details))
+        activation.settle_all(session, prepared.authorization.id, freed, used=False)
         audit.record_all(session, tag=Tag.SIGNATURE_VOIDED, by=by, acts=acts, now=now)
 
 
@@ -198,18 +199,18 @@ def key_of(desk: Desk, authorization: Authorization, *, now: datetime) -> Privat
 def _commit(
     desk: Desk, prepared: Prepared, made: Sequence[Made], *, now: datetime, by: str
 ) -> None:
-    ended = False
     with desk.database.transaction() as session:
+        wanted = select(SignatureRow).where(SignatureRow.id.in_(prepared.ids)).with_for_update()
+        rows = {row.id: row for row in session.scalars(wanted)}
         acts = []
         for identifier, part, one in zip(prepared.ids, prepared.parts, made, strict=True):
-            row = session.get_one(SignatureRow, identifier, with_for_update=True)
+            row = rows[identifier]
             if row.state != "intended":
                 # Recovery voided it while this process was thought dead: its digest may be signed
                 # again, so this result must never be seen.
                 raise ActivationRefused("intention-lost")
             row.state, row.finished_at = "made", now
             row.field, row.result = one.field_name, one.result
-            ended = activation.settle(session, row.authorization_id, row.position, used=True)
             details = {
                 "signature": row.id,
                 "credential": row.credential_id,
@@ -217,6 +218,9 @@ def _commit(
                 **one.facts,
             }
             acts.append((part.subject, details))
+        ended = activation.settle_all(
+            session, prepared.authorization.id, prepared.positions, used=True
+        )
         audit.record_all(session, tag=Tag.SIGNATURE_MADE, by=by, acts=acts, now=now)
     if ended:
         activation.forget(desk, prepared.authorization.id)
