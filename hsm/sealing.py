@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hsm.activation import ActivationSeal
@@ -43,6 +44,8 @@ _TAG: Final = 16
 _CODE_BITS: Final = 80
 _LIMIT_KIB: Final = 1 << 20
 _LIMIT_ITERATIONS: Final = 64
+# Each derivation holds its memory (64 MiB) while it runs: many people at once take turns.
+_AT_ONCE: Final = threading.BoundedSemaphore(4)
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,18 @@ def _derive(secret: str, salt: bytes, cost: PinCost | None) -> bytes:
     if cost is None:
         hkdf = HKDF(hashes.SHA256(), 32, salt, b"dauso activation code v1")
         return hkdf.derive(_normal_code(secret).encode())
-    argon = Argon2id(
-        salt=salt,
-        length=32,
-        iterations=cost.iterations,
-        lanes=cost.lanes,
-        memory_cost=cost.memory_kib,
-    )
-    return argon.derive(unicodedata.normalize("NFKC", secret).encode())
+    # Not cryptography's Argon2id: with lanes > 1 OpenSSL's thread pool deadlocks for ever when two
+    # threads derive at once. argon2-cffi gives the same bytes and brings its own threads.
+    with _AT_ONCE:
+        return hash_secret_raw(
+            unicodedata.normalize("NFKC", secret).encode(),
+            salt,
+            time_cost=cost.iterations,
+            memory_cost=cost.memory_kib,
+            parallelism=cost.lanes,
+            hash_len=32,
+            type=Type.ID,
+        )
 
 
 def _normal_code(code: str) -> str:

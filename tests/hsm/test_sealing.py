@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsm import sealing
 from hsm.errors import HsmError, PinWrong, SealDamaged
 from hsm.sealing import (
     PinCost,
@@ -109,3 +113,20 @@ def test_the_two_kinds_are_not_confused() -> None:
     with pytest.raises(SealDamaged) as error:
         unseal_with_pin(sealed, CODE, context=CONTEXT)
     assert error.value.params["problem"] == "kind"
+
+
+def test_many_people_at_once() -> None:
+    """Eight PINs tried in eight threads all end (OpenSSL's Argon2id with lanes deadlocks here)."""
+    sealed = seal_with_pin(b"key", "925817", context=b"c")
+    with ThreadPoolExecutor(8) as pool:
+        opened = pool.map(lambda _: unseal_with_pin(sealed, "925817", context=b"c"), range(16))
+        assert list(opened) == [b"key"] * 16
+
+
+def test_the_derivation_is_rfc_9106() -> None:
+    """Two implementations derive the same key: a seal made by either opens with the other."""
+    ours = sealing._derive("mật khẩu", b"0123456789abcdef", PinCost(1024, 2, 1))
+    theirs = Argon2id(
+        salt=b"0123456789abcdef", length=32, iterations=2, lanes=1, memory_cost=1024
+    ).derive("mật khẩu".encode())
+    assert ours == theirs
