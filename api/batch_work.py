@@ -87,7 +87,9 @@ class BatchWorkers:
                 log.error("batch worker died", holder=holder, exitcode=worker.exitcode)
                 now = self._services.clock()
                 batch_outcome.void_expired(desk, now=now, by="system:batches", holder=holder)
-        if len(self._workers) < self._count and batch_work.pending(desk):
+        if len(self._workers) < self._count and batch_work.pending(
+            desk, now=self._services.clock()
+        ):
             while len(self._workers) < self._count:
                 self._spawn()
 

@@ -175,6 +175,7 @@ def add(
         if len(known) > MOST_DOCUMENTS:
             raise BatchRefused("batch-too-large", limit=MOST_DOCUMENTS)
         session.add_all(added)
+        locked.claimed_at = now
         if added:
             audit.record(
                 session,

@@ -56,6 +56,7 @@ CHUNK = 50
 CHUNK_BYTES = 64 << 20
 """A chunk is held in memory twice: as it was and as it becomes."""
 LEASE = timedelta(minutes=2)
+WARM = timedelta(minutes=1)
 _OF_ONE_DOCUMENT = ("blob-damaged", "blob-missing")
 
 
@@ -117,19 +118,20 @@ def work_once(
     return len(chunk.tasks)
 
 
-def pending(desk: Desk) -> bool:
-    """Whether a running batch has anything that waits or is in hand: are workers needed?"""
+def pending(desk: Desk, *, now: datetime) -> bool:
+    """Are workers needed: does anything wait, is anything in hand, or is a batch being filled?
+
+    The last so that they are ready when the PIN is given: a process takes seconds to open.
+    """
+    soon = BatchRow.claimed_at > now - WARM
     with desk.database.reading() as session:
-        found = session.scalar(
-            select(BatchItemRow.batch_id)
-            .join(BatchRow, BatchRow.id == BatchItemRow.batch_id)
-            .where(
-                BatchRow.state.in_(("running", "paused", "cancelled")),
-                BatchItemRow.state == "signing",
-            )
-            .limit(1)
+        if _next_batch(session) is not None:
+            return True
+        wanted = (
+            select(BatchItemRow.batch_id).where(BatchItemRow.state == "signing"),
+            select(BatchRow.id).where(BatchRow.state == "open", soon),
         )
-        return found is not None or _next_batch(session) is not None
+        return any(session.scalar(one.limit(1)) is not None for one in wanted)
 
 
 def forget_ended(desk: Desk) -> None:

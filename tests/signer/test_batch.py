@@ -148,11 +148,14 @@ def test_one_pin_and_each_document_has_its_outcome(
     batch.choose(world.desk, batch_id, tick=[3], untick=[1, 2], client=CLIENT)
     batch.choose(world.desk, batch_id, tick=[2], untick=[], client=CLIENT)
 
+    late = world.now + timedelta(hours=1)
+    assert batch_work.pending(world.desk, now=world.now), "workers warm up while it is filled"
+    assert not batch_work.pending(world.desk, now=late)
     assert authorize(world, batch_id).state == "running"
-    assert batch_work.pending(world.desk)
+    assert batch_work.pending(world.desk, now=late)
     assert work(world, shelves) == 3
     assert work(world, shelves) == 0
-    assert not batch_work.pending(world.desk)
+    assert not batch_work.pending(world.desk, now=late)
 
     found = look(world, batch_id)
     assert found.state == "done"
