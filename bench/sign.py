@@ -33,7 +33,7 @@ from pyhanko.sign import fields, signers
 from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from bench import peers
+from bench import batch_served, peers
 from bench.ca_world import BY
 from bench.report import Report, arguments
 from bench.sign_world import PIN, Bureau, bureau, desk_of, opened
@@ -64,7 +64,8 @@ def main(arguments_: list[str] | None = None) -> int:
         _big(report, office, raw)
         _wrapped(report, office, one_page)
         _whole_flow(report, office, one_page)
-        _two_processes(report, office, one_page)
+        two = _two_processes(report, office, one_page)
+        _batch(report, two)
         _others(report, one_page)
     return report.finish()
 
@@ -179,13 +180,30 @@ def _whole_flow(report: Report, office: Bureau, data: bytes) -> None:
     report.add("sign_pdf, B-B, each with two durable commits (SQLite)", count / seconds, "1/s")
 
 
-def _two_processes(report: Report, office: Bureau, data: bytes) -> None:
+def _two_processes(report: Report, office: Bureau, data: bytes) -> float:
     report.say("one process, two processes")
     settings = office.world.token.settings
     url = str(office.world.database.engine.url)
     one = _workers(1, settings, url, office, data, report.seconds * 2)
     two = _workers(2, settings, url, office, data, report.seconds * 2)
     report.add("B-B, two processes", two, "1/s", limit=one, peer="one process", goal=1.9)
+    return two
+
+
+def _batch(report: Report, two: float) -> None:
+    """Through the API of a service of its own, with the default number of workers: one a core."""
+    count = 500 if report.quick else 5000
+    report.say(f"a batch of {count} through the API")
+    measured = batch_served.measure(count)
+    report.add("batch, documents put in and inspected", measured.uploaded, "1/s")
+    report.add(
+        f"batch of {count}, embedded default, 2 workers",
+        measured.signed,
+        "1/s",
+        limit=two,
+        peer="two in-process workers",
+        goal=0.50,
+    )
 
 
 def _workers(
