@@ -137,7 +137,7 @@ def enrol(
     with desk.database.transaction() as session:
         row = session.get_one(CredentialRow, credential_id)
         row.certificate = certificate.public_bytes(serialization.Encoding.DER)
-        row.chain = [_base64(one) for one in chain]
+        row.chain = [base64_of(one) for one in chain]
         row.serial = serial_text(certificate.serial_number)
         row.state = "active"
         audit.record(
@@ -345,5 +345,6 @@ def _credential(row: CredentialRow) -> Credential:
     )
 
 
-def _base64(certificate: x509.Certificate) -> str:
+def base64_of(certificate: x509.Certificate) -> str:
+    """How a chain is kept."""
     return base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()

@@ -191,10 +191,6 @@ def _entry(
         holder = _official_holder(values, wrong)
     else:
         holder = _agency_holder(values, wrong)
-    if holder and not problems:
-        first = seen.setdefault(holder, row.number)
-        if first != row.number:
-            wrong("", "row-repeated", first=first)
     born = _born(values.get("born", ""), wrong)
     subject = None
     if not problems:
@@ -202,6 +198,10 @@ def _entry(
             subject = _subject(profile, values)
         except CaError as refusal:
             wrong("", refusal.code, **refusal.params)
+    first = seen.setdefault(holder, row.number)
+    if first != row.number and not any(one.column for one in problems):
+        subject = None
+        wrong("", "row-repeated", first=first)
     return Entry(row.number, values["name"], holder, unit, subject, born, tuple(problems))
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
-from hsm.errors import PinWrong
+from hsm.errors import PinWrong, SealDamaged
 from hsm.sealing import seal_with_pin, unseal_with_code, unseal_with_pin
 from records import audit
 from records.tags import Tag
 from signer import credentials
+from signer.enrolment_models import EnrolmentLineRow
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
 from signer.models import CredentialRow
 
@@ -43,7 +44,10 @@ def activate(
 ) -> None:
     """First use after bulk enrolment: the one-time code gives way to the holder's own PIN."""
     check(pin)
-    blob = unseal(desk, credential_id, code, unseal_with_code, now=now)
+    try:
+        blob = unseal(desk, credential_id, code, unseal_with_code, now=now)
+    except SealDamaged:
+        raise ActivationRefused("activated-already") from None
     _reseal(desk, credential_id, blob, pin, now=now, by=by)
 
 
@@ -79,6 +83,9 @@ def unseal(
             )
             raise CredentialUnusable("credential-locked", credential=credential_id) from None
         raise ActivationRefused("pin-wrong", left=left) from None
+    except SealDamaged:  # a code where a PIN is asked for, or the other way: nothing was guessed
+        _take_back_attempt(desk, credential_id)
+        raise
     with desk.database.transaction() as session:
         session.execute(
             update(CredentialRow)
@@ -98,6 +105,15 @@ def _count_attempt(desk: Desk, credential: Credential) -> int:
         return ATTEMPTS - row.wrong_pins
 
 
+def _take_back_attempt(desk: Desk, credential_id: str) -> None:
+    with desk.database.transaction() as session:
+        session.execute(
+            update(CredentialRow)
+            .where(CredentialRow.id == credential_id, CredentialRow.wrong_pins > 0)
+            .values(wrong_pins=CredentialRow.wrong_pins - 1)
+        )
+
+
 def _reseal(
     desk: Desk, credential_id: str, blob: bytes, pin: str, *, now: datetime, by: str
 ) -> None:
@@ -105,6 +121,12 @@ def _reseal(
     with desk.database.transaction() as session:
         row = session.get_one(CredentialRow, credential_id, with_for_update=True)
         row.sealed_key = sealed
+        # The code of a bulk enrolment is spent: its copy for the hand-out goes too.
+        session.execute(
+            update(EnrolmentLineRow)
+            .where(EnrolmentLineRow.credential_id == credential_id)
+            .values(sealed_code=None)
+        )
         audit.record(
             session,
             tag=Tag.CREDENTIAL_ACTIVATED,

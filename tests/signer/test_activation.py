@@ -286,7 +286,7 @@ def test_bulk_enrolment_is_activated_by_its_code(world: World) -> None:
     assert code(lambda: pins.activate(world.desk, enrolled.id, code=wrong, pin="806412", **when))
     pins.activate(world.desk, enrolled.id, code=secret.lower(), pin="806412", **when)
     assert authorizer(world, enrolled, "806412")(DIGESTS)
-    with pytest.raises(HsmError):
+    with pytest.raises(ActivationRefused):
         pins.activate(world.desk, enrolled.id, code=secret, pin="806412", **when)
 
 
