@@ -184,7 +184,7 @@ def _reachable(digest: str = "") -> Iterator[None]:
 
 
 def _make_private(path: Path) -> None:
-    """`path` and its missing parents, each the owner's alone: `parents=True` would ask the umask."""
+    """`path` and its missing parents, the owner's alone (`parents=True` asks the umask)."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
