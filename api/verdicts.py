@@ -33,11 +33,26 @@ class Judged:
 
 
 def judge(
-    house: House, data: bytes, *, name: str, now: datetime, at: datetime | None = None, by: str
+    house: House,
+    data: bytes,
+    *,
+    name: str,
+    now: datetime,
+    at: datetime | None = None,
+    by: str,
+    content: bytes | None = None,
 ) -> Judged:
-    """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name."""
+    """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name.
+
+    ``content`` is the file that a detached signature is about.
+    """
     report = shared_pool().validate(
-        data, trust=house.trust, now=now, at=at, revocation=house.published_lists()
+        data,
+        trust=house.trust,
+        now=now,
+        at=at,
+        revocation=house.published_lists(),
+        content=content,
     )
     digest = hashlib.sha256(data).hexdigest()
     judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)

@@ -69,6 +69,8 @@ class CmsTemplate:
             raise SignerError("key-kind-unknown")
         self.certificate = certificate
         self.scheme = scheme or _scheme_for(public_key)
+        if (self.scheme is Scheme.ECDSA) != (_scheme_for(public_key) is Scheme.ECDSA):
+            raise SignerError("scheme-unfit", scheme=self.scheme.value)
         self._public_key = public_key
         self._digest = signature_algorithms.digest_for(public_key)
         self.digest_name = self._digest.name

@@ -10,6 +10,7 @@ from enum import StrEnum
 _PEM = re.compile(
     rb"\s*-----BEGIN (PKCS7|CMS|PKCS #7 SIGNED DATA)-----\s+([A-Za-z0-9+/=\s]+)-----END \1-----\s*"
 )
+_A_SEQUENCE = re.compile(rb"\x30[\x80-\x84]")
 _START = 64
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -24,13 +25,13 @@ class Kind(StrEnum):
 
 
 def kind_of(data: bytes) -> Kind:
-    """`PK` is a container, `<` XML, a DER SEQUENCE or PEM armour a CMS, the rest PDF."""
+    """`PK` is a container, `<` XML, a long SEQUENCE or PEM armour a CMS, the rest PDF."""
     start = data[:_START]
     if start.startswith(b"PK"):
         return Kind.CONTAINER
     if start.startswith(_UTF16) or start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return Kind.XML
-    if start.startswith(b"\x30") or start.lstrip().startswith(b"-----BEGIN "):
+    if _A_SEQUENCE.match(start) or start.lstrip().startswith(b"-----BEGIN "):
         return Kind.CMS
     return Kind.PDF
 

@@ -70,6 +70,7 @@ def sign_files(
             xades.require_signable(files[0].data, request)
         # 2. The credential and its certificate must be good at this moment.
         credential = joint.usable_credential(desk, authorization, now=now)
+        template = signing.template_for(desk, credential, request.scheme)
         # 3. Reserve every file's digest and 4. commit the intentions, together.
         unique = {one.digest: one for one in files}
         parts = [
@@ -85,7 +86,6 @@ def sign_files(
         def act() -> list[Made]:
             # 5. Build, 6. sign in the token, 7. check with the public key, 8. raise the level.
             key = joint.key_of(desk, authorization, now=now)
-            template = signing.template_for(desk, credential, request.scheme)
             pen = Pen(template, key, credential.name)
             data = _written(desk, files, request, credential, pen, now=now)
             result = hashlib.sha256(data).hexdigest()

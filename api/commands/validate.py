@@ -26,15 +26,20 @@ _WORST_FIRST = (UNREADABLE, 1, 2, 0)
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Signed PDF files")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Signed files: PDF, CAdES, XAdES, ASiC containers")
+    ],
     trust: Annotated[
         list[Path] | None,
         typer.Option(help="Trust anchors, PEM or DER; this instance's own when absent"),
     ] = None,
+    content: Annotated[
+        Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601)")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per file")] = False,
 ) -> None:
-    """Validate the signatures of PDF files (EN 319 102-1). Nothing is fetched from outside."""
+    """Validate the signatures of files (EN 319 102-1). Nothing is fetched from outside."""
     try:
         moment = parse_time(at)
         store, lists = _trusted(trust)
@@ -45,7 +50,9 @@ def validate(
 
     codes = []
     for path in files:
-        report = validate_file(path, trust=store, now=now(), at=moment, revocation=lists)
+        report = validate_file(
+            path, trust=store, now=now(), at=moment, revocation=lists, content=content
+        )
         report = report.named(str(path))
         codes.append(report.exit_code)
         if json:

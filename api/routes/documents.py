@@ -14,8 +14,14 @@ from api.auth.guard import Now, Wired, caller
 from api.idempotency import Answer
 from api.routes.shapes import DocumentShape, IdempotencyKey, content_url, problems
 from api.transit import Document
+from signer.file_kinds import Kind, kind_of
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
+_MEDIA_TYPES = {
+    Kind.CMS: "application/pkcs7-mime",
+    Kind.XML: "application/xml",
+    Kind.CONTAINER: "application/zip",
+}
 Signer = Annotated[Client, Security(caller, scopes=["sign"])]
 DocumentId = Annotated[str, Path(max_length=64, examples=["doc_4aJmYx0c1yJr9hQbqXo2Vw7T"])]
 
@@ -86,7 +92,14 @@ def fetch(
         return Response(status_code=304, headers={"ETag": etag})
     data = wired.transit.content(document)
     wired.transit.delivered(document, now=now)
-    return Response(data, media_type="application/pdf", headers=delivery_headers(document))
+    return Response(data, media_type=media_type_of(data), headers=delivery_headers(document))
+
+
+def media_type_of(data: bytes) -> str:
+    """By what the octets are, never by what a name claims."""
+    if b"%PDF-" in data[:1024]:
+        return "application/pdf"
+    return _MEDIA_TYPES.get(kind_of(data), "application/octet-stream")
 
 
 def delivery_headers(document: Document) -> dict[str, str]:

@@ -107,14 +107,19 @@ def validate(
     wired: Wired,
     now: Now,
     client: Validator,
-    file: Annotated[UploadFile, File(description="A PDF")],
+    file: Annotated[
+        UploadFile, File(description="A signed PDF, CAdES, XAdES or ASiC file, or a signature")
+    ],
+    content: Annotated[
+        UploadFile | None, File(description="What a detached signature is about")
+    ] = None,
     at: Annotated[
         str,
         Form(description="Judge as of this time (ISO 8601); now when empty", max_length=40),
     ] = "",
     details: Annotated[bool, Form(description="Every finding and the policy")] = False,
 ) -> ValidationShape:
-    """A file that is damaged, hostile or not a PDF gets a verdict too: that is the answer."""
+    """A file that is damaged, hostile or not signed gets a verdict too: that is the answer."""
     judged = judge(
         wired.house,
         file.file.read(),
@@ -122,6 +127,7 @@ def validate(
         now=now,
         at=_moment(at),
         by=client.by,
+        content=content.file.read() if content is not None else None,
     )
     return ValidationShape.of(judged, details=details)
 
