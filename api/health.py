@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from api.house import LEAST_FREE_BYTES, House
 from api.local_time import shown
+from api.time_references import references
 from records.errors import DomainError
 from records.errors import text as catalogue_text
 
@@ -133,6 +134,8 @@ def _clock(house: House, now: datetime) -> list[Finding]:
     if last is not None and last > now + timedelta(seconds=2):
         facts: dict[str, object] = {"now": shown(now), "last": shown(last)}
         return [Finding("clock", "failed", "clock-behind", facts)]
+    if not references(house.settings.clock_references):
+        return [Finding("clock", "warning", "clock-unreferenced")]
     return [Finding("clock", "ok", "health-clock-ok", {"now": shown(now)})]
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from api.settings import Settings, read_secret
+from api.time_references import references
 from records.blobs import BlobStore
 from records.database import Database
 from records.errors import DomainError
@@ -166,8 +167,15 @@ class House:
     @cached_property
     def authority(self) -> Authority:
         from ca.authority import Authority
+        from ca.crl_contents import CrlPolicy
 
-        return Authority(self.database, self.token, base_url=self.settings.base_url)
+        size = self.settings.crl_shard_size
+        return Authority(
+            self.database,
+            self.token,
+            base_url=self.settings.base_url,
+            crl_policy=CrlPolicy(shard_size=size or None),
+        )
 
     @cached_property
     def responder(self) -> Responder:
@@ -177,9 +185,17 @@ class House:
 
     @cached_property
     def tsa(self) -> TimeStampAuthority:
-        from ca.tsa import TimeStampAuthority
+        from ca.clock import ClockWatch
+        from ca.tsa import TimeStampAuthority, TsaPolicy
 
-        return TimeStampAuthority(self.authority)
+        policy = TsaPolicy()
+        clock = ClockWatch(
+            # Half of what is declared; the rest is for the way from the clock to the token.
+            accuracy=policy.accuracy / 2,
+            references=references(self.settings.clock_references),
+            own_time=True,
+        )
+        return TimeStampAuthority(self.authority, policy, clock=clock)
 
     @cached_property
     def custody(self) -> Custody:

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from api.time_references import readable
 from records.errors import DomainError
 
 DEFAULT_PORT = 8000
@@ -32,6 +33,9 @@ KNOWN = frozenset(
         "DAUSO_TOKEN_LABEL",
         "DAUSO_MAX_UPLOAD_MB",
         "DAUSO_RATE_PER_MINUTE",
+        "DAUSO_CLOCK_REFERENCES",
+        "DAUSO_CRL_SHARD_SIZE",
+        "DAUSO_EST_CERTIFICATE_HEADER",
         "DAUSO_LOG_LEVEL",
         "DAUSO_CSC_SPECS",
         "DAUSO_PYTHON",  # the launcher's own
@@ -58,6 +62,11 @@ class Settings:
     max_upload_bytes: int = 100 * 1024 * 1024
     rate_per_minute: int = 6000
     log_level: str = "INFO"
+    clock_references: tuple[str, ...] = ("auto",)
+    # How many certificates share one list; 0 keeps one list per issuer.
+    crl_shard_size: int = 10_000
+    # The header in which a TLS proxy passes on the client's certificate; none when absent.
+    est_certificate_header: str | None = None
     # What `info` of /csc/v2 announces: 2.0.0.2, or 2.2.0.0 with the fields of that version.
     csc_specs: str = "2.0.0.2"
 
@@ -91,6 +100,9 @@ class Settings:
             max_upload_bytes=_number(values, "DAUSO_MAX_UPLOAD_MB", 100, 1, 1024) * 1024 * 1024,
             rate_per_minute=_number(values, "DAUSO_RATE_PER_MINUTE", 6000, 1, 10_000_000),
             log_level=values.get("DAUSO_LOG_LEVEL", "INFO").upper(),
+            clock_references=_listed(values.get("DAUSO_CLOCK_REFERENCES", "auto")),
+            crl_shard_size=_number(values, "DAUSO_CRL_SHARD_SIZE", 10_000, 0, 1_000_000),
+            est_certificate_header=values.get("DAUSO_EST_CERTIFICATE_HEADER"),
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
         ).checked(values)
 
@@ -117,6 +129,9 @@ class Settings:
             )
         if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise SettingsError("setting-log-level", value=self.log_level)
+        if not readable(self.clock_references):
+            given = values.get("DAUSO_CLOCK_REFERENCES", "")
+            raise SettingsError("setting-clock-references", value=given)
         if self.pkcs11_module is not None:
             if not self.pkcs11_module.is_file():
                 raise SettingsError("setting-module-absent", path=self.pkcs11_module)
@@ -156,6 +171,10 @@ def _number(values: Mapping[str, str], name: str, default: int, low: int, high: 
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise SettingsError("setting-number", name=name, value=text, low=low, high=high)
     return int(text)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _loopback(host: str) -> bool:

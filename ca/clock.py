@@ -11,7 +11,8 @@ observations, each against the declared accuracy:
    restored virtual machine, shows as a difference;
 2. the references, each an estimate of how far this clock is off;
 3. `now`, which is what goes into the token, against the wall clock, where `follows_now` is set: a
-   time taken before a long wait is not the time of the stamp.
+   time taken before a long wait is not the time of the stamp. With `own_time` the token bears the
+   watched clock's time instead of the caller's, so that a request may have waited.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class ClockWatch:
     accuracy: timedelta
     references: Sequence[Reference] = ()
     follows_now: bool = False
+    own_time: bool = False
     look_every: timedelta = timedelta(seconds=16)
     patience: timedelta = timedelta(minutes=10)
     wall: Callable[[], int] = time.time_ns
@@ -74,6 +76,17 @@ class ClockWatch:
     _heard_at: int | None = None
     _off: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def believed(self, now: datetime) -> datetime:
+        """The time to claim: `now`, or the clock's own; raises `ClockDoubtful` like `check`."""
+        wall = self.wall()
+        self.check(now)
+        if not self.own_time:
+            return now
+        # Whole microseconds: a float of seconds has no more.
+        return datetime.fromtimestamp(wall // 10**9, UTC) + timedelta(
+            microseconds=wall % 10**9 // 1000
+        )
 
     def check(self, now: datetime) -> None:
         """Raises `ClockDoubtful` with the observation that fails."""

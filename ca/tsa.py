@@ -83,7 +83,7 @@ class TimeStampAuthority:
         clock: ClockWatch | None = None,
     ) -> None:
         """Without `clock` this machine's clocks are watched against each other, and nothing else:
-        a service passes one with references and `follows_now`."""
+        a service passes one with references and `own_time`."""
         self._authority = authority
         self._policy = policy or TsaPolicy()
         self._clock = clock or ClockWatch(accuracy=self._policy.accuracy / 2)
@@ -137,7 +137,7 @@ class TimeStampAuthority:
 
     def _token(self, asked: StampRequest, now: datetime) -> bytes:
         # 1. A clock that cannot be believed stamps nothing (EN 319 421 TIS-7.7.2).
-        self._check_clock(now)
+        now = self._believed(now)
         unit = self._in_use(now)
         # 2. What is claimed: this imprint, at this time, under a serial nobody else draws.
         serial = secrets.randbits(127) | 1
@@ -151,9 +151,9 @@ class TimeStampAuthority:
             info, attributes, signature, with_certificates=asked.certificates_wanted
         )
 
-    def _check_clock(self, now: datetime) -> None:
+    def _believed(self, now: datetime) -> datetime:
         try:
-            self._clock.check(now)
+            believed = self._clock.believed(now)
         except ClockDoubtful as doubt:
             if self._clock_good:
                 self._clock_good = False
@@ -162,6 +162,7 @@ class TimeStampAuthority:
         if not self._clock_good:
             self._clock_good = True
             self._record_clock(Tag.CLOCK_REGAINED, "the clock is right again", now)
+        return believed
 
     def _record_clock(self, tag: Tag, reason: str, now: datetime) -> None:
         """Losing the time and finding it again are events for auditors (EN 319 421 TIS-7.12)."""
