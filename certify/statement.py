@@ -132,7 +132,7 @@ def draw(statement: Statement, *, pages: int) -> Drawn:
         "unit": statement.unit,
         "site": statement.address.rpartition("/")[0].removeprefix("https://"),
         "code": statement.code,
-        "footer": f"Bản sao điện tử có chứng thực số {statement.number}, quyển số {statement.book}",
+        "footer": f"Bản sao chứng thực điện tử số {statement.number}, quyển {statement.book}",
         "pages": pages,
         "qr": qr_svg(statement.address),
     }
