@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from signer.revision import closed_stream
 from signer.signature import VIETNAM, number
 from signer.typesetting import Run, Subset, typeface
 
@@ -123,7 +124,9 @@ class Stamp:
         head, references = self._head
         form = first + len(self._objects)
         head %= tuple(first + one for one in references)
-        appender.put(form, b"%s/Length %d>>\nstream\n%s\nendstream" % (head, len(content), content))
+        appender.put(
+            form, b"%s/Length %d>>\nstream\n" % (head, len(content)) + closed_stream(content)
+        )
         return form
 
     def _add(self, head: bytes, references: tuple[int, ...] = (), tail: bytes = b"") -> int:
@@ -162,7 +165,7 @@ class Stamp:
         if ground.colours is Colours.DEVICE:
             return [b"/DeviceRGB"]
         profile = srgb_profile()
-        stream = b"<</N 3/Length %d>>\nstream\n%s\nendstream" % (len(profile), profile)
+        stream = b"<</N 3/Length %d>>\nstream\n" % len(profile) + closed_stream(profile)
         return [b"[/ICCBased ", self._add(stream), b" 0 R]"]
 
     def _image(self, picture: Picture, ground: Ground, colour: list[bytes | int]) -> int:
@@ -176,7 +179,7 @@ class Stamp:
         mask_at = self._add(
             b"<</Type/XObject/Subtype/Image%s%s/Filter/FlateDecode/Length %d>>\nstream\n"
             % (size, kind, len(mask)),
-            tail=mask + b"\nendstream",
+            tail=closed_stream(mask),
         )
         inks = b" %d<%s>]" % (len(picture.palette) // 3 - 1, picture.palette.hex().encode())
         head, references = _assemble(
@@ -190,7 +193,7 @@ class Stamp:
                 b" 0 R/Filter/FlateDecode/Length %d>>\nstream\n" % len(picture.index_stream),
             ]
         )
-        return self._add(head, references, picture.index_stream + b"\nendstream")
+        return self._add(head, references, closed_stream(picture.index_stream))
 
     def _draw(self, layout: Layout, picture: bool, faces: list[str]) -> bytes:
         parts = [b"q"]

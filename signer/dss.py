@@ -19,7 +19,7 @@ import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from signer.revision import Appender, ArrayNode, DictNode, reference
+from signer.revision import Appender, ArrayNode, DictNode, closed_stream, reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def write(appender: Appender, material: Material) -> bool:
             continue
         array = existing.array(appender, key)
         for value in fresh:
-            stream = b"<</Length %d>>\nstream\n%s\nendstream" % (len(value), value)
+            stream = b"<</Length %d>>\nstream\n" % len(value) + closed_stream(value)
             appender.append(array, reference(appender.add(stream)))
             known.add(hashlib.sha256(value).digest())
         changed = True

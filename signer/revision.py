@@ -307,8 +307,8 @@ class Appender:
             head = b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%s]/Size %d/Prev %d%s/Length %d>>\n" % (
                 number, index, self._next, self._xref_at, self._trailer, len(table),
             )  # fmt: skip
-            tail = b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % at
-            return b"".join((head, b"stream\n", table, tail))
+            tail = b"\nendobj\nstartxref\n%d\n%%%%EOF\n" % at
+            return b"".join((head, b"stream\n", closed_stream(table), tail))
         lines = [b"xref\n"]
         for run in _runs(offsets):
             lines.append(b"%d %d\n" % (run[0], len(run)))
@@ -318,6 +318,16 @@ class Appender:
             % (self._next, self._xref_at, self._trailer, at)
         )
         return b"".join(lines)
+
+
+def closed_stream(data: bytes) -> bytes:
+    """Stream data and what ends them; /Length counts `data` alone.
+
+    Data that end with CR get CR LF before `endstream`: with a single LF a reader takes the last
+    octet for part of the end-of-line marker (ISO 32000-1 §7.3.8.1; ISO 19005-2 §6.1.7.1). One
+    stream in 256 would be off by one.
+    """
+    return data + (b"\r\nendstream" if data.endswith(b"\r") else b"\nendstream")
 
 
 def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:

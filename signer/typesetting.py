@@ -17,6 +17,7 @@ from pathlib import Path
 import uharfbuzz as hb
 
 from signer.errors import SignerError
+from signer.revision import closed_stream
 
 _FONTS = Path(__file__).parent / "fonts"
 _FEATURES = {"liga": False, "clig": False, "dlig": False}
@@ -149,12 +150,12 @@ class Subset:
             (
                 b"<</Filter/FlateDecode/Length %d/Length1 %d>>\n" % (len(packed), len(self.program))
                 + b"stream\n"
-                + packed + b"\nendstream",
+                + closed_stream(packed),
                 (),
             ),
             (
                 b"<</Filter/FlateDecode/Length %d>>\nstream\n" % len(unicode_map)
-                + unicode_map + b"\nendstream",
+                + closed_stream(unicode_map),
                 (),
             ),
         ]  # fmt: skip

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from signer.cms import CmsTemplate
 from signer.document import Document, Original
 from signer.errors import DocumentRefused, SignerError
-from signer.revision import Appender, SignatureDictionary
+from signer.revision import Appender, SignatureDictionary, closed_stream
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer import paper
 from tests.signer.software_ca import NOW, holder
@@ -270,3 +270,14 @@ def test_a_mangled_file_is_refused_or_signed_well(seed: int, shape: str) -> None
         assert signed.startswith(mangled)
         with pikepdf.open(io.BytesIO(signed)) as pdf:
             assert "/AcroForm" in pdf.Root
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\r"])
+def test_a_stream_is_as_long_as_it_says(end: bytes) -> None:
+    """ISO 19005-2 §6.1.7.1: /Length matches the octets between the two end-of-line markers."""
+    written = closed_stream(b"data" + end)
+    assert written.endswith(b"endstream")
+    body = written.removesuffix(b"endstream")
+    marker = b"\r\n" if body.endswith(b"\r\n") else b"\n"
+    if end != b"\r\n":  # ends in LF: CR LF may also be read as data and a marker
+        assert body.removesuffix(marker) == b"data" + end
