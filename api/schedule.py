@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from sqlalchemy import select
 
+from api.batch_work import shelves_of
 from api.csc import upkeep
 from api.services import Services
 from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
 from records import audit
-from signer import activation
+from signer import activation, batch
 
 
 def expire_authorizations(services: Services, now: datetime) -> int:
@@ -31,6 +32,7 @@ def purge(services: Services, now: datetime) -> None:
     """Documents in transit and remembered answers past their time."""
     services.transit.purge(now=now)
     services.idempotency.purge(now=now)
+    batch.purge(services.house.desk, shelves_of(services.house.settings), now=now)
     upkeep.purge(services, now)
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 MOST_DOCUMENTS = activation.MOST_DIGESTS
 KEPT_FOR = timedelta(days=2)
+_ENDED = ("done", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -338,6 +339,46 @@ def content(desk: Desk, shelves: Shelves, batch_id: str, position: int, *, clien
         Place(row.result_pack, row.result_offset or 0, row.result_size or 0),
     ]
     return batch_packs.joined(shelves.of(batch_id), places, row.result)
+
+
+def purge(desk: Desk, shelves: Shelves, *, now: datetime) -> int:
+    """Remove the documents of batches older than two days; what became of each stays on record.
+
+    Running ones are left alone: no authorisation lasts that long, so they are paused by then.
+    """
+    old = select(BatchRow.id).where(
+        BatchRow.created_at < now - KEPT_FOR, BatchRow.state.in_(("open", "paused", *_ENDED))
+    )
+    kept = select(BatchItemRow.batch_id).where(
+        BatchItemRow.batch_id.in_(old), BatchItemRow.pack != ""
+    )
+    with desk.database.reading() as session:
+        found = list(session.scalars(kept.distinct().limit(100)))
+    for batch_id in found:
+        _empty(desk, shelves, batch_id, now=now)
+    return len(found)
+
+
+def _empty(desk: Desk, shelves: Shelves, batch_id: str, *, now: datetime) -> None:
+    mine = BatchItemRow.batch_id == batch_id
+    with desk.database.reading() as session:
+        packs = set(session.scalars(select(BatchItemRow.pack).where(mine)))
+        packs |= set(session.scalars(select(BatchItemRow.result_pack).where(mine)))
+    store = shelves.of(batch_id)
+    for pack in packs:
+        if pack:
+            store.delete(pack)
+    with desk.database.transaction() as session:
+        row = session.get_one(BatchRow, batch_id, with_for_update=True)
+        if row.state not in _ENDED:
+            row.state, row.finished_at = "cancelled", now
+            erase_key(session, row)
+        session.execute(
+            update(BatchItemRow)
+            .where(mine, BatchItemRow.state.in_(("waiting", "left-out")))
+            .values(state="cancelled", finished_at=now)
+        )
+        session.execute(update(BatchItemRow).where(mine).values(pack="", result_pack=None))
 
 
 def erase_key(session: Session, row: BatchRow) -> None:

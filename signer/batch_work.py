@@ -4,7 +4,7 @@
         if not work_once(desk, shelves, holder=holder, clock=clock):
             rest()
 
-A chunk is up to fifty documents of one batch, so of one signer. Two commits carry it: the
+A chunk is up to a hundred documents of one batch, so of one signer. Two commits carry it: the
 intention (documents in hand, digests reserved, audited) and the outcome. What dies between the
 two was never delivered: its documents wait again, and their signatures are void. docs/flows/
 batch.md has the same numbers.
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.images import Picture
 
-CHUNK = 50
+CHUNK = 100
 CHUNK_BYTES = 64 << 20
 """A chunk is held in memory twice: as it was and as it becomes."""
 LEASE = timedelta(minutes=2)

@@ -452,3 +452,21 @@ def test_no_secret_in_the_job(world: World, holders: Holders, shelves: Shelves) 
     activation.expire(world.desk, now=world.now + timedelta(hours=2))
     with world.database.reading() as session:
         assert session.get_one(AuthorizationRow, row.authorization_id).sealed_key is None
+
+
+@ONLY_SQLITE
+def test_documents_are_not_kept_for_ever(
+    world: World, holders: Holders, shelves: Shelves, tmp_path: Path
+) -> None:
+    """After two days the bytes are gone, and what became of each document is still known."""
+    batch_id = filled(world, holders, shelves, documents(2))
+    authorize(world, batch_id)
+    work(world, shelves)
+    assert batch.purge(world.desk, shelves, now=world.now + timedelta(days=1)) == 0
+    assert content(world, shelves, batch_id, 1)
+    for removed in (1, 0):
+        assert batch.purge(world.desk, shelves, now=world.now + timedelta(days=3)) == removed
+    with pytest.raises(BatchRefused):
+        content(world, shelves, batch_id, 1)
+    assert look(world, batch_id).counts == {"signed": 2}
+    assert [one for one in (tmp_path / "batches").rglob("*") if one.is_file()] == []
