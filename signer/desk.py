@@ -11,6 +11,7 @@ from hsm.sealing import ActivationSeal
 from signer.document import DEFAULT_LIMITS, Limits
 from signer.drawing import StampShelf
 from signer.dss import RevocationShelf
+from signer.turns import Turns
 
 if TYPE_CHECKING:
     from ca.authority import Authority
@@ -40,6 +41,7 @@ class Desk:
     templates: OrderedDict[str, CmsTemplate] = field(default_factory=OrderedDict, repr=False)
     opened: OrderedDict[str, WrappedKey] = field(default_factory=OrderedDict, repr=False)
     """Wrapped keys of authorisations in use, so that each document does not unseal anew."""
+    turns: Turns = field(default_factory=Turns, repr=False)
 
     @cached_property
     def activation_seal(self) -> ActivationSeal:

@@ -2,11 +2,13 @@
 
 An attempt is counted and committed *before* it is tried, so that guessing in parallel gains
 nothing; the fifth wrong one in a row locks the credential. A key whose PIN is lost is lost.
+Attempts at one credential take turns: right PINs from several windows at once lock nobody out.
 """
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 _SHORTEST, _LONGEST = 6, 64
+_PATIENCE, _PAUSE = 60, 0.05  # three seconds: some thirty attempts
 
 
 def check(pin: str) -> None:
@@ -71,9 +74,21 @@ def unseal(
     Raises ActivationRefused `pin-wrong` with the attempts left, CredentialUnusable, HsmError
     `seal-damaged` when the seal is of the other kind.
     """
+    with desk.turns.of(credential_id):
+        return _unseal_in_turn(desk, credential_id, secret, opener, now=now)
+
+
+def _unseal_in_turn(
+    desk: Desk,
+    credential_id: str,
+    secret: str,
+    opener: Callable[..., bytes],
+    *,
+    now: datetime,
+) -> bytes:
     credential = credentials.find(desk, credential_id)
     credentials.require_usable(desk, credential, now=now)
-    left = _count_attempt(desk, credential)
+    left = _count_when_free(desk, credential)
     try:
         blob = opener(credential.sealed_key, secret, context=credential.context)
     except PinWrong:
@@ -95,12 +110,28 @@ def unseal(
     return blob
 
 
+def _count_when_free(desk: Desk, credential: Credential) -> int:
+    """Count an attempt; with all five in flight in other processes, wait for one to end."""
+    for _ in range(_PATIENCE):
+        try:
+            return _count_attempt(desk, credential)
+        except _AllInFlight:
+            time.sleep(_PAUSE)
+    raise CredentialUnusable("credential-locked", credential=credential.id)
+
+
+class _AllInFlight(Exception):
+    """Five attempts are counted and none of them has ended yet."""
+
+
 def _count_attempt(desk: Desk, credential: Credential) -> int:
     """Count one attempt and return how many are left after it; none left means locked."""
     with desk.database.transaction() as session:
         row = session.get_one(CredentialRow, credential.id, with_for_update=True)
-        if row.state != "active" or row.wrong_pins >= ATTEMPTS:
+        if row.state != "active":
             raise CredentialUnusable("credential-locked", credential=credential.id)
+        if row.wrong_pins >= ATTEMPTS:
+            raise _AllInFlight
         row.wrong_pins += 1
         return ATTEMPTS - row.wrong_pins
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 from sqlalchemy import select
 
 from ca import revocation
-from hsm.errors import HsmError
 from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.models import AuditEntry
@@ -145,6 +145,23 @@ def test_a_right_pin_clears_the_count(world: World, holders: Holders, give: Any)
         assert code(lambda: wrong(DIGESTS)) == "pin-wrong"
     give(DIGESTS)
     assert code(lambda: wrong(DIGESTS)) == "pin-wrong"
+
+
+def test_right_pins_at_once_lock_nobody(world: World, holders: Holders) -> None:
+    """A clerk with a dozen windows open, each with the right PIN: they take turns."""
+    right = authorizer(world, holders.official, OFFICIAL_PIN)
+    with ThreadPoolExecutor(12) as windows:
+        given = list(windows.map(lambda _: right(DIGESTS), range(12)))
+    assert len({one.id for one in given}) == 12
+
+
+def test_wrong_pins_at_once_are_five(world: World, holders: Holders) -> None:
+    """Twelve guesses in parallel are no more than five."""
+    wrong = authorizer(world, holders.official, "135799")
+    with ThreadPoolExecutor(12) as guesses:
+        codes = list(guesses.map(lambda _: code(lambda: wrong(DIGESTS)), range(12)))
+    assert codes.count("pin-wrong") == 4
+    assert codes.count("credential-locked") == 8
 
 
 def test_an_attempt_counts_before_it_is_tried(world: World, holders: Holders) -> None:
