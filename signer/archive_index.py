@@ -17,8 +17,10 @@ from signer.cms import attribute
 from signer.cms_parts import CmsParts, SignerParts
 
 ARCHIVE_TIME_STAMP_V3 = der.oid("0.4.0.1733.2.4")
-HASH_INDEX_V3 = der.oid("0.4.0.1733.2.5")
-_HASH_INDEX_V3 = "0.4.0.1733.2.5"
+_HASH_INDEX_V3 = "0.4.0.19122.1.5"
+HASH_INDEX_V3 = der.oid(_HASH_INDEX_V3)
+HASH_INDEX = der.oid("0.4.0.1733.2.5")
+"""The index of TS 101 733 before 2016: of whole attributes, SHA-256 left out. Read, not written."""
 _NAMES = {der.oid(dotted): name for name, dotted in DIGESTS.items()}
 
 
@@ -31,6 +33,7 @@ class HashIndex:
     revocation: frozenset[bytes]
     unsigned: frozenset[bytes]
     encoded: bytes
+    of_values: bool = True
 
     @classmethod
     def over(cls, parts: CmsParts, signer: SignerParts, digest: str = "sha256") -> HashIndex:
@@ -49,10 +52,13 @@ class HashIndex:
         return cls.read(encoded)
 
     @classmethod
-    def read(cls, encoded: bytes) -> HashIndex:
+    def read(cls, encoded: bytes, *, of_values: bool = True) -> HashIndex:
         """Raises MalformedDer; the digest must be one of SHA-2."""
         reader = Reader(encoded).inside(der.SEQUENCE)
-        algorithm = reader.inside(der.SEQUENCE).raw(der.OBJECT_IDENTIFIER)
+        first = Reader(Reader(encoded).read(der.SEQUENCE)).inside(der.SEQUENCE)
+        algorithm = der.oid(DIGESTS["sha256"])
+        if of_values or first.next_is(der.OBJECT_IDENTIFIER):
+            algorithm = reader.inside(der.SEQUENCE).raw(der.OBJECT_IDENTIFIER)
         if algorithm not in _NAMES:
             raise MalformedDer("a digest that is not SHA-2")
         lists = []
@@ -64,7 +70,8 @@ class HashIndex:
             lists.append(frozenset(found))
         reader.end()
         certificates, revocation, unsigned = lists
-        return cls(_NAMES[algorithm], certificates, revocation, unsigned, encoded)
+        name = _NAMES[algorithm]
+        return cls(name, certificates, revocation, unsigned, encoded, of_values)
 
     def covered(self, values: Iterable[bytes]) -> list[bytes]:
         """Those of the certificates or revocation data whose digest is in the index."""
@@ -73,10 +80,15 @@ class HashIndex:
 
     def missing(self, parts: CmsParts, signer: SignerParts) -> bool:
         """Whether something it covers is no longer there: then it proves nothing (§5.5.3)."""
+        attributes = (
+            [kind + value for kind, value in signer.unsigned_values()]
+            if self.of_values
+            else list(signer.unsigned)
+        )
         kinds = (
             (self.certificates, parts.certificates),
             (self.revocation, parts.revocation),
-            (self.unsigned, (kind + value for kind, value in signer.unsigned_values())),
+            (self.unsigned, attributes),
         )
         return any(
             wanted - {_hash(self.digest, one) for one in present} for wanted, present in kinds
@@ -104,13 +116,14 @@ def with_index(token: bytes, index: HashIndex) -> bytes:
 
 def index_of(token: bytes) -> HashIndex:
     """The index of an archive time-stamp; raises MalformedDer when there is not exactly one."""
-    found = CmsParts.read(token).signers[0].values(HASH_INDEX_V3)
+    signer = CmsParts.read(token).signers[0]
+    found = [(one, True) for one in signer.values(HASH_INDEX_V3)]
+    found += [(one, False) for one in signer.values(HASH_INDEX)]
     if len(found) != 1:
         raise MalformedDer("an archive time-stamp without its index")
-    return HashIndex.read(found[0])
+    encoded, of_values = found[0]
+    return HashIndex.read(encoded, of_values=of_values)
 
 
 def _hash(digest: str, value: bytes) -> bytes:
     return hashlib.new(digest, value, usedforsecurity=False).digest()
-
-

@@ -32,6 +32,7 @@ from signer.xml_names import (
     DIGESTS,
     DS,
     ENVELOPED,
+    FILTER,
     NOT_IN_A_SIGNATURE,
     PREFIXES,
     SIGNATURE_URIS,
@@ -74,7 +75,7 @@ def require_signable(data: bytes, request: FileRequest) -> None:
     for one in document.signatures:
         # Its own transform leaves out itself alone: a further signature would break it.
         names = {each.get("Algorithm") for each in one.iter(ds("Transform"))}
-        if XPATH not in names:
+        if not names & {XPATH, FILTER}:
             raise DocumentRefused("xml-already-signed")
     if document.signatures and not request.more_may_follow:
         raise DocumentRefused("xml-already-signed")

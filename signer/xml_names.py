@@ -22,6 +22,8 @@ PREFIXES = {"ds": DS, "xades": XADES, "xades141": XADES_141, "asic": ASIC}
 ENVELOPED = f"{DS}enveloped-signature"
 BASE64 = f"{DS}base64"
 XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
+FILTER = "http://www.w3.org/2002/06/xmldsig-filter2"
+ALL_SIGNATURES = "/descendant::ds:Signature"
 NOT_IN_A_SIGNATURE = "not(ancestor-or-self::ds:Signature)"
 
 

@@ -19,11 +19,14 @@ from signer.signed_data import Rejected
 from signer.verdict import SubIndication, Unreadable, fails
 from signer.xml_canonical import NotCanonical, canonical, without
 from signer.xml_names import (
+    ALL_SIGNATURES,
     BASE64,
     CANONICAL,
     DEFAULT_CANONICAL,
     DIGEST_NAMES,
+    DS,
     ENVELOPED,
+    FILTER,
     NOT_IN_A_SIGNATURE,
     SIGNED_PROPERTIES,
     XML,
@@ -139,7 +142,7 @@ class Reference:
     def left_out(self) -> tuple[Element, ...]:
         """The signatures that the transforms leave out of what is signed."""
         names = [one.get("Algorithm") for one in self.transforms]
-        if XPATH in names:
+        if XPATH in names or FILTER in names:
             return tuple(one for one in self.document.signatures if _outermost(one))
         return (self.signature,) if ENVELOPED in names else ()
 
@@ -156,8 +159,8 @@ class Reference:
                 if len(self.target):
                     raise refused("validation-xml-base64")
                 return decoded(self.target.text)
-            elif name == XPATH:
-                _require_known_xpath(one)
+            elif name in (XPATH, FILTER):
+                _require_known_xpath(one, name)
             elif name != ENVELOPED:
                 raise refused("validation-xml-transform", transform=str(name)[:80])
         with ExitStack() as stack:
@@ -207,16 +210,20 @@ def _prefixes(transform: Element) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _require_known_xpath(transform: Element) -> None:
-    """One expression is understood, because it can be known by sight: all but signatures."""
-    held = transform.findall(ds("XPath"))
-    if len(held) == 1 and len(transform) == 1:
-        prefixes = {prefix for prefix, uri in held[0].nsmap.items() if uri == ds("")[1:-1]}
+def _require_known_xpath(transform: Element, name: str) -> None:
+    """One meaning is understood, because it can be known by sight: everything but signatures.
+
+    As XPath (XML Signature §6.6.3) and as XPath Filter 2.0, which EU DSS writes.
+    """
+    held = list(transform.iterchildren("*"))
+    tag = ds("XPath") if name == XPATH else f"{{{FILTER}}}XPath"
+    if len(held) == 1 and held[0].tag == tag and not len(held[0]):
+        known = NOT_IN_A_SIGNATURE if name == XPATH else ALL_SIGNATURES
+        subtracts = name == XPATH or held[0].get("Filter") == "subtract"
         text = "".join((held[0].text or "").split())
-        if any(
-            text == NOT_IN_A_SIGNATURE.replace("ds:", f"{prefix}:") for prefix in prefixes if prefix
-        ):
-            return
+        for prefix, uri in held[0].nsmap.items():
+            if prefix and uri == DS and subtracts and text == known.replace("ds:", f"{prefix}:"):
+                return
     raise refused("validation-xml-transform", transform="XPath")
 
 

@@ -44,17 +44,22 @@ def why_absent(name: str) -> str | None:
 
 def _is_built(folder: Path) -> bool:
     """Whether the classes are there and newer than their sources."""
-    made = folder / "target/classes/Judge.class"
-    if not made.exists() or not (folder / "target/lib").is_dir():
+    made = [one.stat().st_mtime for one in (folder / "target/classes").glob("*.class")]
+    if not made or not (folder / "target/lib").is_dir():
         return False
     sources = [folder / "pom.xml", *(folder / "src").rglob("*.java")]
-    return all(one.stat().st_mtime <= made.stat().st_mtime for one in sources)
+    return all(one.stat().st_mtime <= max(made) for one in sources)
 
 
-def _ask(name: str, *arguments: str) -> list[list[str]]:
+def dss_writes(pki: Path, out: Path, file: Path, xml: Path) -> None:
+    """EU DSS signs `file` and `xml` in each format and level it writes, into `out`."""
+    _ask("dss", str(pki), str(out), str(file), str(xml), program="Signer")
+
+
+def _ask(name: str, *arguments: str, program: str = "Judge") -> list[list[str]]:
     folder = HERE / name
     run = subprocess.run(
-        ["java", "-cp", f"{folder}/target/classes:{folder}/target/lib/*", "Judge", *arguments],
+        ["java", "-cp", f"{folder}/target/classes:{folder}/target/lib/*", program, *arguments],
         capture_output=True,
         text=True,
         timeout=300,
