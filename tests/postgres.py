@@ -16,9 +16,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -88,7 +89,17 @@ def _start(directory: Path) -> None:
     if os.geteuid() == 0:
         shutil.chown(data, _USER, _USER)
         shutil.chown(directory, _USER)
-    run = [programs / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8"]
+    run: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        _USER,
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
     _run([*run, "--locale=C", "--no-sync", "--no-instructions"], directory)
     options = f"{_OPTIONS} -c unix_socket_directories={directory}"
     log = directory / "log"
@@ -104,7 +115,7 @@ def _start(directory: Path) -> None:
     )
 
 
-def _run(command: list[str | Path], directory: Path) -> None:
+def _run(command: Sequence[str | Path], directory: Path) -> None:
     done = subprocess.run(
         command,
         cwd=directory,
@@ -142,7 +153,7 @@ def _plain(directory: Path, name: str) -> str:
     return f"postgresql://{_USER}@/{name}?host={directory}"
 
 
-def _as_user() -> dict[str, object]:
+def _as_user() -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     entry = pwd.getpwnam(_USER)

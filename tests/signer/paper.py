@@ -36,7 +36,8 @@ def decision(*, pdfa: str | None = None, pages: int = 1) -> bytes:
         "#pagebreak()".join(["Trang đầu."] * (pages - 1) + [_DECISION]) if pages > 1 else _DECISION
     )
     standards: list[Any] = [pdfa] if pdfa else []
-    made = typst.compile(source.encode(), font_paths=[str(FONTS)], pdf_standards=standards)
+    fonts = typst.Fonts(font_paths=[FONTS])
+    made = typst.Compiler(source.encode(), font_paths=fonts).compile(pdf_standards=standards)
     assert isinstance(made, bytes)
     return made
 
