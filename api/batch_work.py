@@ -90,6 +90,8 @@ class BatchWorkers:
         if len(self._workers) < self._count and batch_work.pending(
             desk, now=self._services.clock()
         ):
+            # The activation key is made at first use: before another process logs in to the token.
+            _ = desk.activation_seal
             while len(self._workers) < self._count:
                 self._spawn()
 

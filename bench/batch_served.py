@@ -107,6 +107,9 @@ def _service() -> Iterator[tuple[httpx.Client, str]]:
                 ).raise_for_status()
                 http.headers["Authorization"] = f"Bearer {access.json()['access_token']}"
                 yield http, credential
+        except httpx.HTTPError:
+            sys.stderr.write((folder / "log").read_text()[-6000:])
+            raise
         finally:
             server.terminate()
             server.wait(60)

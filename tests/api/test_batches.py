@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from api.batch_work import shelves_of
+from bench import batch_served
 from signer import batch_work
 from signer.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
 
-pytestmark = ONLY_SQLITE
 DECISION = (DEMO / "decision.pdf").read_bytes()
 
 
@@ -46,6 +47,7 @@ def work(service: Service, *, size: int = 50) -> None:
         pass
 
 
+@ONLY_SQLITE
 def test_from_upload_to_results(service: Service, hall: TownHall) -> None:
     """Reviewed and unticked, one PIN, each document with its outcome, and the result file."""
     headers = service.bearer("sign")
@@ -100,6 +102,7 @@ def test_from_upload_to_results(service: Service, hall: TownHall) -> None:
     assert service.tags().count("signature.made") == 2
 
 
+@ONLY_SQLITE
 def test_the_stream_tells_how_it_goes(service: Service, hall: TownHall) -> None:
     """Server-sent events: the whole state at each change; a paused batch ends the stream."""
     headers = service.bearer("sign")
@@ -110,8 +113,6 @@ def test_the_stream_tells_how_it_goes(service: Service, hall: TownHall) -> None:
     batch_work.work_once(
         service.house.desk, shelves, holder="test", clock=lambda: service.now, size=1
     )
-    from datetime import timedelta
-
     service.later(timedelta(minutes=2))
     work(service)
     last = json.loads(
@@ -123,6 +124,7 @@ def test_the_stream_tells_how_it_goes(service: Service, hall: TownHall) -> None:
     assert (stopped["state"], stopped["counts"]) == ("cancelled", {"signed": 1, "cancelled": 1})
 
 
+@ONLY_SQLITE
 @pytest.mark.parametrize("path", ["", "/items", "/events", "/results", "/items/0/content"])
 def test_other_clients_batches_do_not_exist(service: Service, hall: TownHall, path: str) -> None:
     """404, whether it is there or not."""
@@ -131,3 +133,9 @@ def test_other_clients_batches_do_not_exist(service: Service, hall: TownHall, pa
     stranger = service.bearer("sign", name="another-system")
     assert service.http.get(f"{place}{path}", headers=stranger).status_code == 404
     assert service.http.get(f"{place}{path}").status_code == 401
+
+
+def test_by_a_served_instance() -> None:
+    """`dauso serve` on its embedded default: spawned workers, everything over HTTP."""
+    measured = batch_served.measure(60)
+    assert measured.outcomes == {"signed": 60}
