@@ -121,11 +121,12 @@ class House:
         """Finish or void what an interruption left open, room by room (DESIGN.md §3.3)."""
         from ca import issuance
         from certify.recovery import recover as recover_register
-        from signer import credentials, signing
+        from signer import credentials, enrolment_lists, signing
 
         by = "system:recovery"
         issuance.recover(self.authority, now, by)
         credentials.abandon_unfinished(self.desk, now=now, by=by)
+        enrolment_lists.abandon_unread(self.desk, now=now, by=by)
         signing.recover(self.desk, now=now, by=by)
         recover_register(self.office, now=now, by=by)
 

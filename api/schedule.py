@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from sqlalchemy import select
 
+from api import notices
+from api.adapters.notice_channels import channels_of
+from api.adapters.population_registry import registry_of
 from api.batch_work import shelves_of
 from api.csc import upkeep
 from api.services import Services
@@ -14,7 +17,7 @@ from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
 from records import audit
-from signer import activation, batch
+from signer import activation, batch, bulk_enrolment, enrolment_lists, enrolment_results
 
 
 def expire_authorizations(services: Services, now: datetime) -> int:
@@ -47,27 +50,60 @@ def refresh_answers(services: Services, now: datetime) -> int:
 
 
 def renew_services(services: Services, now: datetime) -> None:
-    """Responders, the time-stamp unit and the audit key go on before their certificates end."""
-    authority = services.house.authority
-    for record in renewal.expiring(authority, now=now, within=RENEWED_BEFORE):
-        name = _service_named(services, record.serial)
-        if name is not None:
-            renewal.renew_service(authority, name, now=now, by="system:renewal")
+    """Responders, the time-stamp unit and the audit key go on before their certificates end.
 
-
-def _service_named(services: Services, serial: int) -> str | None:
-    """The service key that has this certificate; None for a holder's, or the root's responder."""
+    The root's responder is renewed in a ceremony (ca.renewal).
+    """
     house = services.house
     with house.database.reading() as session:
         rows = session.scalars(select(ServiceKeyRow).where(ServiceKeyRow.active)).all()
     for row in rows:
-        certificate = x509.load_der_x509_certificate(row.certificate)
+        ends = x509.load_der_x509_certificate(row.certificate).not_valid_after_utc
         ceremonial = house.authority.issuer(row.issuer).key_id is None
-        if certificate.serial_number == serial and not ceremonial:
-            return row.name
-    return None
+        if not ceremonial and now < ends <= now + RENEWED_BEFORE:
+            renewal.renew_service(house.authority, row.name, now=now, by="system:renewal")
 
 
+def enrol_lists(services: Services, now: datetime) -> None:
+    """Lists that were started go on for a while; what is left goes on at the next turn.
+
+    A token or a registry that is away is not waited for here: the next turn asks again.
+    """
+    desk = services.house.desk
+    until = now + ENROLLED_AT_ONCE
+    for list_id in enrolment_lists.running(desk):
+        if services.clock() >= until:
+            return
+        bulk_enrolment.work(
+            desk,
+            list_id,
+            clock=services.clock,
+            by="system:enrolment",
+            registry=registry_of(services.house.settings),
+            patience=0,
+            stop=lambda: services.clock() >= until,
+        )
+
+
+def announce_endings(services: Services, now: datetime) -> int:
+    """Who must think of a renewal is told, once for each milestone."""
+    house = services.house
+    return notices.announce(house.database, channels_of(house.settings), now=now)
+
+
+def deliver_notices(services: Services, now: datetime) -> int:
+    """What was written down goes out; what was not taken is tried again."""
+    house = services.house
+    return notices.deliver(house.database, channels_of(house.settings), now=now)
+
+
+def forget(services: Services, now: datetime) -> None:
+    """Notices delivered long ago, and codes that were never fetched."""
+    notices.purge(services.house.database, now=now)
+    enrolment_results.close_old(services.house.desk, now=now, by="system:enrolment")
+
+
+ENROLLED_AT_ONCE = timedelta(seconds=12)
 RENEWED_BEFORE = timedelta(days=30)
 
 TASKS = (
@@ -78,4 +114,8 @@ TASKS = (
     Task("expire-authorizations", timedelta(minutes=1), expire_authorizations),
     Task("audit-checkpoint", timedelta(minutes=10), sign_checkpoint),
     Task("purge", timedelta(hours=1), purge),
+    Task("enrol-lists", timedelta(0), enrol_lists),
+    Task("announce-endings", timedelta(hours=6), announce_endings),
+    Task("deliver-notices", timedelta(minutes=2), deliver_notices),
+    Task("forget", timedelta(hours=12), forget),
 )

@@ -38,6 +38,8 @@ KNOWN = frozenset(
         "DAUSO_EST_CERTIFICATE_HEADER",
         "DAUSO_LOG_LEVEL",
         "DAUSO_CSC_SPECS",
+        "DAUSO_REGISTRY_URL",
+        "DAUSO_NOTICE_URL",
         "DAUSO_PYTHON",  # the launcher's own
     }
 )
@@ -69,6 +71,11 @@ class Settings:
     est_certificate_header: str | None = None
     # What `info` of /csc/v2 announces: 2.0.0.2, or 2.2.0.0 with the fields of that version.
     csc_specs: str = "2.0.0.2"
+
+    # The population registry that identities are checked with; none means they are not.
+    registry_url: str | None = None
+    # Where notices go besides the mail spool (secrets/notice-webhook.secret signs them).
+    notice_url: str | None = None
 
     @property
     def embedded(self) -> bool:
@@ -104,6 +111,8 @@ class Settings:
             crl_shard_size=_number(values, "DAUSO_CRL_SHARD_SIZE", 10_000, 0, 1_000_000),
             est_certificate_header=values.get("DAUSO_EST_CERTIFICATE_HEADER"),
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
+            registry_url=values.get("DAUSO_REGISTRY_URL"),
+            notice_url=values.get("DAUSO_NOTICE_URL"),
         ).checked(values)
 
     def checked(self, values: Mapping[str, str]) -> Settings:
@@ -127,6 +136,9 @@ class Settings:
             raise SettingsError(
                 "setting-csc-specs", value=self.csc_specs, known=", ".join(CSC_SPECS)
             )
+        for name in ("DAUSO_REGISTRY_URL", "DAUSO_NOTICE_URL"):
+            if name in values and not _outside_address(values[name]):
+                raise SettingsError("setting-outside-url", name=name)
         if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise SettingsError("setting-log-level", value=self.log_level)
         if not readable(self.clock_references):
@@ -138,6 +150,13 @@ class Settings:
             if "DAUSO_TOKEN_LABEL" not in values:
                 raise SettingsError("setting-token-label-missing")
         return self
+
+
+def _outside_address(url: str) -> bool:
+    """https, or http on this machine: what goes there names people."""
+    parts = urlsplit(url)
+    local = parts.scheme == "http" and _loopback(parts.hostname or "")
+    return bool(parts.hostname) and not parts.password and (parts.scheme == "https" or local)
 
 
 def read_secret(path: Path) -> str:

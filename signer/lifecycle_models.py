@@ -1,4 +1,4 @@
-"""What happened to a credential after it was made: its successor, its keepers, requests for keys."""
+"""What happened to a credential after it was made: successor, keepers, requests for a new key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ class SuccessionRow(Base):
 
     __tablename__ = "signer_successions"
 
-    credential_id: Mapped[str] = mapped_column(ForeignKey("signer_credentials.id"), primary_key=True)
+    credential_id: Mapped[str] = mapped_column(
+        ForeignKey("signer_credentials.id"), primary_key=True
+    )
     former_id: Mapped[str] = mapped_column(ForeignKey("signer_credentials.id"), unique=True)
     kind: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -31,6 +31,9 @@ SCOPES = {
     "validate": "Validate signed documents",
     "ca": "Read certificates and their status",
     "store": "Read certified copies that were shared",
+    "enrol": "Enrol holders singly and by list, renew, transfer and end credentials",
+    "certificates": "Ask for certificates of its own (PKCS#10, PKCS#12, EST)",
+    "approve": "Approve or reject other clients' certificate requests",
     "csc": "Remote signing (CSC API): holders consent on our own page",
     "csc-explicit": "Remote signing with holders' PINs passed on by the client itself",
 }

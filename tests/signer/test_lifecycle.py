@@ -1,0 +1,303 @@
+"""A credential's life: renewed, re-keyed, transferred, held, handed over, and ended in one act."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from ca import crl, renewal
+from ca.errors import CaError
+from ca.models import CertificateStatus
+from ca.names import Subject
+from ca.revocation import RevocationReason
+from records import audit
+from records.models import AuditEntry
+from signer import activation, credentials, handovers, holder_acts, lifecycle, mandates, pins
+from signer.errors import ActivationRefused, CredentialUnusable, SignerError
+from signer.handout import new_code
+from signer.models import AuthorizationRow, CredentialRow, MandateRow
+from tests.signer.holders import AGENCY_PIN, BY, CLIENT, OFFICIAL_PIN, Holders, authorizer, enrol
+from tests.world import World
+
+NEW_PIN = "806412"
+OFFICER = "official:038900000009"
+DIGEST = bytes(32)
+ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def holders(world: World) -> Holders:
+    return enrol(world)
+
+
+def status(world: World, serial: int) -> CertificateStatus:
+    return world.authority.certificate(serial).status
+
+
+def serial(credential: credentials.Credential) -> int:
+    return credential.certificate.serial_number
+
+
+def tags(world: World) -> list[str]:
+    with world.database.reading() as session:
+        return list(session.scalars(select(AuditEntry.tag).order_by(AuditEntry.position)))
+
+
+@ONLY_SQLITE
+def test_renewing_keeps_key_pin_and_identifier(world: World, holders: Holders) -> None:
+    """Renew (same key): issue 3 §4. Ending it later ends the certificate it replaced as well."""
+    before = holders.official
+    later = world.now + timedelta(days=30)
+    after = lifecycle.renew(world.desk, before.id, now=later, by=BY)
+    assert (after.id, after.public_key) == (before.id, before.public_key)
+    assert serial(after) != serial(before)
+    assert after.certificate.not_valid_after_utc > before.certificate.not_valid_after_utc
+    assert activation.open_key(world.desk, after.id, OFFICIAL_PIN, now=later)
+    lifecycle.end(world.desk, after.id, reason=RevocationReason.KEY_COMPROMISE, now=later, by=BY)
+    assert {status(world, serial(one)) for one in (before, after)} == {CertificateStatus.REVOKED}
+
+
+def test_a_new_key_takes_the_old_ones_place(world: World, holders: Holders) -> None:
+    """Re-key: no old PIN is needed, the old key opens nothing, the picture carries on."""
+    former = holders.official
+    made = lifecycle.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
+    assert made.public_key != former.public_key
+    assert made.holder == former.holder
+    assert activation.open_key(world.desk, made.id, NEW_PIN, now=world.now)
+    with pytest.raises(CredentialUnusable):
+        activation.open_key(world.desk, former.id, OFFICIAL_PIN, now=world.now)
+    record = world.authority.certificate(serial(former))
+    assert (record.status, record.reason) == (CertificateStatus.REVOKED, "superseded")
+    assert lifecycle.successor(world.desk, former.id) == made.id
+    assert credentials.image_digest(world.desk, made.id) == credentials.image_digest(
+        world.desk, former.id
+    )
+    with world.database.reading() as session:
+        assert session.get_one(CredentialRow, former.id).sealed_key == b""
+    with pytest.raises(CredentialUnusable):
+        lifecycle.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
+
+
+@ONLY_SQLITE
+def test_a_transfer_changes_the_name_and_not_the_person(world: World, holders: Holders) -> None:
+    """DOMAIN.md §2: changed on transfer; affiliationChanged is the reason (RFC 5280 §5.3.1)."""
+    former = holders.official
+    elsewhere = replace(former.holder, organizational_units=("UBND phường Đông Sơn",))
+    made = lifecycle.transfer(
+        world.desk, former.id, subject=elsewhere, unit="14798", pin=NEW_PIN, now=world.now, by=BY
+    )
+    assert (made.unit, made.holder.organizational_units) == ("14798", ("UBND phường Đông Sơn",))
+    assert world.authority.certificate(serial(former)).reason == "affiliationChanged"
+    other = Subject.official("Lê Văn Thử", citizen_id="038800000002", unit="X")
+    with pytest.raises(CaError) as caught:
+        lifecycle.transfer(
+            world.desk, made.id, subject=other, unit="1", pin=NEW_PIN, now=world.now, by=BY
+        )
+    assert caught.value.code == "transfer-other-holder"
+
+
+def test_when_an_official_leaves_everything_stops_at_once(world: World, holders: Holders) -> None:
+    """Issue 3 §4: credentials stop at once. One act; the CRL says so, what was open is closed."""
+    desk, official = world.desk, holders.official
+    renewed = lifecycle.renew(desk, official.id, now=world.now, by=BY)
+    opened = authorizer(world, official, OFFICIAL_PIN)([DIGEST])
+    outside = renewal.issue(  # a card of their own, certified from a PKCS#10 request
+        world.authority,
+        profile="official",
+        subject=official.holder,
+        public_key=world.key(),
+        now=world.now,
+        by=BY,
+    )
+    left = lifecycle.leave(
+        desk, official.holder_id, decision="123/QĐ-UBND ngày 01/03/2026", now=world.now, by=OFFICER
+    )
+    assert left.credentials == (official.id,)
+    gone = [serial(official), serial(renewed), outside.serial_number]
+    assert {status(world, one) for one in gone} == {CertificateStatus.REVOKED}
+    with pytest.raises(CredentialUnusable):
+        activation.open_key(desk, official.id, OFFICIAL_PIN, now=world.now)
+    with pytest.raises(ActivationRefused):
+        activation.present(desk, token=opened.token, client=CLIENT, now=world.now)
+    with world.database.reading() as session:
+        row = session.get_one(AuthorizationRow, opened.id)
+        assert (row.ended, row.sealed_key) == (True, None)
+    from cryptography import x509
+
+    lists = x509.load_der_x509_crl(crl.current(world.authority, "persons-g1") or b"")
+    assert all(lists.get_revoked_certificate_by_serial_number(one) for one in gone)
+    assert "holder.left" in tags(world)
+    assert audit.verify(world.database).ok
+    with pytest.raises(CredentialUnusable) as caught:
+        lifecycle.leave(desk, official.holder_id, decision="x", now=world.now, by=OFFICER)
+    assert caught.value.code == "holder-has-nothing"
+
+
+def test_leaving_is_one_transaction(
+    world: World, holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Struck in the middle, nothing has stopped; there is no half."""
+
+    def struck(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lifecycle.closing, "close_in", struck)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.leave(
+            world.desk, holders.official.holder_id, decision="1", now=world.now, by=OFFICER
+        )
+    monkeypatch.undo()
+    assert credentials.find(world.desk, holders.official.id).state == "active"
+    assert status(world, serial(holders.official)) is CertificateStatus.GOOD
+
+
+@ONLY_SQLITE
+def test_what_they_hold_as_a_citizen_stays(world: World, holders: Holders) -> None:
+    own = credentials.enrol(
+        world.desk,
+        profile="citizen",
+        subject=Subject.citizen(
+            "Nguyễn Thị Mẫu", citizen_id="038800000001", state="Thanh Hóa", locality="Hạc Thành"
+        ),
+        holder_id=holders.official.holder_id,
+        pin=NEW_PIN,
+        algorithm=holders.official.algorithm,
+        now=world.now,
+        by=BY,
+    )
+    lifecycle.leave(world.desk, own.holder_id, decision="1", now=world.now, by=OFFICER)
+    assert credentials.find(world.desk, own.id).state == "active"
+    assert status(world, serial(own)) is CertificateStatus.GOOD
+
+
+def permission(world: World, **changes: Any) -> handovers.Permission:
+    wanted: dict[str, Any] = {
+        "number": "12/GUQ-UBND",
+        "date": world.now.date(),
+        "signer": "Nguyễn Thị Mẫu",
+        "document": b"%PDF-1.7 permission",
+    }
+    return handovers.Permission(**{**wanted, **changes})
+
+
+def hand_over(world: World, credential_id: str, pin: str, **more: Any) -> handovers.Handover:
+    wanted: dict[str, Any] = {
+        "pin": pin,
+        "given_by": "CCCD:038800000003",
+        "received_by": "CCCD:038800000004",
+        "permission": permission(world),
+        "activation_code": new_code(),
+        "now": world.now,
+        "by": BY,
+    }
+    return handovers.hand_over(world.desk, credential_id, **{**wanted, **more})
+
+
+def test_an_agency_key_is_handed_over_on_paper(world: World, holders: Holders) -> None:
+    """DOMAIN.md §2: hand-over only by written permission, with a record; mandates are over."""
+    seal, desk, now = holders.agency, world.desk, world.now
+    mandate = mandates.give(
+        desk, credential_id=seal.id, pin=AGENCY_PIN, client=CLIENT,
+        until=now + timedelta(days=9), now=now, by=BY,
+    )  # fmt: skip
+    code = new_code()
+    made = hand_over(world, seal.id, AGENCY_PIN, activation_code=code)
+    assert desk.blobs.get(made.document) == b"%PDF-1.7 permission"
+    with pytest.raises(ActivationRefused):
+        activation.open_key(desk, seal.id, AGENCY_PIN, now=now)
+    pins.activate(desk, seal.id, code=code, pin=NEW_PIN, now=now, by=BY)
+    assert activation.open_key(desk, seal.id, NEW_PIN, now=now)
+    with world.database.reading() as session:
+        row = session.get_one(MandateRow, mandate.id)
+        assert (row.sealed_key, row.ended_at) == (None, now)
+    assert handovers.keeper_of(desk, seal.id) == "CCCD:038800000004"
+    assert status(world, serial(seal)) is CertificateStatus.GOOD
+    assert "credential.handed-over" in tags(world)
+    with pytest.raises(SignerError) as caught:
+        hand_over(world, seal.id, NEW_PIN)
+    assert caught.value.code == "handover-not-keeper"
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"permission": {"number": " "}}, "handover-permission"),
+        ({"permission": {"document": b""}}, "handover-permission"),
+        ({"permission": {"date": date(2999, 1, 1)}}, "handover-permission"),
+        ({"received_by": "CCCD:038800000003"}, "handover-same-person"),
+        ({"pin": "wrong-1"}, "pin-wrong"),
+    ],
+)
+def test_without_paper_keeper_or_pin_nothing_changes_hands(
+    world: World, holders: Holders, changes: dict[str, Any], code: str
+) -> None:
+    if isinstance(changes.get("permission"), dict):
+        changes = {"permission": permission(world, **changes["permission"])}
+    with pytest.raises(SignerError) as caught:
+        hand_over(world, holders.agency.id, **{"pin": AGENCY_PIN, **changes})
+    assert caught.value.code == code
+    assert handovers.history(world.desk, holders.agency.id) == []
+    assert activation.open_key(world.desk, holders.agency.id, AGENCY_PIN, now=world.now)
+
+
+@ONLY_SQLITE
+def test_a_persons_key_goes_to_nobody(world: World, holders: Holders) -> None:
+    with pytest.raises(SignerError) as caught:
+        hand_over(world, holders.official.id, OFFICIAL_PIN)
+    assert caught.value.code == "handover-only-for-seals"
+
+
+@ONLY_SQLITE
+def test_a_keeper_who_leaves_leaves_the_seal_held(world: World, holders: Holders) -> None:
+    """They know its PIN: it is out of use until somebody else has a key of their own."""
+    keeper = holders.official.holder_id
+    code = new_code()
+    hand_over(world, holders.agency.id, AGENCY_PIN, received_by=keeper, activation_code=code)
+    pins.activate(world.desk, holders.agency.id, code=code, pin=AGENCY_PIN, now=world.now, by=BY)
+    left = lifecycle.leave(world.desk, keeper, decision="1/QĐ", now=world.now, by=OFFICER)
+    assert left.seals == (holders.agency.id,)
+    assert credentials.find(world.desk, holders.agency.id).state == "suspended"
+    assert status(world, serial(holders.agency)) is CertificateStatus.GOOD
+    made = lifecycle.rekey(world.desk, holders.agency.id, pin=NEW_PIN, now=world.now, by=OFFICER)
+    assert made.state == "active"
+
+
+def test_holders_stop_their_own_and_officers_let_it_go_on(world: World, holders: Holders) -> None:
+    """Holder's portal actions: suspend and resume (certificateHold, RFC 5280 §5.3.1)."""
+    own, desk, now = holders.official, world.desk, world.now
+    with pytest.raises(ActivationRefused):
+        holder_acts.suspend_own(desk, own.id, pin="wrong-1", reason="x", now=now, by=CLIENT)
+    opened = authorizer(world, own, OFFICIAL_PIN)([DIGEST])
+    holder_acts.suspend_own(desk, own.id, pin=OFFICIAL_PIN, reason="mất máy", now=now, by=CLIENT)
+    assert status(world, serial(own)) is CertificateStatus.HELD
+    with pytest.raises(ActivationRefused):
+        activation.present(desk, token=opened.token, client=CLIENT, now=now)
+    with pytest.raises(CredentialUnusable):
+        activation.open_key(desk, own.id, OFFICIAL_PIN, now=now)
+    lifecycle.resume(desk, own.id, now=now, by=OFFICER)
+    assert status(world, serial(own)) is CertificateStatus.GOOD
+    assert activation.open_key(desk, own.id, OFFICIAL_PIN, now=now)
+
+
+@ONLY_SQLITE
+def test_a_new_key_is_asked_for_and_granted_by_another(world: World, holders: Holders) -> None:
+    """Request re-key; the second person has made sure who asks."""
+    own, desk, now = holders.official, world.desk, world.now
+    asked = holder_acts.request_rekey(desk, own.id, reason="quên mã PIN", now=now, by=CLIENT)
+    again = holder_acts.request_rekey(desk, own.id, reason="quên", now=now, by=CLIENT)
+    assert (again.id, len(holder_acts.waiting_requests(desk))) == (asked.id, 1)
+    with pytest.raises(SignerError):
+        holder_acts.grant_rekey(desk, asked.id, activation_code=new_code(), now=now, by=CLIENT)
+    code = new_code()
+    made = holder_acts.grant_rekey(desk, asked.id, activation_code=code, now=now, by=OFFICER)
+    pins.activate(desk, made.id, code=code, pin=NEW_PIN, now=now, by=CLIENT)
+    assert activation.open_key(desk, made.id, NEW_PIN, now=now)
+    assert credentials.find(desk, own.id).state == "revoked"
+    with pytest.raises(SignerError) as caught:
+        holder_acts.reject_rekey(desk, asked.id, reason="x", now=now, by=OFFICER)
+    assert caught.value.code == "rekey-request-decided"
