@@ -83,6 +83,15 @@ def request_rekey(
         return _request(row)
 
 
+def find_request(desk: Desk, request_id: str) -> RekeyRequest:
+    """Raises SignerError `rekey-request-unknown`."""
+    with desk.database.reading() as session:
+        row = session.get(RekeyRequestRow, request_id)
+    if row is None:
+        raise SignerError("rekey-request-unknown")
+    return _request(row)
+
+
 def waiting_requests(desk: Desk, *, limit: int = 100) -> list[RekeyRequest]:
     """What waits for a decision, oldest first."""
     wanted = (

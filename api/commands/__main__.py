@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "certify": "makes a certified copy",
     "validate": "says what a signed file is worth",
     "credentials": "enrols and lists signing credentials",
+    "enrol": "enrols whole lists from CSV or XLSX",
+    "holders": "renews, re-keys, hands over and ends credentials",
     "ca": "certificates, CRLs, the ceremony",
     "audit": "proves that the audit log is whole",
     "clients": "systems that may call the API",
