@@ -75,7 +75,7 @@ def _levels(report: Report, office: Bureau, data: bytes) -> float:
     pen = office.pen()
     digest = bytes(32)
     scheme, hashed = padding.PKCS1v15(), utils.Prehashed(hashes.SHA256())
-    works: dict[str, Work] = {"raw": lambda: pen.key.sign(digest, scheme, hashed)}  # type: ignore[call-arg, arg-type]  # the bench's key is RSA
+    works: dict[str, Work] = {"raw": lambda: pen.key.sign(digest, scheme, hashed)}  # type: ignore[call-arg,arg-type]  # the bench's key is RSA
     for level in Level:
         for visible in (False, True):
             works[_name(level, visible)] = _signing(office, data, pen, level, visible)

@@ -182,7 +182,7 @@ def raised(
     **how: object,
 ) -> bytes:
     """Sign and raise to B, T, LT or LTA."""
-    data = sign(data, pki, party, f"Sig{number}", at, timestamp=level != "B", **how)  # type: ignore[arg-type]
+    data = sign(data, pki, party, f"Sig{number}", at, timestamp=level != "B", **how)  # type: ignore[arg-type]  # pyHanko types `how` one by one
     if level in ("LT", "LTA"):
         data = add_dss(data, pki, [party, pki.tsa], at + MINUTE)
     if level == "LTA":

@@ -103,7 +103,7 @@ def house_of(world: World, home: Path, **settings: Any) -> House:
 def service(world: World, tmp_path: Path) -> Iterator[Service]:
     """The application; raise_server_exceptions is off, as a real server answers 500."""
     house = house_of(world, tmp_path / "home")
-    made = Service(http=None, house=house, world=world, now=world.now)  # type: ignore[arg-type]
+    made = Service(http=None, house=house, world=world, now=world.now)  # type: ignore[arg-type]  # set below
     app = create_app(house, clock=lambda: made.now)
     with TestClient(app, base_url=world.base_url, raise_server_exceptions=False) as http:
         made.http = http

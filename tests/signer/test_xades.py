@@ -33,7 +33,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ENVELOPED = Format.XADES_ENVELOPED
-PLAIN = SourceFile("phi.xml", "<phi xmlns:b='urn:b'><b:thu>2000</b:thu></phi>".encode(), "text/xml")
+PLAIN = SourceFile("phi.xml", b"<phi xmlns:b='urn:b'><b:thu>2000</b:thu></phi>", "text/xml")
 
 
 def judged(world: World, data: bytes, content: bytes | None = None) -> Report:
