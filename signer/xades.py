@@ -44,7 +44,7 @@ from signer.xml_names import (
     xades,
     xades141,
 )
-from signer.xml_reading import Element, parse
+from signer.xml_reading import LARGEST, Element, parse
 from signer.xml_references import Document, Reference
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 _STAMPED_AS = Canonicalization.EXCLUSIVE.value
 _STAMP_DIGEST = "sha256"
+_LARGEST_INSIDE = LARGEST * 5 // 8
+"""A file in base64, with its signature beside it, must stay readable."""
 _NAMES = {"ds": DS, "xades": XADES}
 
 
@@ -67,6 +69,8 @@ class Target:
 
 def require_signable(data: bytes, request: FileRequest) -> None:
     """Raises DocumentRefused for XML that is not safe or cannot take this signature."""
+    if request.format is Format.XADES_ENVELOPING and len(data) > _LARGEST_INSIDE:
+        raise DocumentRefused("xml-too-large", limit_mb=_LARGEST_INSIDE >> 20)
     if request.format is not Format.XADES_ENVELOPED:
         return
     document = Document(parse(data))

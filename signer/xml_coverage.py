@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from signer.xml_names import XML, ds, xades
+from signer.xml_names import BASE64, XML, ds, xades
 from signer.xml_reading import Element
 from signer.xml_references import Document, Reference
 
@@ -33,7 +33,7 @@ def coverage(
     files: frozenset[str] | None,
 ) -> Coverage:
     """`files` are the data files of a container, all of which must be referenced."""
-    targets = [one.target for one in references if one.target is not None]
+    targets = [one.target for one in references if _wholly(one)]
     if not _objects_signed(signature, targets):
         return Coverage.PART
     external = {one.file_name for one in references if one.external}
@@ -48,6 +48,15 @@ def coverage(
     keep = [*targets]  # ids are of living elements
     framed = bool(keep) and _frame(root, covered)
     return Coverage.FRAME if framed else Coverage.PART
+
+
+def _wholly(reference: Reference) -> bool:
+    """In base64 only the text is signed: whole for a ds:Object, not for an element of the data."""
+    target = reference.target
+    if target is None:
+        return False
+    decodes = any(one.get("Algorithm") == BASE64 for one in reference.transforms)
+    return not decodes or target.tag == ds("Object")
 
 
 def _objects_signed(signature: Element, targets: Sequence[Element]) -> bool:

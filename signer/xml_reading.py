@@ -23,6 +23,7 @@ _DEEPEST = 100
 _MOST_ELEMENTS = 500_000
 _MOST_ATTRIBUTES = 200
 _MOST_PREFIXES = 64
+_MOST_WORK = 400_000_000
 _ENCODINGS = frozenset({"UTF-8", "UTF8", "UTF-16", "UTF-16LE", "UTF-16BE", "US-ASCII", "ASCII"})
 
 
@@ -74,7 +75,7 @@ class _Shape:
     """What the first pass counts."""
 
     def __init__(self) -> None:
-        self.depth = self.elements = self.prefixes = 0
+        self.depth = self.elements = self.prefixes = self.work = 0
 
     def declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.upper() not in _ENCODINGS:
@@ -91,12 +92,15 @@ class _Shape:
             raise _OutOfBounds("xml-too-deep", limit=_DEEPEST)
         if self.elements > _MOST_ELEMENTS or len(attributes) > _MOST_ATTRIBUTES:
             raise _OutOfBounds("xml-too-many", limit=_MOST_ELEMENTS)
+        # Canonicalisation looks at every prefix in scope at every element, and compares them.
+        self.work += self.prefixes * self.prefixes
+        if self.work > _MOST_WORK:
+            raise _OutOfBounds("xml-too-many-namespaces", limit=_MOST_PREFIXES)
 
     def end(self, _name: str) -> None:
         self.depth -= 1
 
     def prefix(self, *_: object) -> None:
-        # Canonicalisation looks at every prefix in scope at every element.
         self.prefixes += 1
         if self.prefixes > _MOST_PREFIXES:
             raise _OutOfBounds("xml-too-many-namespaces", limit=_MOST_PREFIXES)

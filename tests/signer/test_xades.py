@@ -286,6 +286,11 @@ BOMBS = {
     "wide": b"<r>" + b"<a/>" * 600_000 + b"</r>",
     "attributes": b"<a " + b" ".join(b'b%d="1"' % i for i in range(5_000)) + b"/>",
     "prefixes": b"<a " + b" ".join(b'xmlns:p%d="u:%d"' % (i, i) for i in range(5_000)) + b"/>",
+    "prefixes at every element": b"<a "
+    + b" ".join(b'xmlns:p%d="u:%d"' % (i, i) for i in range(60))
+    + b">"
+    + b"<b/>" * 300_000
+    + b"</a>",
     "encoding": b'<?xml version="1.0" encoding="EBCDIC-CP-US"?><a/>',
     "cut": b"<a><b>",
     "not xml": b"<<<<>>>>",
