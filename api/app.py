@@ -55,6 +55,7 @@ _TAGS = [
     {"name": "certified copies", "description": "Procedure 2.000815, from original to copy"},
     {"name": "validation", "description": "Verdicts by file and by code"},
     {"name": "pki", "description": "CRL, OCSP, certificates, time-stamps: plain HTTP, no account"},
+    {"name": "certificates", "description": "Certificates for client systems: PKCS#10, PKCS#12"},
     {"name": "operation", "description": "Health and figures"},
 ]
 

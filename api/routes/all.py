@@ -5,10 +5,14 @@ from __future__ import annotations
 from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
     batches,
+    certificates,
     certified_copies,
     credentials,
     documents,
+    enrolments,
+    est,
     formats,
+    life_cycle,
     oauth2,
     operation,
     pki,
@@ -21,6 +25,8 @@ from api.routes import (
 ROUTERS = (
     oauth2.router,
     credentials.router,
+    life_cycle.router,
+    enrolments.router,
     documents.router,
     signatures.router,
     formats.router,
@@ -29,6 +35,8 @@ ROUTERS = (
     registers.router,
     validations.router,
     pki.router,
+    est.router,
+    certificates.router,
     operation.router,
     *REMOTE_SIGNING,
     website.router,

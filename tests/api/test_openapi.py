@@ -21,7 +21,9 @@ from tests.api.conftest import ONLY_SQLITE, Service
 pytestmark = ONLY_SQLITE
 
 
-@schemathesis.serializer("application/ocsp-request", "application/timestamp-query")
+@schemathesis.serializer(
+    "application/ocsp-request", "application/timestamp-query", "application/pkcs10"
+)
 def as_bytes(_: Any, value: Any) -> bytes:
     """DER bodies are generated as plain bytes."""
     return value if isinstance(value, bytes) else str(value).encode()
