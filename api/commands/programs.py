@@ -16,6 +16,7 @@ NAME_AND_REST = {"allow_extra_args": True, "ignore_unknown_options": True}
 def run_program(package: str, name: str, arguments: Sequence[str]) -> None:
     """Run ``main(arguments)`` of the module; its return value is the exit code."""
     known = programs(package)
+    name = name.replace("-", "_")
     if name not in known:
         raise TerminalError(
             "bench-unknown", kind=package, name=name[:40], known=", ".join(known) or "-"
