@@ -136,7 +136,7 @@ class Token:
         key_id = secrets.token_bytes(16)
 
         def work(session: pkcs11.Session) -> PublicKey:
-            public, _ = generate_pair(
+            public, private = generate_pair(
                 session,
                 algorithm,
                 store=True,
@@ -145,7 +145,10 @@ class Token:
                 private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
             self.connection.probe_with(key_id)
-            return load_public_key(describe(public)[1])
+            encoded = describe(public)[1]
+            if algorithm.is_rsa and describe(private)[1] == encoded:
+                public.destroy()  # the private object tells it as well, and tokens count objects
+            return load_public_key(encoded)
 
         return ResidentKey(key_id, label, algorithm, self.run(work))
 
