@@ -11,6 +11,7 @@ from api.commands.terminal import (
     TerminalError,
     ask_pin,
     complain,
+    new_pin,
     now,
     opened_house,
     operator,
@@ -23,6 +24,7 @@ from api.commands.terminal import (
 )
 
 if TYPE_CHECKING:
+    from ca.ceremony import CeremonyResult
     from ca.root_secret import Witness
 
 app = typer.Typer(
@@ -39,8 +41,15 @@ def ceremony(
         list[Path] | None,
         typer.Option(help="Owner-only file with a witness's passphrase, in the plan's order"),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Directory for certificates, lists and signed log"),
+    ] = None,
 ) -> None:
-    """Make what the plan names and the tables lack. Each witness types their own passphrase."""
+    """Make what the plan names and the tables lack. Each witness types their own passphrase.
+
+    Examples are in ca/plans: the first hierarchy, a rollover, a root re-key, a cross certificate.
+    """
     from ca.plan import load_plan
 
     wanted = load_plan(plan)
@@ -49,19 +58,24 @@ def ceremony(
         from ca.ceremony import RootSettings, run_ceremony
 
         prepare(house)
+        root = house.settings.home / "root"
         result = run_ceremony(
             wanted,
-            root_settings=RootSettings(house.settings.home / "root"),
+            root_settings=RootSettings(root),
             token=house.token,
             database=house.database,
             base_url=house.settings.base_url,
-            witnesses=[] if dry_run else _witnesses(wanted.witnesses, witness_file or []),
+            witnesses=[] if dry_run else _witnesses(wanted.witnesses, witness_file or [], root),
             now=now(),
             by=operator(),
             dry_run=dry_run,
         )
     for line in result.log:
         say(line, line)
+    if output is not None:
+        _write_result(output, result)
+    if dry_run:
+        say("Chạy thử: không có gì được giữ lại.", "A dry run: nothing was kept.")
 
 
 @app.command()
@@ -221,6 +235,65 @@ def check() -> None:
     say(f"✓ Đã kiểm tra {count} chứng thư.", f"✓ {count} certificates checked.")
 
 
+@app.command()
+def publish(
+    directory: Annotated[Path, typer.Argument(help="What the web server or CDN serves as /pki")],
+) -> None:
+    """Write certificates and lists as files; only what has changed, each whole."""
+    from ca.static_files import write
+
+    with opened_house() as house:
+        try:
+            changed = write(house.authority, directory)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise TerminalError("file-unwritable", path=directory, reason=reason) from error
+    for name in changed:
+        say(f"✓ {name}", f"✓ {name}")
+
+
+@app.command()
+def requests(json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Requests that wait for a second person, with the digest that an approval names."""
+    from ca.enrolment import waiting
+
+    with opened_house() as house:
+        found = waiting(house.authority)
+    for one in found:
+        if json:
+            facts = {"id": one.id, "digest": one.digest, "profile": one.profile}
+            say_json({**facts, "subject": one.subject.display(), "by": one.requested_by})
+        else:
+            line = f"{one.id}  {one.profile}  {one.subject.display()}  ({one.requested_by})"
+            say(f"{line}\n  {one.digest}", f"{line}\n  {one.digest}")
+
+
+@app.command()
+def approve(
+    request: Annotated[str, typer.Argument(help="As `ca requests` shows it")],
+    digest: Annotated[str, typer.Option(help="What was looked at: bound to name and key")],
+) -> None:
+    """Agree to exactly this request; whoever made it fetches the certificate."""
+    from ca import enrolment
+
+    with opened_house() as house:
+        enrolment.approve(house.authority, request, digest=digest, now=now(), by=operator())
+    say(f"✓ Đã duyệt {request}.", f"✓ {request} is approved.")
+
+
+@app.command()
+def reject(
+    request: Annotated[str, typer.Argument(help="As `ca requests` shows it")],
+    reason: Annotated[str, typer.Option(help="Told to whoever asked")],
+) -> None:
+    """Turn a request down."""
+    from ca import enrolment
+
+    with opened_house() as house:
+        enrolment.reject(house.authority, request, reason=reason, now=now(), by=operator())
+    say(f"✓ Đã từ chối {request}.", f"✓ {request} is rejected.")
+
+
 def _serial(text: str) -> int:
     try:
         return int(text.replace(":", ""), 16)
@@ -228,12 +301,27 @@ def _serial(text: str) -> int:
         raise TerminalError("parameter-invalid", name="serial", reason="hex") from None
 
 
-def _witnesses(names: tuple[str, ...], files: list[Path]) -> list[Witness]:
-    from ca.root_secret import Witness
+def _write_result(directory: Path, result: CeremonyResult) -> None:
+    """Everything that was signed, for the people who were there to take along."""
+    from cryptography.hazmat.primitives.serialization import Encoding
 
+    for name, certificate in result.certificates.items():
+        write_file(directory / f"{name}.pem", certificate.public_bytes(Encoding.PEM))
+    for name, encoded in result.crls.items():
+        write_file(directory / f"{name}.crl", encoded)
+    if result.signature:
+        write_file(directory / "ceremony.json", result.record.encode())
+        write_file(directory / "ceremony.json.sig", result.signature)
+
+
+def _witnesses(names: tuple[str, ...], files: list[Path], root: Path) -> list[Witness]:
+    """Each authenticates on their own; for a root that is not there yet, passphrases are chosen."""
+    from ca.root_secret import SEALED_FILE, Witness
+
+    ask = ask_pin if (root / SEALED_FILE).exists() else new_pin
     sources: list[Path | None] = [*files]
     sources += [None] * (len(names) - len(files))
     return [
-        Witness(name, ask_pin(f"Passphrase, {name}", source))
+        Witness(name, ask(f"Passphrase, {name}", source))
         for name, source in zip(names, sources, strict=False)
     ]
