@@ -76,13 +76,24 @@ def measure(
     with served(world) as port:
         if keys == "p-256":
             for name, prepared in (("GET", gets), ("POST", posts)):
+                spawned(port, prepared, seconds=0.1)  # every answer is signed now
+                spent = time.process_time()
+                answered = spawned(port, prepared, seconds=report.seconds * 2)
+                spent = time.process_time() - spent
                 report.add(
                     f"OCSP pre-signed over HTTP, {name}, one process",
-                    spawned(port, prepared, seconds=report.seconds * 2),
+                    answered,
                     "1/s",
                     limit=4_000,
                     peer="goal",
                     goal=1.0,
+                )
+                # What the same process would answer with a core of its own (at least: its warming
+                # up is in the time and not in the answers).
+                report.add(
+                    f"OCSP pre-signed over HTTP, {name}, per second of the server's processor",
+                    answered * report.seconds * 2 / spent,
+                    "1/s",
                 )
         report.add(
             f"time-stamps over HTTP ({keys})",
