@@ -81,9 +81,7 @@ def judge(
     if not claims.signatures:
         none = fails("validation-no-signature", SubIndication.NO_SIGNATURE_FOUND)
         decisive = worst(findings) or SubIndication.NO_SIGNATURE_FOUND
-        return Report(
-            decisive, findings=(*findings, none), policy=policy.title, validation_time=at
-        )
+        return Report(decisive, findings=(*findings, none), policy=policy.title, validation_time=at)
     material = _material(claims.signatures, trust, at, tuple(revocation), policy)
     verdicts, timestamps = [], []
     for claim in claims.signatures:

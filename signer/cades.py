@@ -127,4 +127,3 @@ def digests_of(content: bytes) -> Callable[[str], bytes]:
         return known[algorithm]
 
     return digest
-
