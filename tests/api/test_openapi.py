@@ -49,7 +49,7 @@ def test_generated_requests(service: Service, monkeypatch: pytest.MonkeyPatch) -
     """No request, well-formed or not, gives a 5xx or an answer that is not described."""
     monkeypatch.setattr(service.services.rates, "take", lambda *_: None)
     monkeypatch.setattr(service.services.rates, "check", lambda *_: None)
-    headers = service.bearer("sign", "certify", "validate")
+    headers = service.bearer("sign", "certify", "validate", "enrol")
     schema = schemathesis.openapi.from_asgi("/openapi.json", service.http.app)
     checks = [
         not_a_server_error,
