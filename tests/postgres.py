@@ -42,6 +42,7 @@ def announce() -> Callable[[], None]:
     os.environ[_VARIABLE] = str(directory)
     directory.chmod(0o755)
     os.mkfifo(directory / "alive")
+    (directory / "alive").chmod(0o644)  # the user postgres waits on it, whatever the umask
     alive = os.open(directory / "alive", os.O_RDWR)
 
     def end() -> None:
