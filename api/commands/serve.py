@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -61,6 +62,9 @@ def serve(
         if work:
             schedule.start()
             batches.start()
+        # uvicorn raises the signal again when it has ended; the default would end us on the spot,
+        # before workers, schedule and token are closed.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
