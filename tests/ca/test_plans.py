@@ -25,7 +25,8 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 def quick(path: Path) -> Plan:
     text = path.read_text("utf-8")
-    return parse_plan(text.replace("rsa-4096", "p-256").replace("rsa-3072", "rsa-2048"))
+    # The same kind as in the other ceremonies of this test token, which finds keys by their label.
+    return parse_plan(text.replace("rsa-4096", "p-256").replace("rsa-3072", "p-256"))
 
 
 def held(world: World, plan: Plan, *, dry_run: bool = False) -> CeremonyResult:
