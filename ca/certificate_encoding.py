@@ -38,6 +38,7 @@ _NAMED = tuple(
     for field, oid, _ in ATTRIBUTES
 )
 _RFC822_NAME = 1
+_ENCODED = "_encoded_name"
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,21 @@ def to_be_signed(
 
 def encoded_name(subject: Subject) -> bytes:
     """The distinguished name, one attribute per RDN, as `Subject.to_x509` orders them."""
+    known: bytes | None = subject.__dict__.get(_ENCODED)
+    if known is None:
+        # A frozen value may remember what follows from it, as its cached properties do.
+        known = subject.__dict__[_ENCODED] = _encoded_name(subject)
+    return known
+
+
+def _encoded_name(subject: Subject) -> bytes:
     names = []
     for field, oid, tag, repeated in _NAMED:
         value = getattr(subject, field)
         if not value:
             continue
         for item in value if repeated else (value,):
-            names.append(der.tlv(0x31, der.sequence(oid, der.tlv(tag, item.encode()))))
+            names.append(der.tlv(der.SET, der.sequence(oid, der.tlv(tag, item.encode()))))
     return der.sequence(*names)
 
 

@@ -98,7 +98,8 @@ class Subject:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in REPEATED:
-                clean: Any = tuple(_text(field.name, item) for item in value if item)
+                cleaned = (_text(field.name, item) for item in value)
+                clean: Any = tuple(item for item in cleaned if item)
             else:
                 clean = _text(field.name, value)
             object.__setattr__(self, field.name, clean)

@@ -2,8 +2,8 @@
 
     work(desk, list_id, clock=clock, by="system:enrolment", registry=registry)
 
-A hundred lines at a time: while the token makes keys for the next hundred and signs the
-certificates of this one, the last hundred is written down. One transaction writes the
+Two hundred lines at a time: while the token makes keys for the next ones and signs the
+certificates of these, the last ones are written down. One transaction writes the
 certificates, the credentials and what became of the lines, so that after `kill -9` a line is
 either enrolled or untouched; whoever calls `work` again goes on with what is untouched. A run that
 was thought dead and comes back finds itself fenced off and writes nothing. The numbered steps are
@@ -100,7 +100,7 @@ def work(
     clock: Clock,
     by: str,
     registry: PopulationRegistry | None = None,
-    chunk: int = 100,
+    chunk: int = 200,
     patience: float = 600.0,
     pause: Callable[[float], object] = time.sleep,
     told: Callable[[int], object] = lambda _: None,
