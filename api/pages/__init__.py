@@ -81,8 +81,12 @@ class _Words:
 
 @cache
 def words(language: str) -> Mapping[str, str]:
-    """All page texts of one language."""
-    texts: dict[str, str] = json.loads((_HERE / f"words.{language}.json").read_text("utf-8"))
+    """All page texts of one language: `words.vi.json` and `words.<pages>.vi.json` beside it."""
+    texts: dict[str, str] = {}
+    for path in sorted(_HERE.glob(f"words*.{language}.json")):
+        for key, text in json.loads(path.read_text("utf-8")).items():
+            if texts.setdefault(key, text) != text:
+                raise ValueError(f"{path.name} gives {key!r} a second text")
     return texts
 
 
