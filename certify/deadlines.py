@@ -3,24 +3,22 @@
     due(received, long=False)     # the end of the working day the person may come back on
 
 DOMAIN.md §4 *Time*: same day; received after 15:00 → next working day; up to two more working
-days for long originals; beyond that only by written agreement.
+days for long originals; beyond that only by written agreement. Which days are worked is
+`signer.working_days`: documents to be signed have deadlines of the same kind.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from functools import cache
-from pathlib import Path
+from datetime import date, datetime, time
 
 from certify.errors import CertifyError
+from signer.working_days import CLOSING, VIETNAM, closing, is_working, local, next_working
 
-VIETNAM = timezone(timedelta(hours=7))
+__all__ = ["CLOSING", "VIETNAM", "Deadline", "due", "is_working", "local", "next_working"]
+
 CUT_OFF = time(15, 0)
-CLOSING = time(17, 0)
 LONG_EXTRA_DAYS = 2
-_DATA = Path(__file__).with_name("holidays.json")
 
 
 @dataclass(frozen=True)
@@ -29,33 +27,6 @@ class Deadline:
 
     at: datetime
     slip: bool
-
-
-def local(moment: datetime) -> datetime:
-    """The moment on the clock of the office, whatever the server's zone."""
-    return moment.astimezone(VIETNAM)
-
-
-@cache
-def _days(kind: str) -> frozenset[date]:
-    years = json.loads(_DATA.read_text("utf-8"))["years"]
-    return frozenset(date.fromisoformat(day) for year in years.values() for day in year[kind])
-
-
-def is_working(day: date) -> bool:
-    """Monday to Friday but holidays, and the Saturdays worked in exchange."""
-    if day in _days("worked"):
-        return True
-    return day.weekday() < 5 and day not in _days("off")
-
-
-def next_working(day: date, count: int = 1) -> date:
-    """The `count`-th working day after `day`."""
-    while count:
-        day += timedelta(days=1)
-        if is_working(day):
-            count -= 1
-    return day
 
 
 def due(received: datetime, *, long: bool = False, agreed: date | None = None) -> Deadline:
@@ -73,5 +44,4 @@ def due(received: datetime, *, long: bool = False, agreed: date | None = None) -
         if agreed <= day:
             raise CertifyError("agreed-day-too-early", day=agreed.isoformat())
         day = agreed
-    at = datetime.combine(day, CLOSING, VIETNAM).astimezone(UTC)
-    return Deadline(at, slip=day != moment.date())
+    return Deadline(closing(day), slip=day != moment.date())
