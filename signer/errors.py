@@ -35,3 +35,7 @@ class ListRefused(SignerError):
 
 class BatchRefused(SignerError):
     """This cannot be done to the batch as it stands, or to a document of it."""
+
+
+class StepRefused(SignerError):
+    """This person cannot do this to the document at this step; nothing of it was signed."""
