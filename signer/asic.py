@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import secrets
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -29,8 +30,10 @@ from signer.xml_references import Document
 from signer.zip_reading import MOST_FILES, name_problem, same_name
 
 if TYPE_CHECKING:
+    from signer.cms import CmsTemplate
     from signer.dss import Material
     from signer.signature import Pen, TimeStamper
+    from signer.xml_reading import Element
 
 MEDIA_TYPE = "application/vnd.etsi.asic-e+zip"
 FOLDER = "META-INF/"
@@ -66,7 +69,7 @@ def write(
     """The container with one signature of the level asked for."""
     make = _cades if request.format is Format.ASIC_E_CADES else _xades
     inside = make(files, request, pen, evidence=evidence, time_stamper=time_stamper, now=now)
-    return _zipped([*((one.name, one.data) for one in files), *inside], now)
+    return zipped([*((one.name, one.data) for one in files), *inside], now)
 
 
 def _cades(
@@ -102,12 +105,8 @@ def _xades(
     now: datetime,
 ) -> list[tuple[str, bytes]]:
     """§4.4: `asic:XAdESSignatures`, with a reference to each file; the ODF manifest beside it."""
-    by_name = {one.name: one.data for one in files}
-    root = etree.Element(f"{{{ASIC}}}XAdESSignatures", nsmap={"asic": ASIC})
-    signature = etree.SubElement(root, ds("Signature"), nsmap={"ds": DS, "xades": XADES})
-    document = Document(etree.ElementTree(root), by_name.get)
-    targets = [xades.Target(quote(one.name), (), one.media_type) for one in files]
-    xades.build(document, signature, targets, request, pen, now=now)
+    document, signature = compose_xades(files, request, pen.template, now=now)
+    xades.sign(signature, pen)
     xades.raise_level(
         document,
         signature,
@@ -116,6 +115,30 @@ def _xades(
         time_stamper=time_stamper,
         now=now,
     )
+    return xades_entries(files, document)
+
+
+def compose_xades(
+    files: Sequence[SourceFile],
+    request: FileRequest,
+    template: CmsTemplate,
+    *,
+    now: datetime,
+    seed: str | None = None,
+) -> tuple[Document, Element]:
+    """The signature over all files, complete but for its value, as in `xades.compose`."""
+    by_name = {one.name: one.data for one in files}
+    root = etree.Element(f"{{{ASIC}}}XAdESSignatures", nsmap={"asic": ASIC})
+    signature = etree.SubElement(root, ds("Signature"), nsmap={"ds": DS, "xades": XADES})
+    document = Document(etree.ElementTree(root), by_name.get)
+    targets = [xades.Target(quote(one.name), (), one.media_type) for one in files]
+    seed = seed or secrets.token_hex(16)
+    xades.build(document, signature, targets, request, template, now=now, seed=seed)
+    return document, signature
+
+
+def xades_entries(files: Sequence[SourceFile], document: Document) -> list[tuple[str, bytes]]:
+    """What goes into META-INF beside the files."""
     return [
         (f"{FOLDER}manifest.xml", _open_document_manifest(files)),
         (XADES_SIGNATURE, xades.write(document)),
@@ -159,7 +182,7 @@ def _serialised(root: object) -> bytes:
     return data
 
 
-def _zipped(entries: Sequence[tuple[str, bytes]], now: datetime) -> bytes:
+def zipped(entries: Sequence[tuple[str, bytes]], now: datetime) -> bytes:
     """Annex A.1: `mimetype` first and not compressed, so that the kind is seen at octet 38."""
     moment = now.astimezone(VIETNAM)
     written = io.BytesIO()

@@ -106,34 +106,45 @@ class SignatureDictionary:
     reserve: int
 
 
+@dataclass(frozen=True)
+class Hole:
+    """A revision but for its CMS: what stands before and after, the room in hex digits."""
+
+    before: bytes = field(repr=False)
+    reserve: int
+    after: bytes = field(repr=False)
+
+    def closed(self, contents: bytes) -> bytes:
+        """From the hole on, with the CMS in it; raises SignerError `signature-too-long`."""
+        digits = contents.hex().encode()
+        if len(digits) > self.reserve:
+            raise SignerError("signature-too-long", size=len(contents), room=self.reserve // 2)
+        filler = _zeros(self.reserve)[len(digits) :]
+        return b"".join((b"<", digits, filler, b">", self.after))
+
+
 class Pending:
     """A revision that is complete except for the CMS, whose digest is known."""
 
-    def __init__(self, appender: Appender, before: bytes, reserve: int, after: bytes) -> None:
+    def __init__(self, appender: Appender, hole: Hole) -> None:
         self._appender = appender
-        self._before = before
-        self._reserve = reserve
-        self._after = after
+        self.hole = hole
         self._begun: dict[str, Any] = {}
 
     def digest(self, name: str = "sha256") -> bytes:
         """Over everything but the hole for Contents (ISO 32000-1 §12.8.1)."""
         begun = self._begun[name] = self._appender.state(name)
-        begun.update(self._before)
+        begun.update(self.hole.before)
         state = begun.copy()
-        state.update(self._after)
+        state.update(self.hole.after)
         return bytes(state.digest())
 
     def fill(self, contents: bytes) -> None:
         """Put the CMS or time-stamp token in its place; the revision is then part of the file."""
-        digits = contents.hex().encode()
-        if len(digits) > self._reserve:
-            raise SignerError("signature-too-long", size=len(contents), room=self._reserve // 2)
-        filler = _zeros(self._reserve)[len(digits) :]
-        rest = b"".join((b"<", digits, filler, b">", self._after))
+        rest = self.hole.closed(contents)
         for state in self._begun.values():
             state.update(rest)
-        self._appender.accept(self._before + rest, self._begun)
+        self._appender.accept(self.hole.before + rest, self._begun)
 
 
 class Appender:
@@ -255,7 +266,7 @@ class Appender:
         closing = b">>\nendobj\n"
         after = closing + self._cross_reference(offsets, hole_end + len(closing))
         parts += (opening, _BYTE_RANGE % (hole_at, hole_end, len(after)), b"/Contents")
-        return Pending(self, b"".join(parts), signature.reserve, after)
+        return Pending(self, Hole(b"".join(parts), signature.reserve, after))
 
     def commit_plain(self) -> None:
         """A revision without a signature: a DSS."""

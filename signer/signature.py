@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signer.errors import DocumentRefused, SignerError
 from signer.levels import Level
-from signer.revision import Appender, DictNode, SignatureDictionary, reference
+from signer.revision import Appender, DictNode, Pending, SignatureDictionary, reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,15 +105,16 @@ def place_signature(
     The signature is verified with the certificate's public key before it enters the file.
     """
     template = pen.template
-    when = request.signing_time or now
-    value = appender.allocate()
-    lock = _lock_wanted(appender, request)
-    name = _put_field(appender, request, value, stamp, when, lock)
-    head = _signature_head(appender, pen, request, value, when, lock)
     # No dry run: the template knows how long its CMS can become.
     room = token_room(time_stamper) if request.level.time_stamped else 0
-    reserve = 2 * (template.size_limit + room)
-    pending = appender.commit(SignatureDictionary(value, head, reserve))
+    name, pending = begin_signature(
+        appender,
+        request,
+        signer=pen.name,
+        room=template.size_limit + room,
+        stamp=stamp,
+        when=request.signing_time or now,
+    )
     attributes = template.attributes(pending.digest(template.digest_name))
     signature = template.sign(pen.key, attributes)
     template.check(signature, attributes)
@@ -122,6 +123,23 @@ def place_signature(
         token = stamp_value(time_stamper, signature, now=now)
     pending.fill(template.wrap(attributes, signature, token))
     return name
+
+
+def begin_signature(
+    appender: Appender,
+    request: SignatureRequest,
+    *,
+    signer: str,
+    room: int,
+    stamp: PlacedStamp | None,
+    when: datetime,
+) -> tuple[str, Pending]:
+    """The revision with a hole of `room` bytes for a CMS, and the name of the signature's field."""
+    value = appender.allocate()
+    lock = _lock_wanted(appender, request)
+    name = _put_field(appender, request, value, stamp, when, lock)
+    head = _signature_head(appender, signer, request, value, when, lock)
+    return name, appender.commit(SignatureDictionary(value, head, 2 * room))
 
 
 def place_document_time_stamp(
@@ -262,7 +280,7 @@ def _fill_field(
 
 def _signature_head(
     appender: Appender,
-    pen: Pen,
+    signer: str,
     request: SignatureRequest,
     value: int,
     when: datetime,
@@ -272,7 +290,7 @@ def _signature_head(
         b"<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M",
         pdf_date(when),
         b"/Name",
-        text_string(pen.name),
+        text_string(signer),
     ]
     if request.reason:
         parts += (b"/Reason", text_string(request.reason))

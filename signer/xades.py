@@ -48,6 +48,7 @@ from signer.xml_reading import LARGEST, Element, parse
 from signer.xml_references import Document, Reference
 
 if TYPE_CHECKING:
+    from signer.cms import CmsTemplate
     from signer.dss import Material
     from signer.signature import Pen, TimeStamper
 
@@ -95,6 +96,27 @@ def sign_document(
     now: datetime,
 ) -> bytes:
     """The XML document with the signature."""
+    document, signature = compose(file, request, pen.template, now=now)
+    sign(signature, pen)
+    raise_level(
+        document, signature, request.level, evidence=evidence, time_stamper=time_stamper, now=now
+    )
+    return write(document)
+
+
+def compose(
+    file: SourceFile,
+    request: FileRequest,
+    template: CmsTemplate,
+    *,
+    now: datetime,
+    seed: str | None = None,
+) -> tuple[Document, Element]:
+    """The document and in it the signature, complete but for its value.
+
+    Everything follows from the arguments: the same `seed` names everything the same.
+    """
+    seed = seed or secrets.token_hex(16)
     by_name = {file.name: file.data}
     if request.format is Format.XADES_ENVELOPED:
         document = Document(parse(file.data))
@@ -106,17 +128,14 @@ def sign_document(
         signature = etree.Element(ds("Signature"), nsmap=_NAMES)
         document = Document(etree.ElementTree(signature), by_name.get)
         if request.format is Format.XADES_ENVELOPING:
-            identifier = f"o-{secrets.token_hex(8)}"
+            identifier = f"o-{seed[:16]}"
             held = etree.SubElement(signature, ds("Object"), Id=identifier, Encoding=BASE64)
             held.text = base64.b64encode(file.data).decode()
             targets = [Target(f"#{identifier}", (BASE64,), file.media_type)]
         else:
             targets = [Target(quote(file.name), (), file.media_type)]
-    build(document, signature, targets, request, pen, now=now)
-    raise_level(
-        document, signature, request.level, evidence=evidence, time_stamper=time_stamper, now=now
-    )
-    return write(document)
+    build(document, signature, targets, request, template, now=now, seed=seed)
+    return document, signature
 
 
 def write(document: Document) -> bytes:
@@ -132,14 +151,14 @@ def build(
     signature: Element,
     targets: Sequence[Target],
     request: FileRequest,
-    pen: Pen,
+    template: CmsTemplate,
     *,
     now: datetime,
+    seed: str,
 ) -> None:
-    """Level B-B into an empty ds:Signature that already stands in its document."""
-    template = pen.template
+    """Everything but the value, into an empty ds:Signature that stands in its document."""
     method, digest = request.canonicalization.value, template.digest_name
-    name = f"id-{secrets.token_hex(16)}"
+    name = f"id-{seed}"
     signature.set("Id", name)
     objects = signature.findall(ds("Object"))
 
@@ -152,12 +171,12 @@ def build(
         _describe(reference, target.transforms, digest)
     reference = _add(info, "ds:Reference", Type=SIGNED_PROPERTIES, URI=f"#xades-{name}")
     _describe(reference, (method,), digest)
-    value = _add(signature, "ds:SignatureValue", Id=f"value-{name}")
+    _add(signature, "ds:SignatureValue", Id=f"value-{name}")
     data = _add(_add(signature, "ds:KeyInfo"), "ds:X509Data")
     ordered = [template.certificate_der, *template.certificates]
     for one in dict.fromkeys(ordered):
         _add(data, "ds:X509Certificate").text = base64.b64encode(one).decode()
-    _qualify(signature, name, targets, request.signing_time or now, pen)
+    _qualify(signature, name, targets, request.signing_time or now, template)
     for one in objects:
         signature.append(one)
 
@@ -167,11 +186,24 @@ def build(
         hashed = hashlib.new(digest, octets).digest()
         element.find(ds("DigestValue")).text = base64.b64encode(hashed).decode()
 
-    # 3. Sign in the token, 4. check with the public key.
-    octets = canonical(info, method)
-    made = template.sign(pen.key, octets)
-    template.check(made, octets)
-    value.text = base64.b64encode(_as_xml(made, pen)).decode()
+
+def to_sign(signature: Element) -> bytes:
+    """What the key signs: the canonical ds:SignedInfo (XML Signature §3.1.2)."""
+    info = signature.find(ds("SignedInfo"))
+    return canonical(info, info.find(ds("CanonicalizationMethod")).get("Algorithm"))
+
+
+def sign(signature: Element, pen: Pen) -> None:
+    """3. Sign in the token, 4. check with the public key."""
+    octets = to_sign(signature)
+    put_value(signature, pen.template.sign(pen.key, octets), pen.template)
+
+
+def put_value(signature: Element, made: bytes, template: CmsTemplate) -> None:
+    """The value in its place, once it has been checked with the certificate's public key."""
+    template.check(made, to_sign(signature))
+    value = signature.find(ds("SignatureValue"))
+    value.text = base64.b64encode(_as_xml(made, template)).decode()
 
 
 def raise_level(
@@ -222,7 +254,7 @@ def _describe(reference: Element, transforms: Sequence[str], digest: str) -> Non
 
 
 def _qualify(
-    signature: Element, name: str, targets: Sequence[Target], when: datetime, pen: Pen
+    signature: Element, name: str, targets: Sequence[Target], when: datetime, template: CmsTemplate
 ) -> None:
     """The properties that are signed: when, with which certificate, what kind of data (§5.2)."""
     holder = _add(_add(signature, "ds:Object"), "xades:QualifyingProperties", Target=f"#{name}")
@@ -233,7 +265,7 @@ def _qualify(
     certificate = _add(_add(of_signature, "xades:SigningCertificateV2"), "xades:Cert")
     digest = _add(certificate, "xades:CertDigest")
     _add(digest, "ds:DigestMethod", Algorithm=DIGESTS["sha256"])
-    hashed = hashlib.sha256(pen.template.certificate_der).digest()
+    hashed = hashlib.sha256(template.certificate_der).digest()
     _add(digest, "ds:DigestValue").text = base64.b64encode(hashed).decode()
     of_data = _add(signed, "xades:SignedDataObjectProperties")
     for number, target in enumerate(targets, start=1):
@@ -270,9 +302,9 @@ def _store(unsigned: Element, material: Material) -> None:
                 held.text = base64.b64encode(one).decode()
 
 
-def _as_xml(signature: bytes, pen: Pen) -> bytes:
+def _as_xml(signature: bytes, template: CmsTemplate) -> bytes:
     """ECDSA in XML is r and s side by side (RFC 9231 §2.3.6), not DER."""
-    public_key = pen.template.certificate.public_key()
+    public_key = template.certificate.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         return signature
     size = (public_key.key_size + 7) // 8

@@ -268,7 +268,11 @@ def signed_part(official: Official) -> bytes:
         credential.name,
     )
     target = xades.Target("#p1", (Canonicalization.EXCLUSIVE.value,), "text/xml")
-    xades.build(document, signature, [target], FileRequest(ENVELOPED), pen, now=world.now)
+    xades.build(
+        document, signature, [target], FileRequest(ENVELOPED), pen.template,
+        now=world.now, seed="1",
+    )  # fmt: skip
+    xades.sign(signature, pen)
     path = (credential.certificate, *credential.chain)
     xades.raise_level(
         document, signature, Level.B_LT,
