@@ -24,6 +24,8 @@ POLICY_ARC = "1.3.6.1.4.1.32473.38"
 TIMESTAMP_POLICY = f"{POLICY_ARC}.2.1"
 ANY_POLICY = "2.5.29.32.0"
 DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+COPY_CODE = x509.ObjectIdentifier(f"{POLICY_ARC}.3.1")
+"""Signing the QR codes of certified copies, and nothing else (docs/decisions/0402)."""
 
 
 class Kind(StrEnum):
@@ -193,6 +195,17 @@ _ALL = (
         required=_SERVICE,
         permitted=frozenset({"organizational_units"}),
         policies=(f"{POLICY_ARC}.2.4",),
+    ),
+    Profile(
+        name="copy-code",
+        kind=Kind.SERVICE,
+        years=5,
+        key_usage=("digital_signature",),
+        extended_key_usage=(COPY_CODE,),
+        extended_key_usage_critical=True,
+        algorithms=(KeyAlgorithm.P_256,),
+        required=_SERVICE | {"organizational_units"},
+        policies=(f"{POLICY_ARC}.2.5",),
     ),
     Profile(
         name="issuing",

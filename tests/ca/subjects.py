@@ -19,6 +19,9 @@ HAC_THANH = Subject.agency(
 )
 COMPANY = Subject.organisation("Công ty TNHH Ví Dụ", tax_code="2800000002", locality="Sầm Sơn")
 SERVICE = Subject.service("TEST Dịch vụ mẫu")
+UNIT = Subject(
+    common_name="TEST Mã QR", organization="UBND phường Hạc Thành", organizational_units=("14797",)
+)
 
 BY_PROFILE = {
     "official": MAU,
@@ -29,4 +32,5 @@ BY_PROFILE = {
     "ocsp": SERVICE,
     "api-client": SERVICE,
     "audit": SERVICE,
+    "copy-code": UNIT,
 }
