@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.auth.guard import services
+from api.auth.people import SignInNeeded, to_sign_in
 from api.errors import ApiError, problem, status_of
 from api.house import House
 from api.openapi import describe
@@ -80,6 +81,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = system_clock) ->
     app.mount("/static", StaticFiles(directory=static), name="static")
 
     app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(SignInNeeded, to_sign_in)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
 
@@ -97,11 +99,13 @@ def _domain_error(request: Request, error: Exception) -> Response:
         raise error
     wired = services(request)
     wired.metrics.refusals.labels(error.code).inc()
+    person = getattr(request.state, "person", None)
     client_id = getattr(request.state, "client_id", None)
+    by = person.by if person is not None else f"client:{client_id}" if client_id else None
     status = status_of(error)
     acting = request.method not in {"GET", "HEAD"} or status == 403
-    if client_id is not None and acting and status < 500:
-        _audit_refusal(request, error, client_id)
+    if by is not None and acting and status < 500:
+        _audit_refusal(request, error, by)
     headers = {}
     if status == 401:
         # RFC 6750 §3: say which scheme, and why when a token was sent.
@@ -113,7 +117,7 @@ def _domain_error(request: Request, error: Exception) -> Response:
     return _shown(request, error, status, headers)
 
 
-def _audit_refusal(request: Request, error: DomainError, client_id: str) -> None:
+def _audit_refusal(request: Request, error: DomainError, by: str) -> None:
     """The refusal stands even when it cannot be written down (a full disk is often the reason)."""
     wired = services(request)
     route = getattr(request.scope.get("route"), "path", "")
@@ -123,7 +127,7 @@ def _audit_refusal(request: Request, error: DomainError, client_id: str) -> None
             audit.record(
                 session,
                 tag=Tag.REQUEST_REFUSED,
-                by=f"client:{client_id}",
+                by=by,
                 subject=route,
                 details=details,
                 now=wired.clock(),

@@ -1,4 +1,4 @@
-"""Public pages: Vietnamese first, no account, no cookie, nothing fetched from elsewhere."""
+"""Pages: Vietnamese first, nothing fetched from elsewhere; the public ones need no cookie."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from api import local_time
 from api.errors import language_of
+from api.pages.navigation import navigation_of
 from records.errors import DomainError
 
 _HERE = Path(__file__).parent
@@ -31,6 +32,12 @@ def render(
     language = language_for(request)
     other = "en" if language == "vi" else "vi"
     house = request.app.state.services.house
+    person = getattr(request.state, "person", None)
+    signed_in = {
+        "person": person,
+        "csrf": getattr(request.state, "csrf", ""),
+        "navigation": navigation_of(person, request.url.path) if person is not None else (),
+    }
     text = (
         _environment()
         .get_template(template)
@@ -43,7 +50,7 @@ def render(
             en=_Words("en"),
             test_system=house.is_test,
             base_url=house.settings.base_url,
-            **context,
+            **(signed_in | context),
         )
     )
     extra = {"Cache-Control": "no-store", "Content-Language": language} | dict(headers or {})
@@ -51,9 +58,15 @@ def render(
 
 
 def language_for(request: Request) -> str:
-    """`vi` unless the address says otherwise: a QR code is read by people with any browser."""
+    """The address decides, then the signed-in person's choice, then Vietnamese.
+
+    Never the browser: a QR code is read by people with any browser.
+    """
     asked = request.query_params.get("lang")
-    return asked if asked in {"vi", "en"} else "vi"
+    if asked in {"vi", "en"}:
+        return asked
+    person = getattr(request.state, "person", None)
+    return person.language if person is not None else "vi"
 
 
 def problem_page(

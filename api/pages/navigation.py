@@ -1,0 +1,50 @@
+"""Where a signed-in person may go: one line for each page, in the order of the menu.
+
+A line is shown to people of its kinds who have one of its roles (no roles named: everybody of the
+kind). What is not shown is refused as well: each page asks `needs` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api.auth.people import Person
+
+OFFICIAL, CITIZEN = "official", "citizen"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`words` is the key of its name in the catalogues."""
+
+    path: str
+    words: str
+    kinds: tuple[str, ...] = (OFFICIAL,)
+    roles: tuple[str, ...] = ()
+
+
+NAVIGATION: tuple[Entry, ...] = (Entry("/desk", "nav.desk", kinds=(OFFICIAL, CITIZEN)),)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An entry of somebody's menu; `here` when it leads to the page that is open."""
+
+    path: str
+    words: str
+    here: bool
+
+
+def navigation_of(person: Person, path: str) -> Sequence[Shown]:
+    """The person's menu; the entry with the longest path that fits is the one that is open."""
+    mine = [
+        one
+        for one in NAVIGATION
+        if person.kind in one.kinds and (not one.roles or person.roles.intersection(one.roles))
+    ]
+    fitting = [one.path for one in mine if path == one.path or path.startswith(f"{one.path}/")]
+    here = max(fitting, key=len, default="")
+    return [Shown(one.path, one.words, one.path == here) for one in mine]
