@@ -4,6 +4,7 @@
     Appearance.seal()                       # on the person's signature, one third over it
     Appearance.annex(number="12/QĐ-UBND")   # top right, no picture
     Appearance.copy_note(form="SAO Y", agency="UBND phường Hạc Thành")
+    Appearance.number(number=12, symbol="QĐ-UBND", day=date(2026, 11, 23))
 
 A certified copy's statement is no signature template: it belongs to `certify` (DOMAIN.md §3).
 """
@@ -13,13 +14,13 @@ from __future__ import annotations
 import io
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import pypdfium2 as pdfium
 
-from signer import credentials, images, layouts, placement
+from signer import credentials, images, layouts, number_place, placement
 from signer.document import Document, Original
 from signer.drawing import Colours, Ground, Layout, Placed, Stamp, StampShelf
 from signer.errors import SignerError
@@ -46,6 +47,7 @@ class Template(StrEnum):
     SEAL = "seal"
     ANNEX = "annex"
     COPY_NOTE = "copy-note"
+    NUMBER = "number"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Appearance:
     corner of the page as it is shown; `anchor` is text on the page instead: the full name (the
     picture goes above it) or the title (below it). With neither, each template has its own place.
     `lines` are the words of a note, or the titles above a person's picture; `name` goes below it.
+    A seal's anchor is the name of the field that it lies over.
     """
 
     template: Template | str = Template.PERSON
@@ -93,10 +96,22 @@ class Appearance:
 
     @classmethod
     def seal(
-        cls, *, page: int = -1, box: tuple[float, float, float, float] | None = None
+        cls,
+        *,
+        page: int = -1,
+        box: tuple[float, float, float, float] | None = None,
+        over: str | None = None,
     ) -> Appearance:
-        """The agency's seal, at its true size, one third over the person's picture."""
-        return cls(Template.SEAL, page, box)
+        """The agency's seal, at its true size, one third over the person's picture.
+
+        `over` names the person's signature field where another signature is newer.
+        """
+        return cls(Template.SEAL, page, box, over)
+
+    @classmethod
+    def number(cls, *, number: int, symbol: str, day: date) -> Appearance:
+        """The clerk's number and date, in the blanks that the first page leaves for them."""
+        return cls(Template.NUMBER, page=1, lines=(str(number), symbol, day.isoformat()))
 
     @classmethod
     def annex(cls, *, number: str) -> Appearance:
@@ -151,6 +166,8 @@ def place(
     if template in (Template.ANNEX, Template.COPY_NOTE):
         layout = layouts.note(appearance.lines, show_time=show_time is not False)
         where = _note_place(document, appearance, layout)
+    elif template is Template.NUMBER:
+        where, layout = number_place.laid_out(document, appearance.lines)
     elif template is Template.SEAL:
         if picture is None:
             raise SignerError("image-missing", holder=signer)
@@ -173,6 +190,7 @@ def place(
         where.rotation,
         ground,
         picture.name if picture is not None else None,
+        layout if template is Template.NUMBER else None,  # the page decides where its words stand
     )
 
     def draw() -> Stamp:
@@ -249,7 +267,7 @@ def _note_place(document: Document, appearance: Appearance, layout: Layout) -> P
 def _seal_place(document: Document, appearance: Appearance) -> Place:
     """Always at its true size; a box gives the centre."""
     if appearance.box is None:
-        return placement.over_person(document, SEAL_DIAMETER)
+        return placement.over_person(document, SEAL_DIAMETER, appearance.anchor)
     x1, y1, x2, y2 = appearance.box
     left, bottom = (x1 + x2 - SEAL_DIAMETER) / 2, (y1 + y2 - SEAL_DIAMETER) / 2
     box = (left, bottom, left + SEAL_DIAMETER, bottom + SEAL_DIAMETER)

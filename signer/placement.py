@@ -80,7 +80,7 @@ def beside_anchor(document: Document, page: int, text: str, width: float, *, abo
     `page` 0 looks through all pages, the last first. Raises SignerError `anchor-not-found`,
     `no-room-at-anchor`.
     """
-    with _text_of(document) as pages:
+    with text_of(document) as pages:
         count = len(pages)
         wanted = [_absolute(document, page)] if page else range(count, 0, -1)
         for number in wanted:
@@ -89,8 +89,8 @@ def beside_anchor(document: Document, page: int, text: str, width: float, *, abo
             if not found:
                 continue
             crop, rotation = page_geometry(document.page(number))
-            shown = [_to_shown(one, crop, rotation) for one in lines]
-            anchor = _to_shown(found[-1], crop, rotation)
+            shown = [to_shown(one, crop, rotation) for one in lines]
+            anchor = to_shown(found[-1], crop, rotation)
             page_height = _shown_size(crop, rotation)[1]
             return Room(number, _free(anchor, shown, width, page_height, above=above))
     raise SignerError("anchor-not-found", anchor=text)
@@ -104,19 +104,20 @@ def within(document: Document, room: Room, size: tuple[float, float]) -> Place:
     return at_box(document, room.page, (left, bottom, left + width, bottom + height))
 
 
-def over_person(document: Document, diameter: float) -> Place:
-    """A seal's place: its right edge one third into the newest signature picture, from the left.
+def over_person(document: Document, diameter: float, field: str | None = None) -> Place:
+    """A seal's place: its right edge one third into a signature's picture, from the left.
 
-    It slides up or down a little where that spares text. Raises SignerError `seal-without-person`.
+    The newest one's, or that of the named field. It slides up or down a little where that spares
+    text. Raises SignerError `seal-without-person`.
     """
-    number, picture = _newest_picture(document)
+    number, picture = _newest_picture(document, field)
     x1, y1, x2, y2 = picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
     crop, rotation = page_geometry(document.page(number))
     width, height = _shown_size(crop, rotation)
     left = min(max(0.0, right - diameter), width - diameter)
-    with _text_of(document) as pages:
-        lines = [_to_shown(one, crop, rotation) for one in _lines(pages[number - 1])]
+    with text_of(document) as pages:
+        lines = [to_shown(one, crop, rotation) for one in _lines(pages[number - 1])]
 
     def spoiled(slide: float) -> float:
         bottom = min(max(0.0, middle + slide - diameter / 2), height - diameter)
@@ -138,7 +139,7 @@ def require_clear(document: Document, place: Place) -> None:
 
 def covered_text(document: Document, page: int, rect: Box) -> list[Box]:
     """The lines of text a stamp would lie on; for previews."""
-    with _text_of(document) as pages:
+    with text_of(document) as pages:
         return [line for line in _lines(pages[page - 1]) if _common(line, rect) > 1.0]
 
 
@@ -163,7 +164,8 @@ def _to_page(box: Box, crop: Box, rotation: int) -> Box:
     return (turned[0] + crop[0], turned[1] + crop[1], turned[2] + crop[0], turned[3] + crop[1])
 
 
-def _to_shown(rect: Box, crop: Box, rotation: int) -> Box:
+def to_shown(rect: Box, crop: Box, rotation: int) -> Box:
+    """A rectangle of the page's own space as it is shown."""
     x1, y1, x2, y2 = rect[0] - crop[0], rect[1] - crop[1], rect[2] - crop[0], rect[3] - crop[1]
     width, height = crop[2] - crop[0], crop[3] - crop[1]
     return {
@@ -175,7 +177,8 @@ def _to_shown(rect: Box, crop: Box, rotation: int) -> Box:
 
 
 @contextmanager
-def _text_of(document: Document) -> Iterator[Any]:
+def text_of(document: Document) -> Iterator[Any]:
+    """The document's pages, as pdfium reads their text."""
     original = document.original
     try:
         pdf = pdfium.PdfDocument(original.path if original.path is not None else original.data)
@@ -233,7 +236,7 @@ def _free(
     return (left, bottom, right, top)
 
 
-def _newest_picture(document: Document) -> tuple[int, Box]:
+def _newest_picture(document: Document, name: str | None) -> tuple[int, Box]:
     best: tuple[int, int, Box] | None = None
     numbers = {one.obj.objgen: index for index, one in enumerate(document.page_objects, start=1)}
     for field in document.signatures:
@@ -241,13 +244,15 @@ def _newest_picture(document: Document) -> tuple[int, Box]:
         drawing = widget.get("/AP", pikepdf.Dictionary()).get("/N")
         if not isinstance(drawing, pikepdf.Stream) or field.sub_filter == "ETSI.RFC3161":
             continue
+        if name is not None and field.name != name:
+            continue
         page = widget.get("/P")
         number = numbers.get(page.objgen) if page is not None else None
         if number is None:
             continue
         span = [int(one) for one in widget["/V"].get("/ByteRange", pikepdf.Array([0, 0, 0, 0]))]
         crop, rotation = page_geometry(document.page(number))
-        shown = _to_shown(_box(widget["/Rect"]), crop, rotation)
+        shown = to_shown(_box(widget["/Rect"]), crop, rotation)
         inner = drawing.get("/DSPicture")
         picture = _box(inner) if inner is not None else (0.0, 0.0, 0.0, 0.0)
         if picture[2] > picture[0]:
