@@ -34,6 +34,9 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 }
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
 DATA_CONTENT = "1.2.840.113549.1.7.1"
+# RFC 5652, 5.1: version 5 when OCSP answers travel beside the lists.
+_VERSIONS = ("v1", "v3", "v5")
+_OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 
 
 class Rejected(Exception):
@@ -135,7 +138,7 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
     signed_attributes = b"\x31" + signer["signed_attrs"].dump()[1:]
     algorithm = signer["digest_algorithm"]["algorithm"].native
     declared = [one["algorithm"].native for one in data["digest_algorithms"]]
-    if declared != [algorithm] or data["version"].native not in ("v1", "v3"):
+    if declared != [algorithm] or data["version"].native not in _VERSIONS:
         raise _format("validation-cms-digest-algorithms")
     attributes = _attributes(signer["signed_attrs"])
     if not attributes:
@@ -285,7 +288,10 @@ def _revocation(
 ) -> Iterator[bytes]:
     """Revocation data inside the signature: CMS crls and Adobe's archival attribute."""
     for one in crls or ():
-        yield one.chosen.dump() if one.name == "" else one.dump()
+        if one.name == "crl":
+            yield one.dump()
+        elif one.chosen["other_rev_info_format"].dotted == _OCSP_RESPONSE:
+            yield one.chosen["other_rev_info"].dump()
     for archival in attributes.get("adobe_revocation_info_archival", ()):
         for name in ("crl", "ocsp"):
             for one in archival[name] or ():
