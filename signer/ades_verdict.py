@@ -16,6 +16,7 @@ from itertools import pairwise
 from signer.acceptance import acceptance_findings, own_stamp_findings
 from signer.certificates import issued, read_all, read_certificate, spoiled_copies
 from signer.chain import Chain, Material, judge_chain
+from signer.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.path import Paths, Trust
 from signer.policy import Policy
 from signer.report import Changes, Report, SignatureVerdict, TimestampVerdict
@@ -41,7 +42,7 @@ class Claim:
 
     `archives` are oldest first. `baseline` says whether it has what a baseline signature must
     have signed; `whole_file` whether it signs everything there is to sign. `digests` are those of
-    references beside the signature's own.
+    references beside the signature's own; `references` what it vouches for, for reports.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Claim:
     baseline: bool = True
     whole_file: bool = True
     size: int = 0
+    references: tuple[SignedReference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def judge(
     at: datetime,
     revocation: Iterable[bytes],
     policy: Policy,
+    examined: Examined | None = None,
 ) -> Report:
     """The report on a file as of `at`. No signature at all is never passed."""
     findings = [*claims.findings, *claims.spoils]
@@ -83,19 +86,23 @@ def judge(
         decisive = worst(findings) or SubIndication.NO_SIGNATURE_FOUND
         return Report(decisive, findings=(*findings, none), policy=policy.title, validation_time=at)
     material = _material(claims.signatures, trust, at, tuple(revocation), policy)
-    verdicts, timestamps = [], []
-    for claim in claims.signatures:
-        verdict, stamps = _judge(claim, material, claims.spoils)
-        verdicts.append(verdict)
-        timestamps += stamps
-    return Report(
-        worst([*findings, *(Finding("", one.sub_indication) for one in verdicts)]),
-        signatures=tuple(verdicts),
+    judged = [_judge(claim, material, claims.spoils) for claim in claims.signatures]
+    timestamps = []
+    for each in judged:
+        timestamps += [_timestamp(one, covers_file=True) for one in each.archives]
+        timestamps += [_timestamp(one, covers_file=False) for one in each.own]
+    report = Report(
+        worst([*findings, *(Finding("", one.verdict.sub_indication) for one in judged)]),
+        signatures=tuple(one.verdict for one in judged),
         timestamps=tuple(timestamps),
         findings=tuple(findings),
         policy=policy.title,
         validation_time=at,
     )
+    if examined is not None:
+        stamps = tuple(one for each in judged for one in each.archives)
+        examined(Examination(report, policy, material, tuple(judged), stamps))
+    return report
 
 
 def _material(
@@ -119,13 +126,12 @@ def _material(
     return Material(paths, evidence, at, policy)
 
 
-def _judge(
-    claim: Claim, material: Material, spoils: tuple[Finding, ...]
-) -> tuple[SignatureVerdict, list[TimestampVerdict]]:
+def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> ExaminedSignature:
     findings = [*spoils, *claim.findings]
     signed, policy, at = claim.signed, material.policy, material.at
     if signed is None:
-        return _verdict(claim, findings, None, None), []
+        verdict = _verdict(claim, findings, None, None)
+        return ExaminedSignature(verdict, references=claim.references, spoils=spoils)
 
     # 1. Archive time-stamps, newest first: each proves when what it covers existed.
     archives, material, proof = _believe(claim, material)
@@ -150,9 +156,19 @@ def _judge(
 
     # 4. The level, by what is there and fits, whoever is trusted.
     level = _level(claim, archives, own, chain)
-    stamps = [_timestamp(one, covers_file=True) for one in archives]
-    stamps += [_timestamp(one, covers_file=False) for one in own]
-    return _verdict(claim, findings, best, level), stamps
+    return ExaminedSignature(
+        _verdict(claim, findings, best, level),
+        signed=signed,
+        chain=chain,
+        read=claim.stamps,
+        own=tuple(own),
+        archives=tuple(archives),
+        references=claim.references,
+        certificates=claim.certificates,
+        revocation=claim.revocation,
+        material=material,
+        spoils=spoils,
+    )
 
 
 def _believe(claim: Claim, material: Material) -> tuple[list[Stamp], Material, datetime | None]:

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from urllib.parse import unquote
 
 from signer.ades_verdict import ArchiveStamp, Claim, Claims
+from signer.examination import SignedReference
 from signer.policy import Limits
 from signer.signed_data import Rejected, digest
 from signer.time_stamps import Stamp, read_stamp
@@ -144,6 +145,7 @@ def _cades(container: _Container) -> Iterator[Claim]:
                 digests=claim.digests | _manifest_digests(container, name),
                 archives=(*claim.archives, *_archives(container, name, claim)),
                 size=sum(map(len, container.files.values())),
+                references=(*claim.references, *_entries(container, name)),
             )
 
 
@@ -174,6 +176,12 @@ def _archival(manifest: _Manifest) -> bool:
 def _manifest_digests(container: _Container, name: str) -> frozenset[str]:
     manifest = None if container.simple else _manifest_of(container, name)
     return frozenset(one for one, _ in manifest.listed.values()) if manifest else frozenset()
+
+
+def _entries(container: _Container, name: str) -> Iterator[SignedReference]:
+    manifest = None if container.simple else _manifest_of(container, name)
+    for listed, (algorithm, value) in manifest.listed.items() if manifest else ():
+        yield SignedReference("MANIFEST_ENTRY", algorithm, value, listed)
 
 
 def _check(container: _Container, manifest: _Manifest) -> None:

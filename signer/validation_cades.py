@@ -16,6 +16,7 @@ from signer.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
 from signer.cms import SIGNATURE_TIME_STAMP, attribute
 from signer.cms_parts import CmsParts, SignerParts, elements
+from signer.examination import SignedReference
 from signer.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
 from signer.time_stamps import Stamp, read_stamp
 from signer.verdict import SubIndication, Unreadable, fails
@@ -102,6 +103,9 @@ def _claim(one: _Signer) -> Claim:
         revocation=revocation,
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
         size=len(one.content),
+        references=(
+            SignedReference("MESSAGE_DIGEST", signed.digest, one.content_digest(signed.digest)),
+        ),
     )
 
 

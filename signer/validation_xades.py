@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from signer.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.certificates import Certificate, read_all
 from signer.cms import Scheme
+from signer.examination import SignedReference
 from signer.revocation_status import read_ocsp
 from signer.signed_data import Rejected, SignedData, digest
 from signer.time_stamps import Stamp, read_stamp
@@ -158,6 +159,15 @@ def _claim(one: _Signature, name: str, size: int) -> Claim:
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
         whole_file=covers is Coverage.WHOLE,
         size=size,
+        references=tuple(
+            SignedReference(
+                "SIGNED_PROPERTIES" if each.is_properties else "REFERENCE",
+                each.digest,
+                each.value,
+                each.uri,
+            )
+            for each in one.references
+        ),
     )
 
 
