@@ -179,4 +179,5 @@ class Tag(StrEnum):
     PASSKEY_ADDED = "passkey.added"
     PASSKEY_REMOVED = "passkey.removed"
     SIGNING_PASSKEY_ADDED = "signing-passkey.added"
+    SIGNING_PASSKEY_USED = "signing-passkey.used"
     SIGNING_PASSKEY_REMOVED = "signing-passkey.removed"
