@@ -25,6 +25,7 @@ import pikepdf
 import pikepdf.pdfa
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 
+from certify import code_image
 from certify.errors import CertifyError
 from certify.occupancy import Occupancy
 from certify.statement import Box, Drawn
@@ -88,7 +89,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Assembled:
-    """The PDF to sign; boxes are PDF points on `statement_page` (1-based)."""
+    """The PDF to sign; boxes are PDF points on `statement_page` (1-based); `code` is the QR's."""
 
     pdf: bytes
     pages: int
@@ -96,6 +97,7 @@ class Assembled:
     statement_added: bool
     signature_box: Box
     seal_box: Box
+    code: str = ""
 
 
 def assemble(
@@ -105,8 +107,12 @@ def assemble(
     draw: Callable[[int], Drawn],
     title: str,
     made_at: datetime,
+    code_version: int | None = None,
 ) -> Assembled:
     """Put the copy together. `draw(n)` draws the statement and n footers.
+
+    With `code_version` the statement has a blank for a QR code of that version
+    (`certify.code_image`).
 
     Raises `CertifyError`: `copy-not-pdfa` when the judge of PDF/A does not accept the result.
     """
@@ -141,6 +147,9 @@ def assemble(
         base_y = (last.page_mm[1] - where[1] - block[1]) * MM
         person = _shifted(drawn.template.signature_mm, base_x, base_y)
         seal = _shifted(drawn.template.seal_mm, base_x, base_y)
+        if code_version is not None:
+            code = _shifted(drawn.template.code_mm, base_x, base_y)
+            _add_code(pdf, len(placements) - 1, code, code_version)
         _add_fields(pdf, len(placements) - 1, person, seal)
         data = _as_pdfa(pdf, title=title, made_at=made_at)
     _judge(data)
@@ -276,6 +285,16 @@ def _overlay(
     resources.XObject[name] = form
     x, y = at[0] * MM, (placed.page_mm[1] - at[1] - size[1]) * MM
     page.contents_add(f"q 1 0 0 1 {x:.4f} {y:.4f} cm {name} Do Q\n".encode("ascii"))
+
+
+def _add_code(pdf: Pdf, index: int, box: Box, version: int) -> None:
+    """The blank for the signed QR code; its quiet zone is part of the image."""
+    page = pdf.pages[index]
+    page.Resources.XObject["/Code"] = pdf.make_indirect(code_image.blank(pdf, version))
+    side = box[2] - box[0]
+    page.contents_add(
+        f"q {side:.4f} 0 0 {side:.4f} {box[0]:.4f} {box[1]:.4f} cm /Code Do Q\n".encode("ascii")
+    )
 
 
 def _add_fields(pdf: Pdf, index: int, person: Box, seal: Box) -> None:

@@ -113,7 +113,7 @@ def read(text: str | bytes) -> Sealed:
     Raises `CertifyError`: `qr-without-seal` (an address only), `qr-malformed`.
     """
     if isinstance(text, str):
-        text = _octets(text)
+        text = octets_of(text)
     if len(text) > _LONGEST:
         raise CertifyError("qr-malformed")
     try:
@@ -125,7 +125,7 @@ def read(text: str | bytes) -> Sealed:
         if unprotected != {} or source.read(1):
             raise ValueError
         header, said = cbor2.loads(protected), cbor2.loads(payload)
-        if header[_ALGORITHM] != _ES256 or len(header) != 2:  # noqa: PLR2004 – two headers
+        if header[_ALGORITHM] != _ES256 or len(header) != 2:
             raise ValueError
         key_id = _bytes(header[_KEY_ID], KEY_ID_BYTES)
         return Sealed(_claims(said), key_id, protected, payload, _bytes(signature, 2 * _HALF))
@@ -133,7 +133,8 @@ def read(text: str | bytes) -> Sealed:
         raise CertifyError("qr-malformed") from error
 
 
-def _octets(text: str) -> bytes:
+def octets_of(text: str) -> bytes:
+    """The payload in an address or its fragment."""
     text = text.strip()
     if "#" not in text and "/" in text:
         raise CertifyError("qr-without-seal")
@@ -152,7 +153,7 @@ def _claims(said: Any) -> Claims:
     day, size, number, volume = (said[label] for label in (_DAY, _SIZE, _NUMBER, _VOLUME))
     if any(type(one) is not int or one < 1 for one in (day, size, number, volume)):
         raise ValueError
-    if type(said[_UNIT]) is not str or len(said[_UNIT]) > 16:  # noqa: PLR2004 – a unit's code
+    if type(said[_UNIT]) is not str or len(said[_UNIT]) > 16:
         raise ValueError
     return Claims(
         unit=said[_UNIT],

@@ -46,6 +46,7 @@ class Template:
     footer_mm: tuple[float, float]
     signature_mm: Box
     seal_mm: Box
+    code_mm: Box
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ def day_text(day: date) -> str:
     return f"Ngày {day.day:02d} tháng {month} năm {day.year}"
 
 
-def draw(statement: Statement, *, pages: int) -> Drawn:
-    """Draw the block and `pages` footers. Same statement, same bytes: recovery depends on it."""
+def draw(statement: Statement, *, pages: int, sealed_code: bool = False) -> Drawn:
+    """Draw the block and `pages` footers. Same statement, same bytes: recovery depends on it.
+
+    With `sealed_code` the block's QR code is left out: its place is for the signed one.
+    """
     template = template_on(statement.day)
     facts: list[Sequence[str]] = [
         ("Bản chính", statement.original),
@@ -134,6 +138,7 @@ def draw(statement: Statement, *, pages: int) -> Drawn:
         "code": statement.code,
         "footer": f"Bản sao chứng thực điện tử số {statement.number}, quyển {statement.book}",
         "pages": pages,
+        "sealed_code": sealed_code,
         "qr": qr_svg(statement.address),
     }
     return Drawn(render(template.template, data), template)
