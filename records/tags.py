@@ -83,6 +83,8 @@ class Tag(StrEnum):
     BATCH_PAUSED = "batch.paused"
     BATCH_CANCELLED = "batch.cancelled"
     BATCH_FINISHED = "batch.finished"
+    EVIDENCE_MADE = "evidence.made"
+    EVIDENCE_RENEWED = "evidence.renewed"
 
     # documents on their way through the steps of signing
     SIGNING_DELEGATED = "signing.delegated"
