@@ -16,7 +16,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 # Below this, nothing that must not be lost is begun.
 LEAST_FREE_BYTES = 64 * 1024 * 1024
+IN_HAND = timedelta(minutes=10)
+"""An intention younger than this may be another process's work; an older one is nobody's."""
 
 
 class HouseError(DomainError):
@@ -103,31 +105,35 @@ class House:
             self._at_work = None
 
     def enter(self, *, now: datetime) -> None:
-        """Be known to be at work here; the first one in clears up after an interruption.
+        """Be known to be at work here, and clear up after an interruption.
 
-        What is open while another process works may be that process's own work in hand.
+        What is young may be another process's work in hand, and is let be; unless there is none:
+        nobody else in this home, and the database a file in it.
         """
         path = self.settings.home / ".at-work.lock"
         self._at_work = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = self.database.dialect == "sqlite"
         except BlockingIOError:
-            fcntl.flock(self._at_work, fcntl.LOCK_SH)
-            return
-        self.recover(now=now)
+            alone = False
+        self.recover(now=now, older_than=timedelta(0) if alone else IN_HAND)
         fcntl.flock(self._at_work, fcntl.LOCK_SH)
 
-    def recover(self, *, now: datetime) -> None:
-        """Finish or void what an interruption left open, room by room (DESIGN.md §3.3)."""
+    def recover(self, *, now: datetime, older_than: timedelta | None = None) -> None:
+        """Finish or void what an interruption left open, room by room.
+
+        Safe at any moment while others work: see `IN_HAND`.
+        """
         from ca import issuance
         from certify.recovery import recover as recover_register
-        from signer import credentials, enrolment_lists, signing
+        from signer import enrolment_lists, signing, unfinished_enrolments
 
-        by = "system:recovery"
-        issuance.recover(self.authority, now, by)
-        credentials.abandon_unfinished(self.desk, now=now, by=by)
-        enrolment_lists.abandon_unread(self.desk, now=now, by=by)
-        signing.recover(self.desk, now=now, by=by)
+        by, age = "system:recovery", IN_HAND if older_than is None else older_than
+        issuance.recover(self.authority, now, by, older_than=age)
+        unfinished_enrolments.abandon(self.desk, now=now, by=by, older_than=age)
+        enrolment_lists.abandon_unread(self.desk, now=now, by=by, older_than=age)
+        signing.recover(self.desk, now=now, by=by, older_than=age)
         recover_register(self.office, now=now, by=by)
 
     # Parts -----------------------------------------------------------------------------------

@@ -97,6 +97,11 @@ def deliver_notices(services: Services, now: datetime) -> int:
     return notices.deliver(house.database, channels_of(house.settings), now=now)
 
 
+def recover(services: Services, now: datetime) -> None:
+    """What a process on this database left open when it died, once it is too old to be in hand."""
+    services.house.recover(now=now)
+
+
 def forget(services: Services, now: datetime) -> None:
     """Notices delivered long ago, and codes that were never fetched."""
     notices.purge(services.house.database, now=now)
@@ -113,6 +118,7 @@ TASKS = (
     Task("renew-services", timedelta(hours=12), renew_services),
     Task("expire-authorizations", timedelta(minutes=1), expire_authorizations),
     Task("audit-checkpoint", timedelta(minutes=10), sign_checkpoint),
+    Task("recover", timedelta(minutes=10), recover),
     Task("purge", timedelta(hours=1), purge),
     Task("enrol-lists", timedelta(0), enrol_lists),
     Task("announce-endings", timedelta(hours=6), announce_endings),

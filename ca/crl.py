@@ -11,12 +11,12 @@ The steps are those of docs/flows/crl.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from ca import signature_algorithms as algorithms
@@ -25,7 +25,7 @@ from ca.crl_encoding import CrlTemplate
 from ca.crl_scope import COMPLETE, DELTA, Scope, shards_in_use
 from ca.errors import CaError
 from ca.status_lint import check_crl_shape
-from ca.status_models import CrlRow, CrlState
+from ca.status_models import CrlRow, CrlState, StatusChangeRow
 from records import audit
 from records.tags import Tag
 
@@ -68,7 +68,8 @@ def publish_after_change(
 def publish_due(
     authority: Authority, *, now: datetime, by: str, policy: CrlPolicy | None = None
 ) -> dict[str, list[str]]:
-    """Renew what has lived half its life or was never made; names of the lists per issuer."""
+    """Renew what has lived half its life, was never made, or was overtaken by a change whose own
+    publishing failed; names of the lists per issuer."""
     policy = policy or authority.crl_policy
     made: dict[str, list[str]] = {}
     for issuer in authority.issuers():
@@ -76,10 +77,11 @@ def publish_due(
             continue  # the root's list is made in ceremonies
         with authority.database.reading() as session:
             newest = newest_of(session, issuer.name)
+            changed = _changed_since(session, issuer.name, newest.values())
             scopes = [
                 scope
                 for scope in _scopes(session, issuer.name, policy)
-                if _is_due(newest.get(scope.name), scope, now, policy)
+                if _is_due(newest.get(scope.name), scope, changed, now, policy)
             ]
         if scopes:
             publish_scopes(authority, issuer.name, scopes, now=now, by=by, policy=policy)
@@ -205,8 +207,31 @@ def _scopes(session: Session, issuer: str, policy: CrlPolicy) -> list[Scope]:
     return [COMPLETE, DELTA, *map(Scope.of_shard, sorted(shards))]
 
 
-def _is_due(row: CrlRow | None, scope: Scope, now: datetime, policy: CrlPolicy) -> bool:
-    return row is None or now >= row.this_update + policy.life_of(scope) / 2
+def _changed_since(
+    session: Session, issuer: str, lists: Collection[CrlRow]
+) -> dict[int | None, int]:
+    """The last change of each shard that is newer than the oldest of these lists."""
+    oldest = min((row.sequence for row in lists), default=0)
+    wanted = (
+        select(StatusChangeRow.shard, func.max(StatusChangeRow.sequence))
+        .where(StatusChangeRow.issuer == issuer, StatusChangeRow.sequence > oldest)
+        .group_by(StatusChangeRow.shard)
+    )
+    return {row[0]: row[1] for row in session.execute(wanted)}
+
+
+def _is_due(
+    row: CrlRow | None,
+    scope: Scope,
+    changed: Mapping[int | None, int],
+    now: datetime,
+    policy: CrlPolicy,
+) -> bool:
+    if row is None or now >= row.this_update + policy.life_of(scope) / 2:
+        return True
+    if scope.shard is None:
+        return max(changed.values(), default=0) > row.sequence
+    return changed.get(scope.shard, 0) > row.sequence
 
 
 def _store(session: Session, issuer: str, one: Prepared, encoded: bytes) -> None:

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from cryptography import x509
@@ -180,17 +180,28 @@ def conclude(
         rows.conclude(session, prepared, certificates, now=now, by=by)
 
 
-def recover(authority: Authority, now: datetime, by: str) -> list[int]:
-    """Void every open intention older than this moment; return their serials.
+def recover(
+    authority: Authority,
+    now: datetime,
+    by: str,
+    *,
+    older_than: timedelta = timedelta(minutes=10),
+) -> list[int]:
+    """Void the intentions an interruption left open; return their serials.
 
-    Run at start, before anything is issued. What the token may have signed for an open intention
-    never left the process that asked for it; its serial stays taken, so no second certificate can
-    bear it. Whoever wanted the certificate asks again and gets a new serial.
+    What the token may have signed for an open intention never left the process that asked for it;
+    its serial stays taken, so no second certificate can bear it. Whoever wanted the certificate
+    asks again and gets a new serial. Younger ones are let be: another process on this database may
+    have them in hand (`older_than=0` when there is none). One that was thought dead and comes back
+    cannot store its outcome.
     """
     with authority.database.transaction() as session:
         left = session.scalars(
             select(IntentionRow)
-            .where(IntentionRow.state == IntentionState.OPEN.value)
+            .where(
+                IntentionRow.state == IntentionState.OPEN.value,
+                IntentionRow.made_at <= now - older_than,
+            )
             .with_for_update()
         ).all()
         for row in left:

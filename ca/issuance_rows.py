@@ -110,7 +110,7 @@ def _refuse_reuse(session: Session, prepared: Sequence[Prepared]) -> None:
             IntentionRow.spki_sha256.in_(part), IntentionRow.state == IntentionState.OPEN.value
         )
         if session.execute(pending.limit(1)).first() is not None:
-            raise CaError("key-reused")
+            raise CaError("issuance-under-way")
 
 
 def conclude(

@@ -26,8 +26,9 @@ from ca.names import Subject
 from hsm.mechanisms import KeyAlgorithm
 from hsm.sealing import seal_with_code, seal_with_pin
 from records import audit
+from records.errors import DomainError
 from records.tags import Tag
-from signer import images, pins
+from signer import images, passkey_seals, pins, unfinished_enrolments
 from signer.errors import CredentialUnusable, SignerError
 from signer.models import CredentialRow, ImageRow
 
@@ -129,12 +130,16 @@ def enrol(
         )
     # 5. Certificate, after lint, from the issuing CA of the profile.
     public_key: Any = serialization.load_der_public_key(wrapped.public_key)
-    certificate = issuance.issue(
-        desk.authority, profile=profile, subject=subject, public_key=public_key, now=now, by=by
-    )
-    # 6. Outcome and audit in one transaction.
+    try:
+        certificate = issuance.issue(
+            desk.authority, profile=profile, subject=subject, public_key=public_key, now=now, by=by
+        )
+    except DomainError:
+        unfinished_enrolments.give_up(desk, credential_id, wrapped.public_key, now=now, by=by)
+        raise
+    # 6. Outcome and audit in one transaction, unless the enrolment was given up meanwhile.
     chain = desk.authority.chain(certificate)
-    with desk.database.transaction() as session:
+    with unfinished_enrolments.kept(desk, credential_id, certificate, now=now, by=by) as session:
         row = session.get_one(CredentialRow, credential_id)
         row.certificate = certificate.public_bytes(serialization.Encoding.DER)
         row.chain = [base64_of(one) for one in chain]
@@ -149,20 +154,6 @@ def enrol(
             now=now,
         )
         return _credential(row)
-
-
-def abandon_unfinished(desk: Desk, *, now: datetime, by: str) -> int:
-    """After an interruption: enrolments that got no certificate are ended. Returns how many."""
-    with desk.database.transaction() as session:
-        rows = session.scalars(
-            select(CredentialRow).where(CredentialRow.state == "enrolling")
-        ).all()
-        for row in rows:
-            row.state, row.state_reason = "abandoned", "enrolment interrupted"
-            row.sealed_key = b""
-        for row in rows:
-            _record_state(session, row, now=now, by=by)
-    return len(rows)
 
 
 def find(desk: Desk, credential_id: str) -> Credential:
@@ -312,6 +303,7 @@ def _change_state(
             row.wrong_pins = 0
         if after == "revoked":
             row.sealed_key = b""
+            passkey_seals.erase_in(session, [row.id], now=now)
         _record_state(session, row, now=now, by=by)
 
 

@@ -18,7 +18,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -234,11 +234,14 @@ def cancel(desk: Desk, list_id: str, *, now: datetime, by: str) -> None:
         _record(session, Tag.LIST_CANCELLED, list_id, _counts(session, list_id), now=now, by=by)
 
 
-def abandon_unread(desk: Desk, *, now: datetime, by: str) -> int:
+def abandon_unread(
+    desk: Desk, *, now: datetime, by: str, older_than: timedelta = timedelta(minutes=10)
+) -> int:
     """After an interruption: lists that never came in whole are removed. Returns how many."""
     with desk.database.reading() as session:
         wanted = select(EnrolmentListRow.id).where(
-            EnrolmentListRow.state == ListState.READING.value
+            EnrolmentListRow.state == ListState.READING.value,
+            EnrolmentListRow.created_at <= now - older_than,
         )
         left = list(session.scalars(wanted))
     for list_id in left:

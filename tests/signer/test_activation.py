@@ -15,7 +15,7 @@ from ca import revocation
 from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.models import AuditEntry
-from signer import activation, credentials, mandates, pins
+from signer import activation, credentials, mandates, pins, unfinished_enrolments
 from signer.activation import Authorization
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
 from signer.models import AuthorizationRow, AuthorizedDigestRow, CredentialRow, MandateRow
@@ -317,8 +317,10 @@ def test_an_interrupted_enrolment_is_ended(world: World, monkeypatch: pytest.Mon
     monkeypatch.setattr(issuance, "issue", interrupted)
     with pytest.raises(KeyboardInterrupt):
         enrol(world)
-    assert credentials.abandon_unfinished(world.desk, now=world.now, by="system:signer") == 1
-    assert credentials.abandon_unfinished(world.desk, now=world.now, by="system:signer") == 0
+    assert unfinished_enrolments.abandon(world.desk, now=world.now, by="system:signer") == 0
+    at = {"now": world.now + timedelta(minutes=10), "by": "system:signer"}
+    assert unfinished_enrolments.abandon(world.desk, **at) == 1
+    assert unfinished_enrolments.abandon(world.desk, **at) == 0
     with world.database.reading() as session:
         (row,) = session.scalars(select(CredentialRow)).all()
     assert (row.state, row.sealed_key) == ("abandoned", b"")

@@ -416,5 +416,7 @@ def test_a_list_that_never_came_in_whole_is_removed(
     with pytest.raises(Killed):
         started(world, officials(3))
     monkeypatch.undo()
-    assert enrolment_lists.abandon_unread(world.desk, now=world.now, by=BY) == 1
+    assert enrolment_lists.abandon_unread(world.desk, now=world.now, by=BY) == 0
+    later = world.now + timedelta(minutes=10)
+    assert enrolment_lists.abandon_unread(world.desk, now=later, by=BY) == 1
     assert enrolment_lists.newest(world.desk) == []
