@@ -56,7 +56,7 @@ def evidence(desk: Desk, path: Sequence[x509.Certificate], *, now: datetime) -> 
         now=now,
     )
     _require_good(material.ocsp[0], path[0])
-    return material + _tsa_material(desk, now)
+    return material + tsa_material(desk, now)
 
 
 def archive(desk: Desk, appender: Appender, *, now: datetime) -> str:
@@ -82,7 +82,7 @@ def augment(desk: Desk, data: bytes, *, to: Level, now: datetime, by: str) -> by
             place_document_time_stamp(appender, desk.tsa, now=now)
         # 3. Certificates and revocation data of every signature and time-stamp.
         if to.long_term:
-            material = _tsa_material(desk, now)
+            material = tsa_material(desk, now)
             for certificate in _signers(document):
                 material += _material_about(desk, certificate, now)
             if dss.write(appender, material):
@@ -105,7 +105,8 @@ def augment(desk: Desk, data: bytes, *, to: Level, now: datetime, by: str) -> by
     return result
 
 
-def _tsa_material(desk: Desk, now: datetime) -> dss.Material:
+def tsa_material(desk: Desk, now: datetime) -> dss.Material:
+    """Certificates and status of our time-stamp authority's path."""
     return dss.gather(
         (desk.tsa.certificate, *desk.tsa.chain),
         responder=desk.responder,

@@ -28,6 +28,7 @@ from signer.signature import stamp_value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from signer.cms import CmsTemplate
     from signer.dss import Material
     from signer.signature import Pen, TimeStamper
 
@@ -40,17 +41,28 @@ _ARCHIVE_DIGEST = "sha256"
 def sign(pen: Pen, content: bytes, *, enveloping: bool, signing_time: datetime) -> CmsParts:
     """Level B-B: signing-time beside the constant attributes; checked with the public key."""
     template = pen.template
-    attributes = template.attributes_with(
-        hashlib.new(template.digest_name, content).digest(),
-        attribute(_SIGNING_TIME, der.time(signing_time)),
-    )
-    signature = template.sign(pen.key, attributes)
-    template.check(signature, attributes)
-    signer = der.Reader(template.signer_info(attributes, signature)).read(der.SEQUENCE)
+    digest = hashlib.new(template.digest_name, content).digest()
+    signed = attributes(template, digest, signing_time)
+    signature = template.sign(pen.key, signed)
+    template.check(signature, signed)
+    return assembled(template, signed, signature, content if enveloping else None)
+
+
+def attributes(template: CmsTemplate, digest: bytes, signing_time: datetime) -> bytes:
+    """The signed attributes of a CAdES signature over content of this digest (§6.3)."""
+    moment = attribute(_SIGNING_TIME, der.time(signing_time))
+    return template.attributes_with(digest, moment)
+
+
+def assembled(
+    template: CmsTemplate, signed: bytes, signature: bytes, content: bytes | None
+) -> CmsParts:
+    """A SignedData of signed attributes and the value over them."""
+    signer = der.Reader(template.signer_info(signed, signature)).read(der.SEQUENCE)
     return CmsParts(
         digest_algorithms=(template.digest_algorithm,),
         content_type=DATA,
-        content=content if enveloping else None,
+        content=content,
         certificates=template.certificates,
         revocation=(),
         signers=(SignerParts.read(signer),),

@@ -39,3 +39,11 @@ class BatchRefused(SignerError):
 
 class StepRefused(SignerError):
     """This person cannot do this to the document at this step; nothing of it was signed."""
+
+
+class SignerRefused(SignerError):
+    """A certificate from elsewhere is not one that may sign here; the code says why."""
+
+
+class PreparationRefused(SignerError):
+    """What was prepared cannot be completed: over, used, or with something that does not fit."""

@@ -65,7 +65,7 @@ def sign_files(
     subject = f"authorization:{authorization.id}"
     try:
         # 1. Inspect: names, sizes, and whether an XML document can carry a signature.
-        _require_fitting(desk, files, request)
+        require_fitting(desk, files, request)
         if request.format.is_xml:
             xades.require_signable(files[0].data, request)
         # 2. The credential and its certificate must be good at this moment.
@@ -95,7 +95,7 @@ def sign_files(
     except SignerError as refusal:
         joint.record_refusal(desk, subject, authorization, refusal, now=now, by=by)
         raise
-    name = _name(files, request.format)
+    name = result_name(files, request.format)
 
     def finished(data: bytes) -> SignedFiles:
         return SignedFiles(data, name, request.format.media_type, request)
@@ -147,7 +147,8 @@ def _written(
     ).encode()
 
 
-def _require_fitting(desk: Desk, files: Sequence[SourceFile], request: FileRequest) -> None:
+def require_fitting(desk: Desk, files: Sequence[SourceFile], request: FileRequest) -> None:
+    """Names, number and size; raises SignerError and DocumentRefused."""
     if not files:
         raise SignerError("files-missing")
     if len(files) > 1 and not request.format.is_container:
@@ -159,7 +160,8 @@ def _require_fitting(desk: Desk, files: Sequence[SourceFile], request: FileReque
         asic.require_names([one.name for one in files])
 
 
-def _name(files: Sequence[SourceFile], chosen: Format) -> str:
+def result_name(files: Sequence[SourceFile], chosen: Format) -> str:
+    """What the result is called."""
     first = files[0].name
     if chosen.is_container:
         return first.rsplit(".", 1)[0] + CONTAINER_SUFFIX

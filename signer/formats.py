@@ -35,6 +35,11 @@ class Format(StrEnum):
         return self.value.startswith("xades")
 
     @property
+    def uses_xml(self) -> bool:
+        """The signature is XAdES, by itself or in a container."""
+        return "xades" in self.value
+
+    @property
     def detached(self) -> bool:
         """The signed file is not in the result and must be kept beside it."""
         return self in (Format.CADES_DETACHED, Format.XADES_DETACHED)
