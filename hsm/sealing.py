@@ -5,7 +5,7 @@
 
 Nothing here knows PKCS#11. A seal is a header (what it is, at what cost, salt, nonce) and
 AES-256-GCM; the header and the caller's context are authenticated with it, so a seal cannot be
-moved to another credential. `hsm.activation` holds the third seal, the one made on the token.
+moved to another credential. `hsm.activation` holds the seal that is made on the token.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ __all__ = [
     "PinCost",
     "seal_with_code",
     "seal_with_pin",
+    "seal_with_secret",
     "unseal_with_code",
     "unseal_with_pin",
+    "unseal_with_secret",
 ]
 
 _MAGIC: Final = b"DS"
 _VERSION: Final = 1
 _UNDER_PIN: Final = 1
 _UNDER_CODE: Final = 2
+_UNDER_SECRET: Final = 3
+_SECRET_BYTES: Final = 32
 _HEADER: Final = struct.Struct(">2sBBIHB16s12s")
 _TAG: Final = 16
 _CODE_BITS: Final = 80
@@ -95,7 +99,29 @@ def unseal_with_code(sealed: bytes, code: str, *, context: bytes) -> bytes:
     return _unseal(sealed, code, _UNDER_CODE, context)
 
 
-def _seal(blob: bytes, secret: str, kind: int, cost: PinCost | None, context: bytes) -> bytes:
+def seal_with_secret(blob: bytes, secret: bytes, *, context: bytes) -> bytes:
+    """`blob` under 256 random bits that only a device of the holder's can make again.
+
+    Raises HsmError `secret-malformed` for anything that is not 32 bytes.
+    """
+    _require_secret(secret)
+    return _seal(blob, secret, _UNDER_SECRET, None, context)
+
+
+def unseal_with_secret(sealed: bytes, secret: bytes, *, context: bytes) -> bytes:
+    """The blob again. As unseal_with_pin."""
+    _require_secret(secret)
+    return _unseal(sealed, secret, _UNDER_SECRET, context)
+
+
+def _require_secret(secret: bytes) -> None:
+    if len(secret) != _SECRET_BYTES:
+        raise HsmError("secret-malformed", length=_SECRET_BYTES)
+
+
+def _seal(
+    blob: bytes, secret: str | bytes, kind: int, cost: PinCost | None, context: bytes
+) -> bytes:
     salt, nonce = os.urandom(16), os.urandom(12)
     numbers = (cost.memory_kib, cost.iterations, cost.lanes) if cost else (0, 0, 0)
     header = _HEADER.pack(_MAGIC, _VERSION, kind, *numbers, salt, nonce)
@@ -103,7 +129,7 @@ def _seal(blob: bytes, secret: str, kind: int, cost: PinCost | None, context: by
     return header + AESGCM(key).encrypt(nonce, blob, header + context)
 
 
-def _unseal(sealed: bytes, secret: str, kind: int, context: bytes) -> bytes:
+def _unseal(sealed: bytes, secret: str | bytes, kind: int, context: bytes) -> bytes:
     if len(sealed) < _HEADER.size + _TAG:
         raise SealDamaged("short")
     header, body = sealed[: _HEADER.size], sealed[_HEADER.size :]
@@ -122,7 +148,9 @@ def _unseal(sealed: bytes, secret: str, kind: int, context: bytes) -> bytes:
         raise PinWrong from None
 
 
-def _derive(secret: str, salt: bytes, cost: PinCost | None) -> bytes:
+def _derive(secret: str | bytes, salt: bytes, cost: PinCost | None) -> bytes:
+    if isinstance(secret, bytes):
+        return HKDF(hashes.SHA256(), 32, salt, b"dauso passkey seal v1").derive(secret)
     if cost is None:
         hkdf = HKDF(hashes.SHA256(), 32, salt, b"dauso activation code v1")
         return hkdf.derive(_normal_code(secret).encode())

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from hsm.sealing import seal_with_code
 from records import audit
 from records.tags import Tag
-from signer import activation, closing, credentials
+from signer import activation, closing, credentials, passkey_seals
 from signer.errors import SignerError
 from signer.lifecycle_models import HandoverRow
 from signer.models import CredentialRow
@@ -106,6 +106,7 @@ def hand_over(
         held = session.get_one(CredentialRow, credential_id, with_for_update=True)
         held.sealed_key = sealed
         opened = closing.close_in(session, [credential_id], now=now, by=by)
+        passkey_seals.erase_in(session, [credential_id], now=now)
         session.add(row)
         audit.record(
             session,

@@ -32,7 +32,7 @@ from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, closing, credentials, handovers
+from signer import activation, closing, credentials, handovers, passkey_seals
 from signer.errors import CredentialUnusable, SignerError
 from signer.lifecycle_models import SuccessionRow
 from signer.models import CredentialRow, ImageRow
@@ -337,6 +337,7 @@ def _end(
             _record(session, Tag.CREDENTIAL_STATE_CHANGED, credential_id,
                     {"state": row.state, "reason": reason.value}, now=now, by=by)  # fmt: skip
         opened.extend(closing.close_in(session, stopped or ids, now=now, by=by))
+        passkey_seals.erase_in(session, ids, now=now)
         if also is not None:
             also(session)
 
