@@ -18,10 +18,11 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from certify.captures import current_capture
+from certify.cases import Case, OriginalDescription, as_case, close, locked_case
 from certify.errors import CertifyError
-from certify.intake import Case, OriginalDescription, as_case, close, locked_case
 from certify.kinds import kind
-from certify.models import CaptureRow, CaseState, ComparisonRow
+from certify.models import CaseState, ComparisonRow
 from certify.office import Office
 from records import audit
 from records.errors import text as catalogue_text
@@ -171,16 +172,6 @@ def freeze(office: Office, case_id: str, *, reason: str, now: datetime, by: str)
             now=now,
         )
     return as_case(row)
-
-
-def current_capture(session: Session, case_id: str) -> CaptureRow:
-    """The capture that counts. Raises `CertifyError`: `not-captured`."""
-    row = session.scalars(
-        select(CaptureRow).where(CaptureRow.case_id == case_id, CaptureRow.superseded.is_(False))
-    ).one_or_none()
-    if row is None:
-        raise CertifyError("not-captured")
-    return row
 
 
 def passed_comparison(session: Session, case_id: str) -> ComparisonRow:

@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 
 from certify import codes, payments
 from certify.assembly import ScanPage
-from certify.comparison import current_capture, passed_comparison
+from certify.captures import current_capture
+from certify.cases import OriginalDescription, as_case, case_row
+from certify.comparison import passed_comparison
 from certify.competence import Delegation, competent
 from certify.deadlines import local
 from certify.errors import CertifyError
-from certify.intake import OriginalDescription, as_case, case_row
 from certify.models import CapturePageRow, CaseRow, CaseState, EntryRow, EntryState
 from certify.office import Office
 from certify.register import take_number

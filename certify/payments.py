@@ -16,10 +16,10 @@ from datetime import date, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from certify.cases import case_row
 from certify.deadlines import local
 from certify.errors import CertifyError
 from certify.fees import fee
-from certify.intake import case_row
 from certify.models import CaseRow, CaseState, PaymentRow
 from certify.office import Office
 from records import audit

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from certify.captures import held_by
 from certify.errors import CertifyError, NotFound
 from certify.models import AccessRow, CapturePageRow, CaptureRow, CaseRow, CopyRow, ItemRow
 from certify.office import Office
@@ -178,18 +179,14 @@ def purge_images(office: Office, *, older_than: timedelta, now: datetime, by: st
             row = session.get_one(CaptureRow, capture_id, with_for_update=True)
             row.purged_at = now
             session.flush()
-            digests = list(
-                session.scalars(
-                    select(CapturePageRow.digest).where(CapturePageRow.capture_id == capture_id)
-                )
-            )
+            digests = held_by(session, capture_id)
             unused = [digest for digest in digests if not _still_used(session, digest)]
             audit.record(
                 session,
                 tag=Tag.IMAGES_PURGED,
                 by=by,
                 subject=f"case:{row.case_id}",
-                details={"capture": capture_id, "pages": len(digests)},
+                details={"capture": capture_id, "pages": row.page_count},
                 now=now,
             )
         for digest in unused:

@@ -18,7 +18,7 @@ CASE = {
         "pages": 2,
     },
     "presented": {
-        "at": "2026-11-23T08:30:00+07:00",
+        "at": "2025-11-24T08:30:00+07:00",
         "place": "Bộ phận Một cửa",
         "to": "Phạm Minh Ví Dụ",
     },

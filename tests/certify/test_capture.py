@@ -94,7 +94,7 @@ def test_skew_blur_and_blank_pages_are_warned_of() -> None:
     skewed = saved(scan().rotate(2, fillcolor="white", resample=Image.Resampling.BICUBIC))
     blurred = saved(scan().filter(ImageFilter.GaussianBlur(2.5)))
     blank = saved(Image.new("RGB", (1654, 2339), (250, 248, 240)))
-    pages = read_scans([skewed, blurred, blank], declared_pages=3)
+    pages = read_scans([skewed, blurred, blank], declared_pages=3, clean=False)
     assert [page.warnings for page in pages] == [
         ("page-skewed",),
         ("page-blurred",),
