@@ -17,11 +17,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from sqlalchemy import select
 
 from ca import der
 from ca import signature_algorithms as algorithms
 from ca.clock import ClockDoubtful, ClockWatch
 from ca.errors import CaError
+from ca.models import CertificateRow, CertificateStatus
 from ca.profiles import TIMESTAMP_POLICY
 from ca.tsa_log import TimeStampLog
 from ca.tst_encoding import (
@@ -103,6 +105,19 @@ class TimeStampAuthority:
     def chain(self) -> Sequence[x509.Certificate]:
         """From its issuing CA up to the root."""
         return self._authority.service("tsa").chain
+
+    def units(self, *, now: datetime) -> list[x509.Certificate]:
+        """Every certificate of a time-stamp unit that is within its term and not revoked.
+
+        Older ones too: their tokens are in documents, and renewing those needs their status.
+        """
+        query = select(CertificateRow.der).where(
+            CertificateRow.profile == "tsa",
+            CertificateRow.not_after > now,
+            CertificateRow.status == CertificateStatus.GOOD.value,
+        )
+        with self._authority.database.reading() as session:
+            return [x509.load_der_x509_certificate(der) for der in session.scalars(query)]
 
     def respond(self, request: bytes, *, now: datetime) -> bytes:
         """TimeStampResp for a TimeStampReq. Never raises over what the requester sent."""
