@@ -32,12 +32,15 @@ from signer.models import AuthorizationRow
 from signer.signature import SignatureRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy.orm import Session
 
+    from signer.activation import Authorization
     from signer.credentials import Credential
     from signer.desk import Desk
+
+    Authorizer = Callable[[Sequence[bytes]], Authorization]
 
 MOST_DOCUMENTS = activation.MOST_DIGESTS
 KEPT_FOR = timedelta(days=2)
@@ -217,13 +220,16 @@ def authorize(
     desk: Desk,
     batch_id: str,
     *,
-    pin: str,
+    pin: str | None = None,
+    authorizer: Authorizer | None = None,
     client: str,
     now: datetime,
     by: str,
     minutes: int = activation.LONGEST_MINUTES,
 ) -> Batch:
     """The holder's PIN, once: the ticked documents' digests are bound to it and work begins.
+
+    `authorizer` opens the key for the digests in another way than by `pin`: with a passkey.
 
     Also how a paused batch goes on. Raises BatchRefused `batch-state-wrong`, `batch-in-hand`,
     `batch-changed`, and what `activation.authorize` raises.
@@ -234,16 +240,20 @@ def authorize(
         _require(row, "open", "paused")
         chosen = _chosen(session, batch_id)
     # 2. The PIN opens the key for exactly these; each attempt is counted and audited there.
-    authorization = activation.authorize(
-        desk,
-        credential_id=row.credential_id,
-        pin=pin,
-        digests=[bytes.fromhex(digest) for _, digest in chosen],
-        client=client,
-        now=now,
-        by=by,
-        minutes=minutes,
-    )
+    digests = [bytes.fromhex(digest) for _, digest in chosen]
+    if authorizer is not None:
+        authorization = authorizer(digests)
+    else:
+        authorization = activation.authorize(
+            desk,
+            credential_id=row.credential_id,
+            pin=pin or "",
+            digests=digests,
+            client=client,
+            now=now,
+            by=by,
+            minutes=minutes,
+        )
     # 3. Start, unless the choice changed while the PIN was typed.
     try:
         with desk.database.transaction() as session:
@@ -304,6 +314,13 @@ def cancel(desk: Desk, batch_id: str, *, client: str, now: datetime, by: str) ->
     if row.authorization_id is not None:
         activation.forget(desk, row.authorization_id)
     return found
+
+
+def chosen_digests(desk: Desk, batch_id: str, *, client: str) -> list[bytes]:
+    """The digests that an authorisation given now would be for, in order."""
+    with desk.database.reading() as session:
+        _mine(session, batch_id, client)
+        return [bytes.fromhex(digest) for _, digest in _chosen(session, batch_id)]
 
 
 def look(desk: Desk, batch_id: str, *, client: str) -> Batch:
