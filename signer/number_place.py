@@ -34,6 +34,8 @@ _REGULAR = "Tinos-Regular.ttf"
 _DOTS = frozenset(".…·_․‥")
 _PAD = 1.0
 _FREE = 130.0
+_SPACE = 3.0
+_ABOVE_DOTS = 1.6
 _YEAR_ROOM = 30.0
 _MOST_GLYPHS = 20_000
 
@@ -94,7 +96,7 @@ def laid_out(document: Document, lines: Sequence[str]) -> tuple[Place, Layout]:
         raise SignerError("number-malformed") from None
     blanks = find(document)
     text = written(number) if blanks.symbol else f"{written(number)}/{symbol}"
-    drawn = [_in(blanks.number, text, _REGULAR, centred=blanks.symbol)]
+    drawn = [_in(blanks.number, text, _REGULAR, 1.0 if blanks.symbol else 0.0)]
     # Days below 10 and the months 1 and 2 have a nought before them (annex I, II.4).
     month = f"{day.month:02d}" if day.month < 3 else str(day.month)
     for blank, value, said in (
@@ -103,7 +105,7 @@ def laid_out(document: Document, lines: Sequence[str]) -> tuple[Place, Layout]:
         (blanks.year, day.year, str(day.year)),
     ):
         if isinstance(blank, Blank):
-            drawn.append(_in(blank, said, _ITALIC, centred=True))
+            drawn.append(_in(blank, said, _ITALIC, 0.5))
         elif blank != value:
             raise SignerError("date-differs", printed=blank, wanted=value)
     left = min(line.x for line in drawn) - _PAD
@@ -117,15 +119,15 @@ def laid_out(document: Document, lines: Sequence[str]) -> tuple[Place, Layout]:
     return place, Layout(right - left, top - bottom, shifted)
 
 
-def _in(blank: Blank, text: str, face: str, *, centred: bool) -> Line:
+def _in(blank: Blank, text: str, face: str, along: float) -> Line:
+    """`along` is 0 at the left of the blank, 1 at its right."""
     room = blank.width - 2 * _PAD
     size = min(_SIZE, _SIZE * room / width_of(text, _SIZE, face))
     if size < _LEAST_SIZE:
         needed = round(width_of(text, _LEAST_SIZE, face) + 2 * _PAD)
         raise SignerError("number-room", text=text, room=round(blank.width), needed=needed)
     slack = room - width_of(text, size, face)
-    x = blank.left + _PAD + (slack / 2 if centred else min(slack, 2.0))
-    return Line(text, x, blank.baseline, size, face)
+    return Line(text, blank.left + _PAD + slack * along, blank.baseline, size, face)
 
 
 def _number_blank(glyphs: Sequence[_Glyph]) -> tuple[Blank, bool]:
@@ -139,11 +141,11 @@ def _number_blank(glyphs: Sequence[_Glyph]) -> tuple[Blank, bool]:
     if following and following[0].letter.isdigit():
         raise SignerError("number-printed")
     if following and following[0].letter == "/":
-        return Blank(colon.box[2], following[0].box[0], baseline), True
-    end = colon.box[2] + _FREE
+        return _blank(glyphs, colon, following[0].box[0], baseline), True
+    start, end = colon.box[2] + _SPACE, colon.box[2] + _FREE
     if following:
         end = min(end, following[0].box[0] - 6)
-    return Blank(colon.box[2], end, baseline), False
+    return Blank(start, end, baseline), False
 
 
 def _date_blanks(
@@ -182,7 +184,16 @@ def _between(
         digits += one.letter
     if digits:
         return int(digits)
-    return Blank(left, limit, baseline)
+    return _blank(glyphs, start, limit, baseline)
+
+
+def _blank(glyphs: Sequence[_Glyph], start: _Glyph, end: float, baseline: float) -> Blank:
+    """The room up to `end`; what is written on dots stands a little above them."""
+    dotted = any(
+        one.letter in _DOTS and start.box[2] <= one.box[0] < end and _near(one, start)
+        for one in glyphs
+    )
+    return Blank(start.box[2], end, baseline + (_ABOVE_DOTS if dotted else 0))
 
 
 def _spelt(glyphs: Sequence[_Glyph], word: str) -> list[int]:
@@ -218,6 +229,12 @@ def _same_line(one: _Glyph, other: _Glyph) -> bool:
     """Their heights overlap by half of the smaller."""
     common = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
     return common > 0.5 * min(one.box[3] - one.box[1], other.box[3] - other.box[1])
+
+
+def _near(dot: _Glyph, letter: _Glyph) -> bool:
+    """A dot is too small to overlap a line: its middle lies in it."""
+    middle = (dot.box[1] + dot.box[3]) / 2
+    return letter.box[1] - 2 <= middle <= letter.box[3]
 
 
 def _glyphs(document: Document) -> list[_Glyph]:

@@ -55,7 +55,7 @@ class StepRouteRow(Base):
 class RoutedDocumentRow(Base):
     """One document. `state`: under-way, returned, complete, refused, recalled.
 
-    `claim` says that somebody's act on it is in hand, until when, with which credential.
+    `claim` says that an act on it is in hand, whose, until when, with which credential.
     """
 
     __tablename__ = "signer_routed_documents"
@@ -87,7 +87,7 @@ class RoutedDocumentRow(Base):
     claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(Text)
-    claimed_for: Mapped[str | None] = mapped_column(Text)
+    claimed_for: Mapped[Any | None] = mapped_column(Json)
     claimed_credential: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(Text)
@@ -113,6 +113,7 @@ class RouteStepRow(Base):
     unit: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
     holder_id: Mapped[str | None] = mapped_column(Text)
+    holder_name: Mapped[str | None] = mapped_column(Text)
     days: Mapped[int] = mapped_column(Integer)
     look: Mapped[Any] = mapped_column(Json)
     state: Mapped[str] = mapped_column(Text)
@@ -121,6 +122,7 @@ class RouteStepRow(Base):
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_by: Mapped[str | None] = mapped_column(Text)
     done_for: Mapped[str | None] = mapped_column(Text)
+    done_name: Mapped[str | None] = mapped_column(Text)
     shown: Mapped[str | None] = mapped_column(Text)
     result: Mapped[str | None] = mapped_column(Text)
     credential_id: Mapped[str | None] = mapped_column(Text)
