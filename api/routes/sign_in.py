@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.auth import accounts, sessions, sign_in
+from api.auth import accounts, passkeys, sessions, sign_in
 from api.auth.guard import Now, Wired
 from api.auth.people import (
     SignedIn,
@@ -24,6 +24,7 @@ from api.pages import render
 public = APIRouter(include_in_schema=False)
 own = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 _HEAD = ["GET", "HEAD"]
+_ANSWER = 32 * 1024
 Link = Annotated[str, Path(min_length=20, max_length=100)]
 Next = Annotated[str, Query(alias="next", max_length=500)]
 
@@ -34,7 +35,7 @@ def ways_in(request: Request, wired: Wired, now: Now, onward: Next = "") -> Resp
     try:
         signed_in(request, wired, now)
     except SignInNeeded:
-        return render(request, "sign-in.html", onward=safe_next(onward))
+        return render(request, "sign-in.html", onward=safe_next(onward), provider=None)
     return RedirectResponse(safe_next(onward), status_code=303)
 
 
@@ -55,6 +56,40 @@ def use_link(link: Link, request: Request, wired: Wired, now: Now) -> Response:
     answer = RedirectResponse("/desk/account", status_code=303)
     sessions.set_cookie(answer, wired.house.settings, opened.token)
     return answer
+
+
+@public.post("/sign-in/passkey/options")
+def passkey_options(request: Request, wired: Wired, now: Now) -> dict[str, Any]:
+    """A question for any passkey of ours."""
+    require_same_origin(request, wired.house.settings.base_url)
+    wired.rates.take("code", f"sign-in:{address_of(request)}")
+    return passkeys.begin_sign_in(wired.house.database, wired.house.settings, now=now)
+
+
+@public.post("/sign-in/passkey")
+def use_passkey(
+    request: Request,
+    wired: Wired,
+    now: Now,
+    ticket: Annotated[str, Form(max_length=100)],
+    answer: Annotated[str, Form(max_length=_ANSWER)],
+    onward: Annotated[str, Form(alias="next", max_length=500)] = "",
+) -> Response:
+    """The passkey's answer: in, and on to where the person wanted to go."""
+    settings = wired.house.settings
+    require_same_origin(request, settings.base_url)
+    wired.rates.take("code", f"sign-in:{address_of(request)}")
+    opened = passkeys.enter(
+        wired.house.database,
+        settings,
+        ticket=ticket,
+        answer=answer,
+        agent=agent_of(request),
+        now=now,
+    )
+    reply = RedirectResponse(safe_next(onward), status_code=303)
+    sessions.set_cookie(reply, settings, opened.token)
+    return reply
 
 
 @own.post("/sign-out")
@@ -100,7 +135,48 @@ def account(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respo
         request,
         "account.html",
         sessions=sessions.of_account(database, person.account_id, token=token, now=now),
+        passkeys=passkeys.of_account(database, person.account_id),
     )
+
+
+@own.post("/desk/account/passkeys/options")
+def new_passkey_options(wired: Wired, now: Now, person: SignedIn) -> dict[str, Any]:
+    """What the browser is asked to make."""
+    house = wired.house
+    return passkeys.begin_registration(house.database, person, house.settings, now=now)
+
+
+@own.post("/desk/account/passkeys")
+def add_passkey(
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    ticket: Annotated[str, Form(max_length=100)],
+    answer: Annotated[str, Form(max_length=_ANSWER)],
+    name: Annotated[str, Form(max_length=100)] = "",
+    prf: Annotated[str, Form(max_length=3)] = "no",
+) -> Response:
+    """A new passkey of this person's."""
+    passkeys.register(
+        wired.house.database,
+        person,
+        wired.house.settings,
+        ticket=ticket,
+        answer=answer,
+        name=name,
+        prf=prf == "yes",
+        now=now,
+    )
+    return RedirectResponse("/desk/account", status_code=303)
+
+
+@own.post("/desk/account/passkeys/{passkey}/removal")
+def remove_passkey(
+    passkey: Annotated[str, Path(max_length=1400)], wired: Wired, now: Now, person: SignedIn
+) -> Response:
+    """Taken away: a lost device."""
+    passkeys.remove(wired.house.database, person, passkey, now=now)
+    return RedirectResponse("/desk/account", status_code=303)
 
 
 def agent_of(request: Request) -> str:
