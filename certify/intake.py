@@ -33,6 +33,7 @@ from certify.cases import (
     locked_case,
 )
 from certify.deadlines import due
+from certify.entries import Entry, write
 from certify.errors import CertifyError
 from certify.kinds import kind
 from certify.models import CaseRow, CaseState
@@ -101,7 +102,7 @@ def open_case(
 ) -> Case:
     """Open a case; the deadline follows from `now`. Raises `CertifyError` for a wrong input."""
     with office.database.transaction() as session:
-        row = new_case(
+        row, opened = new_case(
             session,
             Wanted(document_kind, original, copies, long, agreed_day),
             unit=unit,
@@ -110,9 +111,9 @@ def open_case(
             dossier_code=dossier_code,
             channel=channel,
             now=now,
-            by=by,
         )
         row.assigned_to = assigned_to
+        write(session, [opened], now=now, by=by)
     return as_case(row)
 
 
@@ -126,9 +127,8 @@ def new_case(
     dossier_code: str | None,
     channel: str,
     now: datetime,
-    by: str,
-) -> CaseRow:
-    """The row of a new case and its audit entry, inside the caller's transaction."""
+) -> tuple[CaseRow, Entry]:
+    """The row of a new case, inside the caller's transaction, and the entry to write at its end."""
     find_unit(unit)
     _check_input(requester, wanted.original, wanted.copies, channel)
     if presented is not None:
@@ -163,8 +163,7 @@ def new_case(
         "due_at": deadline.at,
         "dossier_code": code or "",
     }
-    _audit(session, Tag.CASE_OPENED, row.id, details, now=now, by=by)
-    return row
+    return row, Entry(Tag.CASE_OPENED, f"case:{row.id}", details)
 
 
 def record_presentation(
@@ -187,21 +186,20 @@ def record_presentation(
         row = locked_case(session, case_id, CaseState.OPEN, viewer=viewer)
         if row.presented is not None:
             raise CertifyError("already-presented")
-        present(session, row, presentation, long=long, agreed_day=agreed_day, now=now, by=by)
+        shown = present(row, presentation, long=long, agreed_day=agreed_day, now=now)
+        write(session, [shown], now=now, by=by)
     return as_case(row)
 
 
 def present(
-    session: Session,
     row: CaseRow,
     presentation: Presentation,
     *,
     long: bool = False,
     agreed_day: date | None = None,
     now: datetime,
-    by: str,
-) -> None:
-    """Who saw the original, when and where; inside the caller's transaction."""
+) -> Entry:
+    """Who saw the original, when and where; the caller holds the row and writes the entry."""
     _check_presentation(presentation, now=now)
     deadline = due(now, long=long, agreed=agreed_day)
     row.presented = presentation.to_json()
@@ -212,7 +210,7 @@ def present(
         "to": presentation.to,
         "due_at": deadline.at,
     }
-    _audit(session, Tag.ORIGINAL_PRESENTED, row.id, details, now=now, by=by)
+    return Entry(Tag.ORIGINAL_PRESENTED, f"case:{row.id}", details)
 
 
 def assign(

@@ -1,0 +1,315 @@
+"""A visit: one requester, one coming, several originals, each a case of its own.
+
+    visit = open_visit(office, unit="14797", requester=…, documents=[Wanted(…), Wanted(…)],
+                       slot=starts_at, channel="citizen", viewer=viewer, now=now, by=by)
+    present_visit(office, visit.id, place="Bộ phận Một cửa", to="Phạm Minh Ví Dụ", …)
+
+It is opened by the citizen, at the counter or by the procedure system with its dossier code. With
+an hour it holds a seat; when the originals are put on the counter the appointment is kept and the
+term of every case begins. docs/flows/visit.md has the same numbered steps.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from certify import appointments, codes, dossier
+from certify.appointments import Appointment
+from certify.cases import UNNUMBERED, Case, Presentation, Requester, as_case, close
+from certify.deadlines import local
+from certify.entries import Entry, write
+from certify.errors import CertifyError, NotFound
+from certify.intake import Wanted, new_case, present
+from certify.models import CaseRow, CaseState
+from certify.office import Office
+from certify.units import unit as find_unit
+from certify.viewers import SERVICE, Viewer
+from certify.visit_models import VisitCaseRow, VisitRow
+from records.tags import Tag
+
+MOST_DOCUMENTS = 20
+PROVINCE = "H56"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit as its unit and its requester see it."""
+
+    id: str
+    code: str
+    unit: str
+    channel: str
+    dossier_code: str | None
+    requester: Requester
+    opened_at: datetime
+    cases: tuple[Case, ...]
+    appointment: Appointment | None
+
+    @property
+    def over(self) -> bool:
+        """Nothing is waiting any more."""
+        return all(case.state not in (*UNNUMBERED, CaseState.CERTIFYING) for case in self.cases)
+
+    @property
+    def presented(self) -> bool:
+        return any(case.presented for case in self.cases)
+
+    @property
+    def due_at(self) -> datetime:
+        """When the last of its cases is due."""
+        return max(case.due_at for case in self.cases)
+
+
+@dataclass(frozen=True)
+class PublicVisit:
+    """What the slip's QR code shows to whoever holds the slip: nothing personal."""
+
+    code: str
+    unit_name: str
+    appointment: Appointment | None
+    presented: bool
+    due_at: datetime | None
+    states: tuple[str, ...]
+
+
+def open_visit(
+    office: Office,
+    *,
+    unit: str,
+    requester: Requester,
+    documents: Sequence[Wanted],
+    slot: datetime | None = None,
+    presented: Presentation | None = None,
+    dossier_code: str | None = None,
+    channel: str = "counter",
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> Visit:
+    """Open the visit, its cases and, with `slot`, its appointment: all of it or nothing.
+
+    Raises `CertifyError`: `visit-for-another`, `visit-documents`, `dossier-missing`,
+    `dossier-of-elsewhere`, `dossier-of-the-future`, `dossier-already-open`, and what cases and
+    appointments raise.
+    """
+    # 1. Who may ask for whom, and with which dossier code.
+    find_unit(unit)
+    if channel == "citizen":
+        if viewer.owner_id != requester.owner_id or presented is not None:
+            raise CertifyError("visit-for-another")
+    elif not viewer.works_for(unit):
+        raise NotFound("unit-unknown", unit=unit)
+    if not 1 <= len(documents) <= MOST_DOCUMENTS:
+        raise CertifyError("visit-documents", most=MOST_DOCUMENTS)
+    code = _dossier(dossier_code, required=channel == "procedure-system", now=now)
+    with office.database.transaction() as session:
+        if code is not None and _dossier_is_open(session, unit, code):
+            raise CertifyError("dossier-already-open", dossier=code)
+        row = VisitRow(
+            id=uuid.uuid4().hex,
+            code=codes.new(),
+            unit=unit,
+            channel=channel,
+            dossier_code=code,
+            requester_id=requester.owner_id,
+            requester=asdict(requester),
+            opened_at=now,
+            opened_by=by,
+        )
+        session.add(row)
+        session.flush()
+        # 2. One case for each original, each with its term.
+        entries: list[Entry | None] = []
+        for position, wanted in enumerate(documents, 1):
+            case, opened = new_case(
+                session,
+                wanted,
+                unit=unit,
+                requester=requester,
+                presented=presented,
+                dossier_code=code,
+                channel=channel,
+                now=now,
+            )
+            session.add(VisitCaseRow(case_id=case.id, visit_id=row.id, position=position))
+            entries.append(opened)
+        session.flush()
+        # 3. A seat, where an hour was asked for.
+        if slot is not None:
+            entries.append(appointments.take_seat(session, row, slot, now=now, by=by)[1])
+        details = {"unit": unit, "channel": channel, "documents": len(documents)}
+        entries.append(Entry(Tag.VISIT_OPENED, f"visit:{row.id}", details))
+        write(session, entries, now=now, by=by)
+        return _as_visit(session, row)
+
+
+def present_visit(
+    office: Office,
+    visit_id: str,
+    *,
+    place: str,
+    to: str,
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> Visit:
+    """The person is at the counter with the originals; terms begin, the appointment is kept."""
+    shown = Presentation(at=now, place=place, to=to)
+    with office.database.transaction() as session:
+        row = visit_row(session, visit_id, lock=True)
+        viewer.require_work(unit=row.unit, owner_id=row.requester_id)
+        waiting = [
+            case
+            for case in _cases(session, row.id)
+            if case.state == CaseState.OPEN.value and case.presented is None
+        ]
+        if not waiting:
+            raise CertifyError("visit-over")
+        entries = [appointments.keep(session, row, now=now, by=by)]
+        entries += [present(case, shown, now=now) for case in waiting]
+        session.flush()
+        write(session, entries, now=now, by=by)
+        return _as_visit(session, row)
+
+
+def withdraw_visit(
+    office: Office,
+    visit_id: str,
+    *,
+    reason: str,
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> Visit:
+    """The requester no longer comes: cases without a number end, the seat is given back."""
+    if not reason.strip():
+        raise CertifyError("reason-missing")
+    with office.database.transaction() as session:
+        row = visit_row(session, visit_id, lock=True)
+        viewer.require_sight(unit=row.unit, owner_id=row.requester_id, code="visit-unknown")
+        open_cases = [
+            case for case in _cases(session, row.id) if CaseState(case.state) in UNNUMBERED
+        ]
+        if not open_cases:
+            raise CertifyError("visit-over")
+        entries = [appointments.give_back(session, row, reason=reason, now=now, by=by)]
+        for case in open_cases:
+            close(case, CaseState.WITHDRAWN, reason, now=now)
+            entries.append(Entry(Tag.CASE_WITHDRAWN, f"case:{case.id}", {"reason": reason}))
+        session.flush()
+        write(session, entries, now=now, by=by)
+        return _as_visit(session, row)
+
+
+def find_visit(office: Office, visit_id: str, *, viewer: Viewer) -> Visit:
+    """The visit, for those who may see it; `NotFound` `visit-unknown` for all others."""
+    with office.database.reading() as session:
+        row = visit_row(session, visit_id)
+        viewer.require_sight(unit=row.unit, owner_id=row.requester_id, code="visit-unknown")
+        return _as_visit(session, row)
+
+
+def visit_of_case(office: Office, case_id: str, *, viewer: Viewer) -> Visit | None:
+    """The visit a case belongs to; None for one opened alone."""
+    with office.database.reading() as session:
+        link = session.get(VisitCaseRow, case_id)
+    return None if link is None else find_visit(office, link.visit_id, viewer=viewer)
+
+
+def list_visits(
+    office: Office,
+    *,
+    viewer: Viewer,
+    unit: str | None = None,
+    limit: int = 100,
+) -> list[Visit]:
+    """A unit's visits for its officials, one's own for a citizen; newest first."""
+    query = select(VisitRow).order_by(VisitRow.opened_at.desc(), VisitRow.id).limit(limit)
+    if unit is not None:
+        if not viewer.works_for(unit):
+            raise NotFound("unit-unknown", unit=unit)
+        query = query.where(VisitRow.unit == unit)
+    elif viewer.owner_id is not None:
+        query = query.where(VisitRow.requester_id == viewer.owner_id)
+    elif viewer.units is not None:
+        query = query.where(VisitRow.unit.in_(viewer.units))
+    with office.database.reading() as session:
+        return [_as_visit(session, row) for row in session.scalars(query)]
+
+
+def visit_by_code(office: Office, text: str) -> PublicVisit:
+    """What the slip's QR code leads to. Raises `NotFound` `visit-unknown`, `code-malformed`."""
+    code = codes.read(text)
+    with office.database.reading() as session:
+        row = session.scalars(select(VisitRow).where(VisitRow.code == code)).one_or_none()
+        if row is None:
+            raise NotFound("visit-unknown")
+        visit = _as_visit(session, row)
+    return PublicVisit(
+        code=code,
+        unit_name=find_unit(visit.unit).name,
+        appointment=visit.appointment,
+        presented=visit.presented,
+        due_at=visit.due_at if visit.presented and not visit.over else None,
+        states=tuple(case.state.value for case in visit.cases),
+    )
+
+
+def visit_row(session: Session, visit_id: str, *, lock: bool = False) -> VisitRow:
+    """The row, locked where the caller will change what hangs on it."""
+    row = session.get(VisitRow, visit_id, with_for_update=True if lock else None)
+    if row is None:
+        raise NotFound("visit-unknown")
+    return row
+
+
+def _dossier(text: str | None, *, required: bool, now: datetime) -> str | None:
+    """DOMAIN.md §5: the code is well formed, of this province, and of a day that has come."""
+    if not text:
+        if required:
+            raise CertifyError("dossier-missing")
+        return None
+    found = dossier.parse(text)
+    if PROVINCE not in found.agency.split("."):
+        raise CertifyError("dossier-of-elsewhere", dossier=found.text)
+    if found.received > local(now).date():
+        raise CertifyError("dossier-of-the-future", dossier=found.text)
+    return found.text
+
+
+def _dossier_is_open(session: Session, unit: str, code: str) -> bool:
+    rows = session.scalars(
+        select(VisitRow).where(VisitRow.unit == unit, VisitRow.dossier_code == code)
+    )
+    return any(not _as_visit(session, row).over for row in rows)
+
+
+def _cases(session: Session, visit_id: str) -> list[CaseRow]:
+    return list(
+        session.scalars(
+            select(CaseRow)
+            .join(VisitCaseRow, VisitCaseRow.case_id == CaseRow.id)
+            .where(VisitCaseRow.visit_id == visit_id)
+            .order_by(VisitCaseRow.position)
+        )
+    )
+
+
+def _as_visit(session: Session, row: VisitRow) -> Visit:
+    return Visit(
+        id=row.id,
+        code=row.code,
+        unit=row.unit,
+        channel=row.channel,
+        dossier_code=row.dossier_code,
+        requester=Requester(**row.requester),
+        opened_at=row.opened_at,
+        cases=tuple(as_case(case) for case in _cases(session, row.id)),
+        appointment=appointments.latest(session, row.id),
+    )
