@@ -106,7 +106,7 @@ def test_from_the_request_to_the_counter(hall: TownHall) -> None:
     assert [case.slip for case in there.cases] == [True, True]
     assert local(there.due_at).date() == date(2026, 11, 26)
     with pytest.raises(CertifyError) as raised:
-        book(office, visit.id, slots[20].starts_at, viewer=CITIZEN, now=late, by=CITIZEN.by)
+        book(office, visit.id, slots[60].starts_at, viewer=CITIZEN, now=late, by=CITIZEN.by)
     assert code_of(raised) == "visit-over"
     assert audit.verify(office.database).ok
 
