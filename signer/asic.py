@@ -17,11 +17,11 @@ import zipfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from lxml import etree
 
-from signer import cades, xades
+from signer import cades, xades, xades_levels
 from signer.errors import DocumentRefused, SignerError
 from signer.formats import FileRequest, Format, SourceFile
 from signer.signature import VIETNAM
@@ -107,7 +107,7 @@ def _xades(
     """§4.4: `asic:XAdESSignatures`, with a reference to each file; the ODF manifest beside it."""
     document, signature = compose_xades(files, request, pen.template, now=now)
     xades.sign(signature, pen)
-    xades.raise_level(
+    xades_levels.raise_level(
         document,
         signature,
         request.level,
@@ -182,12 +182,23 @@ def _serialised(root: object) -> bytes:
     return data
 
 
-def zipped(entries: Sequence[tuple[str, bytes]], now: datetime) -> bytes:
+def signature_named(manifest: Element) -> str:
+    """Which signature an ASiCManifest is signed by."""
+    found = manifest.findall(f"{{{ASIC}}}SigReference")
+    return unquote(found[0].get("URI") or "") if len(found) == 1 else ""
+
+
+def zipped(
+    entries: Sequence[tuple[str, bytes]],
+    now: datetime,
+    *,
+    media_type: bytes = MEDIA_TYPE.encode(),
+) -> bytes:
     """Annex A.1: `mimetype` first and not compressed, so that the kind is seen at octet 38."""
     moment = now.astimezone(VIETNAM)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
-        for name, data in (("mimetype", MEDIA_TYPE.encode()), *entries):
+        for name, data in (("mimetype", media_type), *entries):
             info = zipfile.ZipInfo(name, moment.timetuple()[:6])
             info.external_attr = 0o644 << 16
             plain = name == "mimetype"

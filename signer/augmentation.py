@@ -27,7 +27,7 @@ from signer.revision import Appender
 from signer.signature import place_document_time_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from signer.desk import Desk
 
@@ -64,8 +64,18 @@ def archive(desk: Desk, appender: Appender, *, now: datetime) -> str:
     return place_document_time_stamp(appender, desk.tsa, now=now)
 
 
-def augment(desk: Desk, data: bytes, *, to: Level, now: datetime, by: str) -> bytes:
+def augment(
+    desk: Desk,
+    data: bytes,
+    *,
+    to: Level,
+    now: datetime,
+    by: str,
+    check: Callable[[bytes], object] | None = None,
+) -> bytes:
     """The file with what its signatures lack for level `to`; B-LTA again renews the archive.
+
+    `check` sees the result before anything is written down about it, and refuses by raising.
 
     Raises DocumentRefused `not-signed`, SignerError `signer-foreign` when a signature's issuer is
     not ours, so that no revocation data can be had here.
@@ -92,6 +102,8 @@ def augment(desk: Desk, data: bytes, *, to: Level, now: datetime, by: str) -> by
             archive(desk, appender, now=now)
         result = appender.whole()
         digest = bytes(appender.state().digest())
+    if check is not None:
+        check(result)
     # 5. Write down what was added, and to which file.
     with desk.database.transaction() as session:
         audit.record(

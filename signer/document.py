@@ -257,12 +257,16 @@ class Document:
 
     def require_signable(self) -> None:
         """Refuse what a signature would break or could not mean anything on."""
+        self.require_readable()
+        if self.doc_mdp == 1:
+            raise DocumentRefused("document-certified")
+
+    def require_readable(self) -> None:
+        """What holds for a time-stamp too, which a certification of level 1 allows."""
         if self.pdf.is_encrypted:
             raise DocumentRefused("document-encrypted")
         if self.form is not None and "/XFA" in self.form:
             raise DocumentRefused("document-xfa")
-        if self.doc_mdp == 1:
-            raise DocumentRefused("document-certified")
         if not self.pages:
             raise DocumentRefused("document-without-pages")
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ca import der
-from signer import appearance, asic, augmentation, cades, dss, xades
+from signer import appearance, asic, augmentation, cades, dss, xades, xades_levels
 from signer.cms import SIGNATURE_TIME_STAMP
 from signer.cms_parts import CmsParts
 from signer.document import Document, Original
@@ -174,7 +174,7 @@ def finish_xades(
     if xades.to_sign(signature) != to_sign:
         raise SignerError("prepared-differs")
     xades.put_value(signature, value, template)
-    xades.raise_level(
+    xades_levels.raise_level(
         document,
         signature,
         request.level,

@@ -22,10 +22,9 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from lxml import etree
 
-from signer.errors import DocumentRefused, SignerError
-from signer.formats import Canonicalization, FileRequest, Format, SourceFile
-from signer.levels import Level
-from signer.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
+from signer.errors import DocumentRefused
+from signer.formats import FileRequest, Format, SourceFile
+from signer.xades_levels import add, raise_level
 from signer.xml_canonical import canonical
 from signer.xml_names import (
     BASE64,
@@ -34,15 +33,11 @@ from signer.xml_names import (
     ENVELOPED,
     FILTER,
     NOT_IN_A_SIGNATURE,
-    PREFIXES,
     SIGNATURE_URIS,
     SIGNED_PROPERTIES,
     XADES,
-    XADES_141,
     XPATH,
     ds,
-    xades,
-    xades141,
 )
 from signer.xml_reading import LARGEST, Element, parse
 from signer.xml_references import Document, Reference
@@ -52,8 +47,6 @@ if TYPE_CHECKING:
     from signer.dss import Material
     from signer.signature import Pen, TimeStamper
 
-_STAMPED_AS = Canonicalization.EXCLUSIVE.value
-_STAMP_DIGEST = "sha256"
 _LARGEST_INSIDE = LARGEST * 5 // 8
 """A file in base64, with its signature beside it, must stay readable."""
 _NAMES = {"ds": DS, "xades": XADES}
@@ -163,19 +156,19 @@ def build(
     objects = signature.findall(ds("Object"))
 
     # 1. The skeleton, with empty digests.
-    info = _add(signature, "ds:SignedInfo")
-    _add(info, "ds:CanonicalizationMethod", Algorithm=method)
-    _add(info, "ds:SignatureMethod", Algorithm=SIGNATURE_URIS[template.scheme, digest])
+    info = add(signature, "ds:SignedInfo")
+    add(info, "ds:CanonicalizationMethod", Algorithm=method)
+    add(info, "ds:SignatureMethod", Algorithm=SIGNATURE_URIS[template.scheme, digest])
     for number, target in enumerate(targets, start=1):
-        reference = _add(info, "ds:Reference", Id=f"r-{name}-{number}", URI=target.uri)
+        reference = add(info, "ds:Reference", Id=f"r-{name}-{number}", URI=target.uri)
         _describe(reference, target.transforms, digest)
-    reference = _add(info, "ds:Reference", Type=SIGNED_PROPERTIES, URI=f"#xades-{name}")
+    reference = add(info, "ds:Reference", Type=SIGNED_PROPERTIES, URI=f"#xades-{name}")
     _describe(reference, (method,), digest)
-    _add(signature, "ds:SignatureValue", Id=f"value-{name}")
-    data = _add(_add(signature, "ds:KeyInfo"), "ds:X509Data")
+    add(signature, "ds:SignatureValue", Id=f"value-{name}")
+    data = add(add(signature, "ds:KeyInfo"), "ds:X509Data")
     ordered = [template.certificate_der, *template.certificates]
     for one in dict.fromkeys(ordered):
-        _add(data, "ds:X509Certificate").text = base64.b64encode(one).decode()
+        add(data, "ds:X509Certificate").text = base64.b64encode(one).decode()
     _qualify(signature, name, targets, request.signing_time or now, template)
     for one in objects:
         signature.append(one)
@@ -206,100 +199,35 @@ def put_value(signature: Element, made: bytes, template: CmsTemplate) -> None:
     value.text = base64.b64encode(_as_xml(made, template)).decode()
 
 
-def raise_level(
-    document: Document,
-    signature: Element,
-    level: Level,
-    *,
-    evidence: Callable[[], Material],
-    time_stamper: TimeStamper | None,
-    now: datetime,
-) -> None:
-    """From B-B to `level`; `evidence` is asked after the signature's time-stamp."""
-    if not level.time_stamped:
-        return
-    if time_stamper is None:
-        raise SignerError("time-stamping-not-configured")
-    unsigned = _unsigned(signature)
-    octets = signature_imprint(signature, _STAMPED_AS)
-    _stamp(_add(unsigned, "xades:SignatureTimeStamp"), octets, time_stamper, now=now)
-    if level.long_term:
-        _store(unsigned, evidence())
-    if level.archived:
-        archive(document, signature, time_stamper, now=now)
-
-
-def archive(
-    document: Document, signature: Element, time_stamper: TimeStamper, *, now: datetime
-) -> None:
-    """Level B-LTA: an ArchiveTimeStamp over all of it (§5.5.2); again to renew it."""
-    info = signature.find(ds("SignedInfo"))
-    references = [Reference.read(document, signature, one) for one in info.findall(ds("Reference"))]
-    octets = archive_imprint(signature, references, _STAMPED_AS)
-    holder = etree.SubElement(
-        _unsigned(signature), xades141("ArchiveTimeStamp"), nsmap={"xades141": XADES_141}
-    )
-    _stamp(holder, octets, time_stamper, now=now)
-
-
 def _describe(reference: Element, transforms: Sequence[str], digest: str) -> None:
     if transforms:
-        holder = _add(reference, "ds:Transforms")
+        holder = add(reference, "ds:Transforms")
         for one in transforms:
-            transform = _add(holder, "ds:Transform", Algorithm=one)
+            transform = add(holder, "ds:Transform", Algorithm=one)
             if one == XPATH:
-                _add(transform, "ds:XPath").text = NOT_IN_A_SIGNATURE
-    _add(reference, "ds:DigestMethod", Algorithm=DIGESTS[digest])
-    _add(reference, "ds:DigestValue")
+                add(transform, "ds:XPath").text = NOT_IN_A_SIGNATURE
+    add(reference, "ds:DigestMethod", Algorithm=DIGESTS[digest])
+    add(reference, "ds:DigestValue")
 
 
 def _qualify(
     signature: Element, name: str, targets: Sequence[Target], when: datetime, template: CmsTemplate
 ) -> None:
     """The properties that are signed: when, with which certificate, what kind of data (§5.2)."""
-    holder = _add(_add(signature, "ds:Object"), "xades:QualifyingProperties", Target=f"#{name}")
-    signed = _add(holder, "xades:SignedProperties", Id=f"xades-{name}")
-    of_signature = _add(signed, "xades:SignedSignatureProperties")
+    holder = add(add(signature, "ds:Object"), "xades:QualifyingProperties", Target=f"#{name}")
+    signed = add(holder, "xades:SignedProperties", Id=f"xades-{name}")
+    of_signature = add(signed, "xades:SignedSignatureProperties")
     moment = when.astimezone(UTC).replace(microsecond=0)
-    _add(of_signature, "xades:SigningTime").text = moment.isoformat().replace("+00:00", "Z")
-    certificate = _add(_add(of_signature, "xades:SigningCertificateV2"), "xades:Cert")
-    digest = _add(certificate, "xades:CertDigest")
-    _add(digest, "ds:DigestMethod", Algorithm=DIGESTS["sha256"])
+    add(of_signature, "xades:SigningTime").text = moment.isoformat().replace("+00:00", "Z")
+    certificate = add(add(of_signature, "xades:SigningCertificateV2"), "xades:Cert")
+    digest = add(certificate, "xades:CertDigest")
+    add(digest, "ds:DigestMethod", Algorithm=DIGESTS["sha256"])
     hashed = hashlib.sha256(template.certificate_der).digest()
-    _add(digest, "ds:DigestValue").text = base64.b64encode(hashed).decode()
-    of_data = _add(signed, "xades:SignedDataObjectProperties")
+    add(digest, "ds:DigestValue").text = base64.b64encode(hashed).decode()
+    of_data = add(signed, "xades:SignedDataObjectProperties")
     for number, target in enumerate(targets, start=1):
-        about = _add(of_data, "xades:DataObjectFormat", ObjectReference=f"#r-{name}-{number}")
-        _add(about, "xades:MimeType").text = target.media_type
-
-
-def _unsigned(signature: Element) -> Element:
-    known = next(iter(unsigned_properties(signature)), None)
-    if known is not None:
-        return known.getparent()
-    qualifying = signature.find(f"{ds('Object')}/{xades('QualifyingProperties')}")
-    return _add(_add(qualifying, "xades:UnsignedProperties"), "xades:UnsignedSignatureProperties")
-
-
-def _stamp(holder: Element, octets: bytes, time_stamper: TimeStamper, *, now: datetime) -> None:
-    _add(holder, "ds:CanonicalizationMethod", Algorithm=_STAMPED_AS)
-    token = time_stamper.stamp(hashlib.sha256(octets).digest(), _STAMP_DIGEST, now=now)
-    _add(holder, "xades:EncapsulatedTimeStamp").text = base64.b64encode(token).decode()
-
-
-def _store(unsigned: Element, material: Material) -> None:
-    """Level B-LT: CertificateValues and RevocationValues (§5.4.2, §5.4.4)."""
-    values = _add(unsigned, "xades:CertificateValues")
-    for one in material.certificates:
-        held = _add(values, "xades:EncapsulatedX509Certificate")
-        held.text = base64.b64encode(one).decode()
-    revocation = _add(unsigned, "xades:RevocationValues")
-    for name, found in (("CRL", material.crls), ("OCSP", material.ocsp)):
-        if found:
-            values = _add(revocation, f"xades:{name}Values")
-            for one in found:
-                held = _add(values, f"xades:Encapsulated{name}Value")
-                held.text = base64.b64encode(one).decode()
+        about = add(of_data, "xades:DataObjectFormat", ObjectReference=f"#r-{name}-{number}")
+        add(about, "xades:MimeType").text = target.media_type
 
 
 def _as_xml(signature: bytes, template: CmsTemplate) -> bytes:
@@ -310,8 +238,3 @@ def _as_xml(signature: bytes, template: CmsTemplate) -> bytes:
     size = (public_key.key_size + 7) // 8
     r, s = utils.decode_dss_signature(signature)
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
-
-
-def _add(parent: Element, name: str, **attributes: str) -> Element:
-    prefix, _, local = name.partition(":")
-    return etree.SubElement(parent, f"{{{PREFIXES[prefix]}}}{local}", attributes)

@@ -14,7 +14,7 @@ from lxml import etree
 from signxml import InvalidSignature, SignatureConfiguration, XMLVerifier
 
 from hsm.mechanisms import KeyAlgorithm
-from signer import augmentation, joint, xades
+from signer import augmentation, joint, xades, xades_levels
 from signer.cms import Scheme
 from signer.errors import DocumentRefused
 from signer.file_signing import FileRequest, Format, SourceFile
@@ -274,7 +274,7 @@ def signed_part(official: Official) -> bytes:
     )  # fmt: skip
     xades.sign(signature, pen)
     path = (credential.certificate, *credential.chain)
-    xades.raise_level(
+    xades_levels.raise_level(
         document, signature, Level.B_LT,
         evidence=lambda: augmentation.evidence(world.desk, path, now=world.now),
         time_stamper=world.tsa, now=world.now,
