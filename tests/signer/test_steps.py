@@ -1,0 +1,401 @@
+"""The steps of signing in their order, and every way in which they may be refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from records import audit
+from records.errors import DomainError
+from records.models import AuditEntry
+from signer import (
+    credentials,
+    delegations,
+    outgoing_numbers,
+    routed_documents,
+    step_changes,
+    step_claims,
+    steps,
+)
+from signer.step_routes import Look, PlannedStep, StepKind, require_order
+from signer.steps_models import RoutedDocumentRow
+from signer.validation import validate
+from signer.working_days import local
+from tests.signer.signing_house import (
+    CLERK,
+    DEPUTY,
+    DRAFTER,
+    REVIEWER,
+    ROUTE,
+    SEAL_PIN,
+    STRANGER,
+    UNIT,
+    SigningHouse,
+    delegate,
+    signing_house,
+)
+from tests.world import World
+
+ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def house(world: World) -> SigningHouse:
+    return signing_house(world)
+
+
+def refusal(call: object, *arguments: object, **named: object) -> str:
+    """The code of what a call refuses."""
+    assert callable(call)
+    with pytest.raises(DomainError) as caught:
+        call(*arguments, **named)
+    return caught.value.code
+
+
+def tags(house: SigningHouse) -> list[str]:
+    with house.world.database.reading() as session:
+        return list(session.scalars(select(AuditEntry.tag).order_by(AuditEntry.position)))
+
+
+def test_the_whole_way(house: SigningHouse) -> None:
+    """Initial, signature, number and date, seal: each in turn, and the result is valid."""
+    desk, now = house.world.desk, house.world.now
+    document = house.submit()
+    assert document.current is not None
+    assert document.current.holder_name == "Nguyễn Thị Mẫu"
+    assert [one.id for one in routed_documents.inbox(desk, actor=REVIEWER)] == [document.id]
+    assert routed_documents.inbox(desk, actor=CLERK) == []
+    # Nobody comes before their turn, and no seal before the signature.
+    assert refusal(house.sign, document) == "step-not-its-turn"
+    assert refusal(house.sign, document, StepKind.SEAL) == "step-not-its-turn"
+    document = house.initial(document)
+    assert not document.signed
+    assert refusal(house.sign, document, StepKind.SEAL) == "step-not-its-turn"
+    document = house.sign(document)
+    assert document.steps[1].authority_lines == ("KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH")
+    assert document.signed
+    document = house.sign(document, StepKind.NUMBER)
+    assert document.number_text == "01/QĐ-UBND"
+    document = house.sign(document, StepKind.SEAL)
+    assert (document.state, document.current) == ("complete", None)
+    # Judged as any recipient would; the draft is still in it, untouched.
+    _, data = routed_documents.content(desk, document.id, actor=CLERK, now=now)
+    assert data.startswith(house.draft())
+    report = validate(data, trust=desk.trust, now=now)
+    assert report.passed
+    assert len(report.signatures) == 3
+    # The register, the history and the log say what happened.
+    (line,) = outgoing_numbers.lines(desk, unit=UNIT, year=local(now).year)
+    assert (line.text, line.state, line.signer) == ("01/QĐ-UBND", "issued", "Lê Văn Thử")
+    assert outgoing_numbers.gaps(desk, unit=UNIT, year=local(now).year) == []
+    acts = [one.act for one in routed_documents.history(desk, document.id, actor=DRAFTER)]
+    assert [one for one in acts if one != "turn"] == [
+        "submitted", "initialled", "signed", "numbered", "sealed", "complete",
+    ]  # fmt: skip
+    assert audit.verify(house.world.database).ok
+    assert {"routed.submitted", "routed.step-refused", "routed.complete"} <= set(tags(house))
+    # A complete document is beyond recall.
+    assert (
+        refusal(step_changes.recall, desk, document.id, reason="x", actor=DRAFTER, now=now)
+        == "routed-document-state"
+    )
+
+
+def test_only_unit_and_own(house: SigningHouse) -> None:
+    """What an official may not see does not exist for them; what is not theirs they cannot do."""
+    desk, now = house.world.desk, house.world.now
+    document = house.submit()
+    assert (
+        refusal(routed_documents.look, desk, document.id, actor=STRANGER)
+        == "routed-document-not-found"
+    )
+    assert routed_documents.listed(desk, actor=STRANGER) == []
+    assert [one.id for one in routed_documents.listed(desk, actor=CLERK)] == [document.id]
+    assert refusal(house.initial, document, CLERK) == "step-not-yours"
+    assert refusal(house.initial, document, STRANGER) == "routed-document-not-found"
+    document = house.initial(document)
+    # The right step with somebody else's credential, with another one's turn, with a stale view.
+    for more, code in (
+        ({"credential_id": house.seal.id}, "credential-not-for-step"),
+        ({"credential_id": house.reviewer.id}, "credential-not-for-step"),
+        ({"actor": REVIEWER}, "step-not-yours"),
+        ({"shown": "0" * 64}, "shown-not-current"),
+        ({"authorize": house.hand(house.deputy, "000999")}, "pin-wrong"),
+        ({"authorize": house.hand(house.seal, SEAL_PIN)}, "authorization-of-another-credential"),
+    ):
+        assert refusal(house.sign, document, **more) == code
+    # Nothing half-done is left: the document is as it was and can be signed at once.
+    assert routed_documents.look(desk, document.id, actor=DEPUTY) == document
+    assert house.sign(document).position == 2
+    assert now == house.world.now
+
+
+def test_delegation_at_the_moment_of_signing(world: World) -> None:
+    """Scope and dates count when the PIN is given, not when the route was drawn."""
+    house = signing_house(world, delegated=False)
+    now = world.now
+    document = house.initial(house.submit())
+    assert refusal(house.sign, document) == "not-delegated"
+    delegate(house, kinds=("TB",))
+    assert refusal(house.sign, document) == "not-delegated"
+    over = delegate(house, valid_from=now - timedelta(days=9), valid_to=now - timedelta(days=1))
+    assert refusal(house.sign, document) == "delegation-stale"
+    delegate(house, valid_from=now + timedelta(days=1))
+    assert refusal(house.sign, document) == "delegation-stale"
+    ended = delegate(house, valid_from=now - timedelta(days=2))
+    delegations.end(world.desk, ended.id, now=now, by="official:admin")
+    assert refusal(house.sign, document) == "delegation-stale"
+    # In force, but the paper says another authority than the delegation gives.
+    delegate(house, authority_lines=("CHỦ TỊCH",))
+    assert refusal(house.sign, document) == "authority-lines-missing"
+    delegate(house, authority_lines=("TL. CHỦ TỊCH", "CHÁNH VĂN PHÒNG"), valid_from=now)
+    latest = delegations.of_unit(world.desk, "14797")[0]
+    assert latest.id != over.id
+    delegations.end(world.desk, latest.id, now=now, by="official:admin")
+    for one in delegations.of_unit(world.desk, "14797"):
+        if one.in_force(now):
+            delegations.end(world.desk, one.id, now=now, by="official:admin")
+    delegate(house)
+    assert house.sign(document).steps[1].authority_lines == ("KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH")
+    assert refusal(delegate, house, authority_lines=("ABC CHỦ TỊCH", "X")) == "prefix-unknown"
+    assert refusal(delegate, house, basis="") == "signing-delegation-incomplete"
+    assert refusal(delegate, house, valid_from=now, valid_to=now) == "signing-delegation-dates"
+
+
+def test_refusal_mending_and_recall(house: SigningHouse) -> None:
+    """Before the first signature back to the drafter and mended; after it, the end."""
+    desk, now = house.world.desk, house.world.now
+    document = house.initial(house.submit())
+    because = {"reason": "Sai căn cứ", "now": now}
+    assert (
+        refusal(step_changes.refuse, desk, document.id, actor=REVIEWER, **because)
+        == "step-not-yours"
+    )
+    assert (
+        refusal(step_changes.refuse, desk, document.id, reason=" ", actor=DEPUTY, now=now)
+        == "step-reason-missing"
+    )
+    back = step_changes.refuse(desk, document.id, actor=DEPUTY, **because)
+    assert (back.state, back.reason) == ("returned", "Sai căn cứ")
+    assert [one.id for one in routed_documents.inbox(desk, actor=DRAFTER)] == [back.id]
+    assert refusal(house.sign, back) == "routed-document-state"
+    # A new version: the initial has fallen away, the first step's turn begins again.
+    better = house.draft(note="lại")
+    assert (
+        refusal(step_changes.replace, desk, back.id, better, actor=CLERK, now=now)
+        == "step-not-yours"
+    )
+    mended = step_changes.replace(desk, back.id, better, actor=DRAFTER, now=now)
+    assert (mended.version, mended.position, mended.state) == (2, 0, "under-way")
+    assert mended.steps[0].done_at is None
+    assert refusal(house.initial, document) == "shown-not-current"
+    document = house.sign(house.initial(mended))
+    # Signed: it cannot be mended any more, and a refusal ends it with its number void.
+    assert (
+        refusal(step_changes.replace, desk, document.id, better, actor=DRAFTER, now=now)
+        == "document-signed-already"
+    )
+    document = house.sign(document, StepKind.NUMBER)
+    ended = step_changes.refuse(desk, document.id, actor=CLERK, **because)
+    assert ended.state == "refused"
+    assert (
+        refusal(routed_documents.content, desk, ended.id, actor=CLERK, now=now)
+        == "routed-document-withdrawn"
+    )
+    (line,) = outgoing_numbers.lines(desk, unit=UNIT, year=local(now).year)
+    assert (line.state, line.reason) == ("void", "Sai căn cứ")
+    # The sender recalls another one; a signer cannot.
+    other = house.submit()
+    assert refusal(step_changes.recall, desk, other.id, actor=DEPUTY, **because) == "step-not-yours"
+    assert step_changes.recall(desk, other.id, actor=DRAFTER, **because).state == "recalled"
+    assert routed_documents.inbox(desk, actor=REVIEWER) == []
+
+
+def test_assignment_and_deadlines(house: SigningHouse) -> None:
+    """A step is handed on within its unit; who is late is told once."""
+    desk, now = house.world.desk, house.world.now
+    document = house.submit()
+    other = {"holder_id": DEPUTY.holder_id, "now": now}
+    assert (
+        refusal(step_changes.assign, desk, document.id, 0, actor=DEPUTY, **other)
+        == "step-not-yours"
+    )
+    assert (
+        refusal(step_changes.assign, desk, document.id, 9, actor=CLERK, **other) == "step-not-found"
+    )
+    stranger = {"holder_id": STRANGER.holder_id, "now": now}
+    assert (
+        refusal(step_changes.assign, desk, document.id, 0, actor=CLERK, **stranger)
+        == "step-holder-not-of-unit"
+    )
+    nobody = {"holder_id": None, "now": now}
+    assert (
+        refusal(step_changes.assign, desk, document.id, 1, actor=CLERK, **nobody)
+        == "route-signer-missing"
+    )
+    document = step_changes.assign(desk, document.id, 0, actor=REVIEWER, **other)
+    assert document.steps[0].holder_name == "Lê Văn Thử"
+    assert refusal(house.initial, document) == "step-not-yours"
+    # Given to the unit: whoever has the role there.
+    document = step_changes.assign(desk, document.id, 0, actor=CLERK, **nobody)
+    assert refusal(house.initial, document, CLERK) == "step-not-yours"
+    assert document.steps[0].due_at is not None
+    before = document.steps[0].due_at - timedelta(seconds=1)
+    assert step_changes.mark_overdue(desk, now=before) == 0
+    assert step_changes.mark_overdue(desk, now=document.steps[0].due_at) == 1
+    assert step_changes.mark_overdue(desk, now=document.steps[0].due_at) == 0
+    document = house.initial(document)
+    assert (
+        refusal(step_changes.assign, desk, document.id, 0, actor=CLERK, **other)
+        == "step-done-already"
+    )
+
+
+def test_two_people_at_once(house: SigningHouse) -> None:
+    """One act wins, the other is told; the document is signed once."""
+    document = house.initial(house.submit())
+    started, outcomes = threading.Barrier(2), []
+
+    def act() -> None:
+        started.wait()
+        try:
+            outcomes.append(house.sign(document).state)
+        except DomainError as refused:
+            outcomes.append(refused.code)
+
+    threads = [threading.Thread(target=act) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    won = [one for one in outcomes if one == "under-way"]
+    assert len(won) == 1
+    assert set(outcomes) - {"under-way"} <= {"step-in-hand", "shown-not-current",
+                                             "step-not-its-turn"}  # fmt: skip
+    stands = routed_documents.look(house.world.desk, document.id, actor=DEPUTY)
+    assert stands.position == 2
+    assert tags(house).count("signature.made") == 1
+
+
+class Stopped(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_crash_before_and_after_the_signature(
+    house: SigningHouse, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Signed and not yet moved on: the step is finished with that signature. Otherwise: freed."""
+    desk, now = house.world.desk, house.world.now
+    document = house.sign(house.initial(house.submit()))
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        if place == "after":
+            patch.setattr(step_claims, "finish", stop)
+        else:
+            patch.setattr(steps, "_request", stop)
+        with pytest.raises(Stopped):
+            house.sign(document, StepKind.NUMBER)
+    # While the claim runs, nobody else may act; the number is taken and waits.
+    assert refusal(house.sign, document, StepKind.NUMBER) == "step-in-hand"
+    (line,) = outgoing_numbers.lines(desk, unit=UNIT, year=local(now).year)
+    assert line.state == "taken"
+    later = now + timedelta(minutes=11)
+    assert steps.recover(desk, now=later) == 1
+    stands = routed_documents.look(desk, document.id, actor=CLERK)
+    if place == "after":
+        assert stands.position == 3
+        assert tags(house).count("signature.made") == 2
+    else:
+        assert (stands.position, stands.file) == (2, document.file)
+        stands = house.sign(stands, StepKind.NUMBER)
+    (line,) = outgoing_numbers.lines(desk, unit=UNIT, year=local(now).year)
+    assert (line.number, line.state) == (1, "issued")
+    assert house.sign(stands, StepKind.SEAL).state == "complete"
+
+
+@ONLY_SQLITE
+def test_a_number_of_yesterday_is_void(house: SigningHouse) -> None:
+    """A number taken and not signed on its day is void; numbers and days keep one order."""
+    desk, now = house.world.desk, house.world.now
+    document = house.sign(house.initial(house.submit()))
+    wrong = house.hand(house.seal, "000999")
+    assert refusal(house.sign, document, StepKind.NUMBER, authorize=wrong) == "pin-wrong"
+    with house.world.database.transaction() as session:
+        line = outgoing_numbers.of_document(session, document.id)
+        assert line is not None
+        line.day = local(now).date() - timedelta(days=1)
+    assert house.sign(document, StepKind.NUMBER).number == 2
+    states = [one.state for one in outgoing_numbers.lines(desk, unit=UNIT, year=local(now).year)]
+    assert states == ["void", "issued"]
+
+
+@ONLY_SQLITE
+def test_a_forged_row_gets_no_seal(house: SigningHouse) -> None:
+    """The signature is validated, not assumed from what the table says."""
+    desk = house.world.desk
+    document = house.initial(house.submit())
+    with house.world.database.transaction() as session:
+        session.execute(
+            update(RoutedDocumentRow).where(RoutedDocumentRow.id == document.id).values(position=3)
+        )
+    forged = dataclasses.replace(document, position=3)
+    assert refusal(house.sign, forged, StepKind.SEAL) == "seal-before-signature"
+    # A signed file that was changed afterwards.
+    document = house.sign(house.initial(house.submit()))
+    data = desk.blobs.get(document.file)
+    at = data.index(b"/M(D:")
+    changed = desk.blobs.put(data[: at + 5] + b"2020" + data[at + 9 :])
+    with house.world.database.transaction() as session:
+        session.execute(
+            update(RoutedDocumentRow)
+            .where(RoutedDocumentRow.id == document.id)
+            .values(file=changed)
+        )
+    forged = dataclasses.replace(document, file=changed)
+    assert refusal(house.sign, forged, StepKind.NUMBER) == "signature-not-valid"
+    # Somebody whose credential was suspended meanwhile does not sign.
+    credentials.suspend(desk, house.deputy.id, reason="x", now=house.world.now, by="op:test")
+    document = house.initial(house.submit())
+    assert refusal(house.sign, document) == "credential-suspended"
+
+
+@ONLY_SQLITE
+def test_what_a_draft_must_have(house: SigningHouse) -> None:
+    """What a later step would stumble over is refused when the drafter can still mend it."""
+    desk, now = house.world.desk, house.world.now
+    signed = house.sign(house.initial(house.submit()))
+    for data, route, code in (
+        (desk.blobs.get(signed.file), ROUTE, "document-signed-already"),
+        (b"no pdf", ROUTE, "document-not-pdf"),
+        (house.draft(), ROUTE[:1], "route-order"),
+        (house.draft(), (ROUTE[1], ROUTE[0]), "route-order"),
+        (house.draft(), (*ROUTE, ROUTE[3]), "route-order"),
+        (house.draft(), (PlannedStep(StepKind.SIGNATURE, UNIT),), "route-signer-missing"),
+        (
+            house.draft(),
+            (PlannedStep(StepKind.SIGNATURE, UNIT, "CCCD:038900000077"),),
+            "step-holder-unknown",
+        ),
+        (
+            house.draft(),
+            (PlannedStep(StepKind.SIGNATURE, UNIT, REVIEWER.holder_id),),
+            "anchor-not-found",
+        ),
+    ):
+        wanted = house.submission(route=route)
+        assert refusal(steps.submit, desk, data, wanted, actor=DRAFTER, now=now) == code
+    require_order(ROUTE)
+    # With a box the lines and the name are drawn; without number and seal the signature ends it.
+    boxed = PlannedStep(
+        StepKind.SIGNATURE, UNIT, DEPUTY.holder_id, look=Look(-1, (330, 60, 560, 190))
+    )
+    document = house.sign(house.submit(route=(boxed,)))
+    assert document.state == "complete"
