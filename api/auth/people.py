@@ -111,10 +111,13 @@ async def csrf_checked(request: Request, wired: Wired) -> None:
 def require_same_origin(request: Request, base_url: str) -> None:
     """Browsers say where a POST comes from; what comes from elsewhere is refused."""
     origin = request.headers.get("origin")
-    if origin is not None:
+    if origin is not None and origin != "null":
         if origin not in origins(base_url):
             raise ApiError("form-foreign")
-    elif request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return
+    # `null` hides where it comes from: then the browser must say that it is from here.
+    unsaid = "same-origin" if origin is None else "cross-site"
+    if request.headers.get("sec-fetch-site", unsaid) not in {"same-origin", "none"}:
         raise ApiError("form-foreign")
 
 

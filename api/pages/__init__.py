@@ -18,6 +18,8 @@ from api.pages.navigation import navigation_of
 from records.errors import DomainError
 
 _HERE = Path(__file__).parent
+FORM_HEADERS = {"Referrer-Policy": "same-origin"}
+"""For pages with forms: under `no-referrer` a browser says that a POST comes from `null`."""
 
 
 def render(
@@ -54,6 +56,8 @@ def render(
         )
     )
     extra = {"Cache-Control": "no-store", "Content-Language": language} | dict(headers or {})
+    if person is not None:
+        extra |= FORM_HEADERS
     return HTMLResponse(text, status, headers=extra)
 
 

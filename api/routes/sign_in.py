@@ -19,7 +19,7 @@ from api.auth.people import (
     signed_in,
 )
 from api.errors import ApiError
-from api.pages import render
+from api.pages import FORM_HEADERS, render
 
 public = APIRouter(include_in_schema=False)
 own = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
@@ -35,7 +35,13 @@ def ways_in(request: Request, wired: Wired, now: Now, onward: Next = "") -> Resp
     try:
         signed_in(request, wired, now)
     except SignInNeeded:
-        return render(request, "sign-in.html", onward=safe_next(onward), provider=None)
+        return render(
+            request,
+            "sign-in.html",
+            headers=FORM_HEADERS,
+            onward=safe_next(onward),
+            provider=None,
+        )
     return RedirectResponse(safe_next(onward), status_code=303)
 
 
@@ -44,7 +50,13 @@ def link_page(link: Link, request: Request, wired: Wired, now: Now) -> Response:
     """Looking at a link does not use it up: mail programs and previews look at links too."""
     wired.rates.take("code", f"link:{address_of(request)}")
     name = sign_in.waiting_link(wired.house.database, link, now=now)
-    return render(request, "sign-in-link.html", status=200 if name else 404, name=name)
+    return render(
+        request,
+        "sign-in-link.html",
+        status=200 if name else 404,
+        headers=FORM_HEADERS,
+        name=name,
+    )
 
 
 @public.post("/sign-in/link/{link}")
