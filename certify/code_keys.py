@@ -1,7 +1,7 @@
 """A unit's key for QR codes: P-256, on the token, certified, and published for everybody.
 
     sealed = seal_for(office, claims, now=now, by=by)
-    published(office, now=now)         # what /.well-known/dauso-copy-keys.json serves
+    published(database)                # what /.well-known/dauso-copy-keys.json serves
 
 Why not the unit's seal key: it may be RSA (256 octets of signature are a QR code nobody can scan),
 and it opens with a PIN for documents only. This key signs nothing but QR codes; its certificate
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
 
 from ca import issuance
-from ca.models import CertificateRow, CertificateStatus, serial_text
+from ca.models import CertificateRow, CertificateStatus, IssuerRow, serial_text
 from ca.names import Subject
 from ca.profiles import COPY_CODE
 from certify import code_seal
@@ -37,6 +37,7 @@ from certify.units import unit as find_unit
 from hsm.custody import WrappedKey
 from hsm.mechanisms import KeyAlgorithm
 from hsm.public_key import load_public_key
+from records.database import Database
 
 _FOLLOWED_BEFORE = timedelta(days=30)
 _HELD = timedelta(minutes=10)
@@ -101,29 +102,32 @@ def seal_for(office: Office, claims: Claims, *, now: datetime, by: str) -> bytes
     return sealed
 
 
-def published(office: Office, *, now: datetime) -> list[PublishedKey]:
-    """Every key there has been, oldest first."""
-    del now
-    with office.database.reading() as session:
+def published(database: Database) -> list[PublishedKey]:
+    """Every key there has been, oldest first; from the tables, so that no token is needed."""
+    with database.reading() as session:
         rows = session.execute(
-            select(CodeKeyRow, CertificateRow.status)
+            select(CodeKeyRow, CertificateRow.status, CertificateRow.issuer)
             .join(CertificateRow, CertificateRow.serial == CodeKeyRow.serial)
             .order_by(CodeKeyRow.created_at, CodeKeyRow.key_id)
         ).all()
-    found = []
-    for row, status in rows:
-        certificate = x509.load_der_x509_certificate(row.certificate)
-        found.append(
-            PublishedKey(
-                key_id=row.key_id,
-                unit=row.unit,
-                unit_name=find_unit(row.unit).committee,
-                certificate=certificate,
-                chain=tuple(office.desk.authority.chain(certificate)),
-                revoked=status != CertificateStatus.GOOD.value,
-            )
+        issuers = {one.name: one for one in session.scalars(select(IssuerRow))}
+    return [
+        PublishedKey(
+            key_id=row.key_id,
+            unit=row.unit,
+            unit_name=find_unit(row.unit).committee,
+            certificate=x509.load_der_x509_certificate(row.certificate),
+            chain=tuple(_path(issuers, issuer)),
+            revoked=status != CertificateStatus.GOOD.value,
         )
-    return found
+        for row, status, issuer in rows
+    ]
+
+
+def _path(issuers: Mapping[str, IssuerRow], name: str | None) -> Iterator[x509.Certificate]:
+    while name is not None:
+        yield x509.load_der_x509_certificate(issuers[name].certificate)
+        name = issuers[name].parent
 
 
 def who_signed(sealed: Sealed, keys: Iterable[PublishedKey]) -> PublishedKey:

@@ -32,6 +32,7 @@ from certify.models import (
     ItemRow,
 )
 from certify.office import Office
+from certify.offline_code import version_of, with_code
 from certify.statement import draw
 from records import audit
 from records.errors import DomainError
@@ -83,7 +84,7 @@ def certify_copy(
     intention = intend(office, case_id, person=official, seal=agency, now=now, by=by)
     try:
         # 3. Assemble pages, statement and footers into one PDF/A-2b.
-        assembled = prepare(office, intention)
+        assembled = prepare(office, intention, now=now, by=by)
         # 4. The certifying person signs, and certifies that only the seal may follow.
         by_person = authorise(office, person, [document_digest(assembled.pdf)], now=now, by=by)
         signed = sign_as_person(office, assembled, by_person, now=now, by=by)
@@ -104,16 +105,18 @@ def certify_copy(
         release(office, intention)
 
 
-def prepare(office: Office, intention: Intention) -> Assembled:
-    """The PDF to sign; the same intention always gives the same bytes."""
+def prepare(office: Office, intention: Intention, *, now: datetime, by: str) -> Assembled:
+    """The PDF to sign; the same intention gives the same bytes but for the code's signature."""
     statement = intention.statement(office)
-    return assemble(
+    assembled = assemble(
         intention.pages,
         read=office.blobs.get,
-        draw=lambda pages: draw(statement, pages=pages),
+        draw=lambda pages: draw(statement, pages=pages, sealed_code=True),
         title=f"Bản sao điện tử có chứng thực số {statement.number}, quyển số {statement.book}",
         made_at=intention.taken_at,
+        code_version=version_of(statement.address),
     )
+    return with_code(office, intention, assembled, now=now, by=by)
 
 
 def sign_as_person(
@@ -261,6 +264,7 @@ def issue(
                 "captured": [page.digest for page in intention.pages],
                 "pages": assembled.pages,
                 "statement_page": assembled.statement_page,
+                "code": assembled.code,
             },
         )
         session.add(copy)

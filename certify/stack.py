@@ -98,7 +98,7 @@ class _Chunk:
                     by=self.by,
                 )
                 self._taken.append(intention)
-                assembled = issuance.prepare(self.office, intention)
+                assembled = issuance.prepare(self.office, intention, now=self.now, by=self.by)
                 works.append(_Work(case_id, intention, assembled, assembled.pdf))
             except DomainError as error:
                 self.results[case_id] = Result(case_id, error=error)

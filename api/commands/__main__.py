@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "sign": "signs a PDF",
     "certify": "makes a certified copy",
     "validate": "says what a signed file is worth",
+    "verify-qr": "says whether a copy's QR code is genuine, without a network",
     "credentials": "enrols and lists signing credentials",
     "enrol": "enrols whole lists from CSV or XLSX",
     "holders": "renews, re-keys, hands over and ends credentials",
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
         complain(TerminalError("command-unknown", name=name[:40]))
         return EXIT_USAGE
     try:
-        module = importlib.import_module(f"api.commands.{name}")
+        module = importlib.import_module(f"api.commands.{name.replace('-', '_')}")
         module.app(args=arguments[1:], prog_name=f"dauso {name}")
     except DomainError as error:
         complain(error)

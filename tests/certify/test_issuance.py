@@ -78,7 +78,8 @@ def test_outside_judges(world: World, tmp_path: Path) -> None:
     document.init_forms()
     for page in document:
         picture = page.render(scale=200 / 72).to_pil().convert("RGB")
-        assert {code.text for code in zxingcpp.read_barcodes(picture)} == {copy.address}
+        found = {code.text.partition("#")[0] for code in zxingcpp.read_barcodes(picture)}
+        assert found == {copy.address}
     document.close()
     assert len(copy.data) <= 1.3 * sum(map(len, scans())), "issue: size within 1.3 × the JPEGs"
     if world.database.dialect != "sqlite":
