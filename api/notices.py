@@ -100,7 +100,8 @@ def deliver(database: Database, channels: Sequence[Channel], *, now: datetime) -
                     session,
                     tag=Tag.NOTICE_SENT,
                     by="system:notices",
-                    subject=f"credential:{row.payload.get('credential', '')}",
+                    subject=row.payload.get("subject")
+                    or f"credential:{row.payload.get('credential', '')}",
                     details={"key": row.key, "channel": row.kind},
                     now=now,
                 )

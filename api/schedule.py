@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from sqlalchemy import select
 
-from api import notices
+from api import notices, step_notices
 from api.adapters.notice_channels import channels_of
 from api.adapters.population_registry import registry_of
 from api.batch_work import shelves_of
@@ -17,11 +17,21 @@ from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
 from records import audit
-from signer import activation, batch, bulk_enrolment, enrolment_lists, enrolment_results
+from signer import (
+    activation,
+    batch,
+    bulk_enrolment,
+    enrolment_lists,
+    enrolment_results,
+    prepared_rows,
+    step_changes,
+    steps,
+)
 
 
 def expire_authorizations(services: Services, now: datetime) -> int:
     """The keys of authorisations whose time is over are erased (DESIGN.md §4)."""
+    prepared_rows.expire(services.house.desk, now=now)
     return activation.expire(services.house.desk, now=now)
 
 
@@ -97,6 +107,14 @@ def deliver_notices(services: Services, now: datetime) -> int:
     return notices.deliver(house.database, channels_of(house.settings), now=now)
 
 
+def move_steps(services: Services, now: datetime) -> None:
+    """Acts left in hand are settled, the late are told, and what happened is written out."""
+    house = services.house
+    steps.recover(house.desk, now=now)
+    step_changes.mark_overdue(house.desk, now=now)
+    step_notices.announce(house.database, channels_of(house.settings), now=now)
+
+
 def recover(services: Services, now: datetime) -> None:
     """What a process on this database left open when it died, once it is too old to be in hand."""
     services.house.recover(now=now)
@@ -122,6 +140,7 @@ TASKS = (
     Task("purge", timedelta(hours=1), purge),
     Task("enrol-lists", timedelta(0), enrol_lists),
     Task("announce-endings", timedelta(hours=6), announce_endings),
+    Task("move-steps", timedelta(minutes=1), move_steps),
     Task("deliver-notices", timedelta(minutes=2), deliver_notices),
     Task("forget", timedelta(hours=12), forget),
 )

@@ -16,6 +16,8 @@ from signer.closing import LIVING
 from signer.models import CredentialRow
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from records.database import Database
 
 _PAGE = 500
@@ -73,3 +75,17 @@ def ending(database: Database, *, now: datetime, within: timedelta) -> Iterator[
         if len(rows) < _PAGE:
             return
         after = rows[-1][0].id
+
+
+def email_of(session: Session, holder_id: str) -> str | None:
+    """The address in a holder's newest certificate, if it has one."""
+    wanted = (
+        select(CredentialRow.certificate)
+        .where(CredentialRow.holder_id == holder_id, CredentialRow.certificate.is_not(None))
+        .order_by(CredentialRow.created_at.desc())
+        .limit(1)
+    )
+    certificate = session.scalar(wanted)
+    if certificate is None:
+        return None
+    return Subject.from_x509(x509.load_der_x509_certificate(certificate).subject).email or None

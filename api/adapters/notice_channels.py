@@ -27,6 +27,9 @@ class SpoolChannel:
 
     def send(self, notice: Notice, *, now: datetime) -> None:
         said = notice.payload
+        if "mail" in said:  # whoever wrote the notice has said what people are to read
+            self._outbox.send(Message(**said["mail"], until=now + _OF_USE), now=now)
+            return
         until = datetime.fromisoformat(said["until"])
         to = said["email"] or f"unit:{said['unit'] or ''}"
         day = f"{until.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
@@ -62,7 +65,7 @@ class WebhookChannel:
         body: dict[str, Any] = {
             "type": notice.payload["type"],
             "timestamp": now.isoformat(),
-            "data": dict(notice.payload),
+            "data": {key: one for key, one in notice.payload.items() if key != "mail"},
         }
         text = json.dumps(body, ensure_ascii=False)
         headers = {
