@@ -100,6 +100,26 @@ def dss(
     ]
 
 
+@dataclass(frozen=True)
+class EvidenceVerdict:
+    """What DSS says of an evidence record, and how many objects BouncyCastle finds in it."""
+
+    indication: str
+    sub_indication: str
+    since: str
+    messages: str
+    found: int
+
+
+def evidence(record: Path, objects: list[Path], *, trust: list[Path]) -> EvidenceVerdict:
+    """Ask EU DSS and BouncyCastle about an evidence record (RFC 4998) of these objects."""
+    arguments = [part for root in trust for part in ("--trust", str(root))]
+    arguments += [part for one in objects for part in ("--object", str(one))]
+    verdict, found = _ask("dss", *arguments, str(record), program="EvidenceJudge")
+    _, _, indication, sub_indication, since, messages = verdict
+    return EvidenceVerdict(indication, sub_indication, since, messages, int(found[2]))
+
+
 def verapdf(files: list[Path], *, flavour: str = "2b") -> dict[str, list[str]]:
     """The failed clauses of PDF/A `flavour` by file; an empty list is a conforming file."""
     answers = _ask("verapdf", flavour, *map(str, files))
