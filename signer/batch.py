@@ -21,10 +21,11 @@ from sqlalchemy import func, select, update
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, appearance, batch_packs, credentials
+from signer import activation, appearance, batch_packs, credentials, signing
 from signer.appearance import Appearance
 from signer.batch_models import BatchItemRow, BatchRow
 from signer.batch_packs import Place, Shelves
+from signer.cms import Scheme
 from signer.document import Document, Original
 from signer.errors import BatchRefused, SignerError
 from signer.levels import Level
@@ -96,7 +97,9 @@ def open_batch(
     by: str,
 ) -> Batch:
     """An empty batch; every document in it will be signed by this holder in this way."""
-    credentials.require_usable(desk, credentials.find(desk, credential_id), now=now)
+    credential = credentials.find(desk, credential_id)
+    credentials.require_usable(desk, credential, now=now)
+    signing.template_for(desk, credential, request.scheme)  # refuses a scheme unfit for the key
     batch_id = f"bat_{secrets.token_hex(16)}"
     with desk.database.transaction() as session:
         row = BatchRow(
@@ -439,6 +442,8 @@ def unpacked(kept: dict[str, Any]) -> SignatureRequest:
     for name in ("lock_fields", "lock_fields_except"):
         locked = values.get(name)
         values[name] = tuple(locked) if locked is not None else None
+    if values.get("scheme") is not None:
+        values["scheme"] = Scheme(values["scheme"])
     return SignatureRequest(**values, appearance=look_)
 
 

@@ -337,7 +337,7 @@ def _pen(desk: Desk, chunk: _Chunk, credential: Credential, *, now: datetime) ->
     granted = chunk.authorization
     wrapped = activation.opened_key(desk, granted, now=now)
     key = desk.custody.kept(wrapped, handle=granted.id, until=granted.expires_at, now=now)
-    return Pen(signing.template_for(desk, credential), key, credential.name)
+    return Pen(signing.template_for(desk, credential, chunk.request.scheme), key, credential.name)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from records.errors import DomainError
 from records.tags import Tag
 from signer import cades, drafts, file_signing, foreign_values, prepared_rows, xades
 from signer.certificates import read_certificate
-from signer.cms import CmsTemplate, Scheme
+from signer.cms import CmsTemplate
 from signer.cms_parts import CmsParts
 from signer.errors import DocumentRefused, PreparationRefused
 from signer.formats import FileRequest, SourceFile
@@ -79,6 +79,7 @@ def prepare(
     *,
     certificate: bytes | None,
     others: Sequence[bytes] = (),
+    sources: Sequence[str] = (),
     client: str,
     minutes: int = 10,
     now: datetime,
@@ -86,7 +87,8 @@ def prepare(
 ) -> Waiting:
     """What is to be signed. Refusals are SignerError; each is audited.
 
-    Without a `certificate` only a whole CMS can come back, of whoever signs.
+    Without a `certificate` only a whole CMS can come back, of whoever signs. `sources` say where
+    the caller keeps the files, for the caller.
     """
     made = now.replace(microsecond=0)
     identifier = f"prp_{secrets.token_hex(16)}"
@@ -113,6 +115,7 @@ def prepare(
         level=request.level.value,
         request=prepared_rows.packed(request),
         files=[[one.name, one.media_type, one.digest.hex()] for one in files],
+        sources=list(sources),
         certificate=certificate,
         chain=[_text(one) for one in found.chain] if found else [],
         to_sign=draft.to_sign,
@@ -191,7 +194,7 @@ def _signed(
     template = CmsTemplate(
         x509.load_der_x509_certificate(row.certificate),
         [one for one in map(_certificate, row.chain) if one.subject != one.issuer],
-        scheme=_scheme(request),
+        scheme=request.scheme,
     )
     value = foreign_values.checked_value(template, answer.value, row.to_sign)
     found = _standing(desk, row.certificate, _with(answer, row), now=now)
@@ -335,11 +338,7 @@ def _with(answer: Answer, row: PreparedRow) -> Answer:
 def _template(found: Standing, request: SignatureRequest | FileRequest) -> CmsTemplate:
     # Without the root: a validator that trusts it has it (EN 319 142-1 §6.3 k).
     above = [one for one in found.chain if one.subject != one.issuer]
-    return CmsTemplate(found.path[0], above, scheme=_scheme(request))
-
-
-def _scheme(request: SignatureRequest | FileRequest) -> Scheme | None:
-    return request.scheme if isinstance(request, FileRequest) else None
+    return CmsTemplate(found.path[0], above, scheme=request.scheme)
 
 
 def _name(found: Standing | None) -> str:

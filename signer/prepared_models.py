@@ -29,6 +29,7 @@ class PreparedRow(Base):
     """What completion needs to know of how it is to be signed."""
     files: Mapped[Any] = mapped_column(Json)
     """[[name, media type, SHA-256 in hex], …] in order."""
+    sources: Mapped[list[str]] = mapped_column(Json)
     certificate: Mapped[bytes | None] = mapped_column(LargeBinary)
     chain: Mapped[list[str]] = mapped_column(Json)
     to_sign: Mapped[bytes | None] = mapped_column(LargeBinary)

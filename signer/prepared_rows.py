@@ -194,10 +194,11 @@ def family(request: SignatureRequest | FileRequest) -> str:
 
 def packed(request: SignatureRequest | FileRequest) -> dict[str, Any]:
     """What completion must know; the rest of a PDF's request is in its revision already."""
+    scheme = request.scheme.value if request.scheme else None
     if isinstance(request, SignatureRequest):
-        return {}
+        return {"scheme": scheme}
     return {
-        "scheme": request.scheme.value if request.scheme else None,
+        "scheme": scheme,
         "canonicalization": request.canonicalization.value,
         "more_may_follow": request.more_may_follow,
     }
@@ -205,12 +206,13 @@ def packed(request: SignatureRequest | FileRequest) -> dict[str, Any]:
 
 def unpacked(row: PreparedRow) -> SignatureRequest | FileRequest:
     """The request again."""
+    scheme = Scheme(row.request["scheme"]) if row.request["scheme"] else None
     if row.format == PADES:
-        return SignatureRequest(level=Level(row.level))
+        return SignatureRequest(level=Level(row.level), scheme=scheme)
     return FileRequest(
         format=Format(row.format),
         level=Level(row.level),
-        scheme=Scheme(row.request["scheme"]) if row.request["scheme"] else None,
+        scheme=scheme,
         canonicalization=Canonicalization(row.request["canonicalization"]),
         more_may_follow=row.request["more_may_follow"],
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hsm.private_key import PrivateKey
     from signer.appearance import Appearance
-    from signer.cms import CmsTemplate
+    from signer.cms import CmsTemplate, Scheme
     from signer.document import SignatureField
 
 VIETNAM = timezone(timedelta(hours=7))
@@ -55,7 +55,8 @@ class SignatureRequest:
     `signing_time` is the time claimed and shown (default: `now`); `certify` makes this a
     certification signature leaving DocMDP permission 1, 2 or 3; `lock_fields` locks form fields
     (FieldMDP): the empty tuple locks all of them, None locks nothing. `lock_fields_except` locks
-    every field but these. Without either, the /Lock of a prepared field is honoured.
+    every field but these. Without either, the /Lock of a prepared field is honoured. `scheme` asks
+    for RSA-PSS; otherwise it follows from the key.
     """
 
     level: Level = Level.B_B
@@ -67,6 +68,7 @@ class SignatureRequest:
     lock_fields: tuple[str, ...] | None = None
     lock_fields_except: tuple[str, ...] | None = None
     signing_time: datetime | None = None
+    scheme: Scheme | None = None
 
 
 @dataclass(frozen=True)

@@ -100,13 +100,14 @@ def sign_pdf(
             # 2. The credential and its certificate must be good at this moment.
             credential = credentials.find(desk, authorization.credential_id)
             credentials.require_usable(desk, credential, now=now)
+            template = template_for(desk, credential, request.scheme)
             stamp = appearance.prepare(desk, opened, request, credential)
             # 3. Reserve the authorised digest and 4. commit the intention, together.
             intention = _intend(desk, original, request, authorization, now=now, by=by)
             try:
                 # 5. Build the revision, 6. sign in the token, 7. check with the public key,
                 # 8. add what the level asks for.
-                pen = _pen(desk, credential, authorization, now=now)
+                pen = _pen(desk, credential, template, authorization, now=now)
                 appender, name = write_signature(
                     desk, opened, request, credential, pen, stamp, now=now
                 )
@@ -221,12 +222,19 @@ def _intend(
     return intention
 
 
-def _pen(desk: Desk, credential: Credential, authorization: Authorization, *, now: datetime) -> Pen:
+def _pen(
+    desk: Desk,
+    credential: Credential,
+    template: CmsTemplate,
+    authorization: Authorization,
+    *,
+    now: datetime,
+) -> Pen:
     wrapped = activation.opened_key(desk, authorization, now=now)
     key = desk.custody.kept(
         wrapped, handle=authorization.id, until=authorization.expires_at, now=now
     )
-    return Pen(template_for(desk, credential), key, credential.name)
+    return Pen(template, key, credential.name)
 
 
 def template_for(desk: Desk, credential: Credential, scheme: Scheme | None = None) -> CmsTemplate:

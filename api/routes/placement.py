@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from api.errors import ApiError
 from api.routes.shapes import Shape
 from signer.appearance import Appearance
+from signer.cms import Scheme
 from signer.levels import Level
 from signer.signature import SignatureRequest
 
@@ -66,6 +67,10 @@ class How(Shape):
         None, description="Every form field but these is locked"
     )
 
+    scheme: Literal["rsa-pss"] | None = Field(
+        None, description="RSA-PSS instead of PKCS#1 v1.5; only for RSA keys"
+    )
+
     @model_validator(mode="after")
     def one_lock(self) -> How:
         if self.lock_fields is not None and self.lock_fields_except is not None:
@@ -82,6 +87,7 @@ class How(Shape):
             certify=self.certify,
             lock_fields=_tuple(self.lock_fields),
             lock_fields_except=_tuple(self.lock_fields_except),
+            scheme=Scheme(self.scheme) if self.scheme else None,
         )
 
 
@@ -100,7 +106,8 @@ def level_named(text: str) -> Level:
 HowForm = Annotated[
     str,
     Form(
-        description="JSON: level, reason, location, field_name, appearance, certify, lock_fields",
+        description="JSON: level, reason, location, field_name, appearance, certify, lock_fields, "
+        "lock_fields_except, scheme",
         examples=['{"level": "B-LTA", "appearance": {"anchor": "PHÓ CHỦ TỊCH"}}'],
         max_length=8192,
     ),

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("request", json, nullable=False),
         sa.Column("files", json, nullable=False),
+        sa.Column("sources", json, nullable=False),
         sa.Column("certificate", sa.LargeBinary(), nullable=True),
         sa.Column("chain", json, nullable=False),
         sa.Column("to_sign", sa.LargeBinary(), nullable=True),
