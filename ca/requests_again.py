@@ -49,10 +49,10 @@ def ask(authority: Authority, *, profile: str, csr: bytes, now: datetime, by: st
         # Approval is about who may have a certificate; whose name it bears is not left to it.
         raise CaError("request-for-another", name=subject.common_name)
     digest = enrolment.request_digest(profile, subject, public_key)
-    known = _known(authority, digest, by)
-    if known is None:
-        known = enrolment.submit_csr(authority, profile=profile, csr=csr, now=now, by=by)
-    return _as_it_stands(authority, known, now)
+    found = known(authority, digest, by)
+    if found is None:
+        found = enrolment.submit_csr(authority, profile=profile, csr=csr, now=now, by=by)
+    return as_it_stands(authority, found, now)
 
 
 def look(authority: Authority, request_id: str, *, now: datetime, by: str) -> Asked:
@@ -60,7 +60,7 @@ def look(authority: Authority, request_id: str, *, now: datetime, by: str) -> As
     request = enrolment.find(authority, request_id)
     if request.requested_by != by:
         raise CaError("request-unknown")
-    return _as_it_stands(authority, request, now)
+    return as_it_stands(authority, request, now)
 
 
 def newest_of(authority: Authority, subject: Subject, *, now: datetime) -> int | None:
@@ -85,7 +85,8 @@ def algorithms_of(profile: str) -> tuple[KeyAlgorithm, ...]:
     return PROFILES[profile].algorithms
 
 
-def _known(authority: Authority, digest: bytes, by: str) -> CertificateRequest | None:
+def known(authority: Authority, digest: bytes, by: str) -> CertificateRequest | None:
+    """The newest request for exactly this, by exactly this requester."""
     wanted = (
         select(RequestRow.id)
         .where(RequestRow.digest == digest, RequestRow.requested_by == by)
@@ -97,7 +98,8 @@ def _known(authority: Authority, digest: bytes, by: str) -> CertificateRequest |
     return None if found is None else enrolment.find(authority, found)
 
 
-def _as_it_stands(authority: Authority, request: CertificateRequest, now: datetime) -> Asked:
+def as_it_stands(authority: Authority, request: CertificateRequest, now: datetime) -> Asked:
+    """Complete it if it may be. Raises `CaError` `request-rejected`."""
     if request.state is RequestState.REJECTED:
         raise CaError("request-rejected", reason=request.reason or "")
     if request.state is RequestState.PENDING:

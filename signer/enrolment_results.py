@@ -15,11 +15,12 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from ca.names import Subject
 from records import audit
 from records.tags import Tag
 from signer.bulk_enrolment import line_name
@@ -58,6 +59,7 @@ class ResultLine:
     credential_id: str | None
     code: str = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    organization: str = ""
 
 
 def results(
@@ -80,17 +82,7 @@ def results_csv(
     """The result file, for Excel (UTF-8 with its mark). No cell in it can start a formula."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(
-        [
-            "Dòng",
-            "Họ tên / Cơ quan",
-            "Mã đơn vị",
-            "Kết quả",
-            "Mã khóa ký",
-            "Mã kích hoạt",
-            "Ghi chú",
-        ]
-    )
+    writer.writerow(_HEADING)
     for line in results(desk, list_id, secret=secret, unit=unit, now=now, by=by):
         said = "; ".join(problem.message("vi") for problem in line.problems)
         cells = [
@@ -187,7 +179,16 @@ def _results(desk: Desk, list_id: str, unit: str | None, opener: Opener) -> Iter
                 credential_id=row.credential_id,
                 code=code,
                 problems=tuple(Problem.from_json(one) for one in row.problems or ()),
+                organization=_organization(row.subject),
             )
+
+
+def _organization(subject: dict[str, Any] | None) -> str:
+    """The unit's name as the certificate has it."""
+    if subject is None:
+        return ""
+    named = Subject.from_json(subject)
+    return named.organizational_units[-1] if named.organizational_units else named.organization
 
 
 def _harmless(cell: str) -> str:

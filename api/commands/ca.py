@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,26 +84,39 @@ def issue(
     csr: Annotated[Path, typer.Argument(help="PKCS#10 request, PEM or DER")],
     profile: Annotated[str, typer.Option(help="official, agency-seal, api-client, …")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the certificate goes")],
-    approve: Annotated[
-        str | None, typer.Option(help="Digest of a waiting request to approve and issue")
+    born: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="A person's day of birth, for the registry"),
     ] = None,
 ) -> None:
-    """Take a request in; issue it at once where the profile asks for no second person."""
+    """Take a request in, have a person's identity checked, and issue it; or say who must approve.
+
+    Where the profile asks for a second person: `dauso ca approve`, and then this again.
+    """
     from cryptography.hazmat.primitives.serialization import Encoding
 
     with opened_house() as house:
-        from ca import enrolment
+        from api.adapters.population_registry import registry_of
+        from ca import registration
 
-        request = enrolment.submit_csr(
-            house.authority, profile=profile, csr=read_file(csr), now=now(), by=operator()
+        made = registration.register(
+            house.authority,
+            profile=profile,
+            csr=read_file(csr),
+            born=None if born is None else born.date(),
+            registry=registry_of(house.settings),
+            now=now(),
+            by=operator(),
         )
-        if approve is not None:
-            request = enrolment.approve(
-                house.authority, request.id, digest=approve, now=now(), by=operator()
+        if made.certificate is None:
+            say(
+                f"Chờ người thứ hai duyệt: {made.request.id}  mã duyệt {made.request.digest}",
+                f"Waits for a second person: {made.request.id}  digest {made.request.digest}",
             )
-        made = enrolment.complete(house.authority, request.id, now=now(), by=operator())
-        write_file(output, made.public_bytes(Encoding.PEM))
-    say(f"✓ {made.serial_number:x}", f"✓ {made.serial_number:x}")
+            return
+        write_file(output, made.certificate.public_bytes(Encoding.PEM))
+    serial = made.certificate.serial_number
+    say(f"✓ {serial:x}", f"✓ {serial:x}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,11 @@ PinFile = Annotated[
     Path | None, typer.Option(help="Owner-only file with the new PIN, or - for standard input")
 ]
 
+Born = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Day of birth, for the population registry"),
+]
+
 
 @app.command()
 def official(
@@ -28,15 +34,32 @@ def official(
     unit_name: Annotated[str, typer.Option(help="The unit as the certificate names it")],
     title: Annotated[str, typer.Option(help="Title, such as Phó Chủ tịch")] = "",
     email: Annotated[str, typer.Option()] = "",
+    born: Born = None,
     pin_file: PinFile = None,
 ) -> None:
-    """Enrol an official: key on the token, certificate, sealed under a PIN of their own."""
+    """Enrol an official: identity checked, key on the token, sealed under a PIN of their own."""
     from ca.names import Subject
 
     subject = Subject.official(
         name, citizen_id=citizen_id, unit=unit_name, title=title, email=email
     )
-    _enrol("official", subject, f"CCCD:{citizen_id}", unit, pin_file)
+    _register("official", subject, unit, born, pin_file)
+
+
+@app.command()
+def citizen(
+    name: Annotated[str, typer.Option(help="Full name")],
+    citizen_id: Annotated[str, typer.Option(help="Twelve digits")],
+    state: Annotated[str, typer.Option(help="Province")],
+    locality: Annotated[str, typer.Option(help="Commune")],
+    born: Born = None,
+    pin_file: PinFile = None,
+) -> None:
+    """Enrol a citizen, as an official is enrolled."""
+    from ca.names import Subject
+
+    subject = Subject.citizen(name, citizen_id=citizen_id, state=state, locality=locality)
+    _register("citizen", subject, None, born, pin_file)
 
 
 @app.command()
@@ -128,6 +151,28 @@ def delegate(
             by=operator(),
         )
     say(f"✓ {made.name}: {made.title}", f"✓ {made.name}: {made.title}")
+
+
+def _register(
+    profile: str, subject: Subject, unit: str | None, born: datetime | None, source: Path | None
+) -> None:
+    pin = new_pin("PIN", source)
+    with opened_house() as house:
+        from api.adapters.population_registry import registry_of
+        from signer import registration
+
+        made = registration.register(
+            house.desk,
+            profile=profile,
+            subject=subject,
+            unit=unit,
+            born=None if born is None else born.date(),
+            registry=registry_of(house.settings),
+            pin=pin,
+            now=now(),
+            by=operator(),
+        )
+    say(made.id, made.id)
 
 
 def _enrol(profile: str, subject: Subject, holder_id: str, unit: str, source: Path | None) -> None:

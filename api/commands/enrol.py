@@ -4,6 +4,7 @@ dauso enrol take-in ds.xlsx                  # preview; nothing is enrolled
 dauso enrol problems LIST                    # row by row
 dauso enrol start LIST --secret-file s.txt   # enrols; goes on after an interruption: `resume`
 dauso enrol results LIST --secret-file s.txt -o ket-qua.csv
+dauso enrol slips LIST --secret-file s.txt --unit 14797 -o phieu.pdf
 """
 
 from __future__ import annotations
@@ -176,8 +177,36 @@ def results(
         data = enrolment_results.results_csv(
             house.desk, list_id, secret=secret, unit=unit, now=now(), by=operator()
         )
-    write_file(output, data)
+    write_file(output, data, private=True)
     say(f"✓ {output}", f"✓ {output}")
+
+
+@app.command()
+def slips(
+    list_id: ListId,
+    output: Annotated[Path, typer.Option("--output", "-o")],
+    secret_file: SecretFile = None,
+    unit: Annotated[str | None, typer.Option(help="Only this unit's slips")] = None,
+) -> None:
+    """The activation codes as slips of paper (PDF), a page to sign for them before each unit's."""
+    secret = ask_pin("Mật mã bàn giao / hand-out secret", secret_file)
+    with opened_house() as house:
+        from signer import activation_slips
+
+        data = activation_slips.slips_pdf(
+            house.desk,
+            list_id,
+            secret=secret,
+            address=house.settings.base_url,
+            unit=unit,
+            now=now(),
+            by=operator(),
+        )
+    write_file(output, data, private=True)
+    say(
+        f"✓ {output}: in xong hãy xóa tập tin này.",
+        f"✓ {output}: delete the file once it is printed.",
+    )
 
 
 @app.command()

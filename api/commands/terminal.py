@@ -141,13 +141,17 @@ def read_file(path: Path) -> bytes:
         raise TerminalError("file-unreadable", path=path, reason=error.strerror) from error
 
 
-def write_file(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Whole or not at all, and never over an existing file unless that was said."""
+def write_file(path: Path, data: bytes, *, force: bool = False, private: bool = False) -> None:
+    """Whole or not at all, and never over an existing file unless that was said.
+
+    `private` makes it its owner's alone: one-time codes.
+    """
     if path.exists() and not force:
         raise TerminalError("file-exists", path=path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch(mode=0o600 if private else 0o666)
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:

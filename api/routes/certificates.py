@@ -279,12 +279,13 @@ def _shown(authority: Authority, asked: Asked, *, private_key: str | None = None
     more: dict[str, object] = {"private_key": private_key}
     issued = asked.request.state is RequestState.ISSUED
     if asked.certificate is not None:
-        more["certificate"] = _pem(asked.certificate)
-        more["chain"] = [_pem(one) for one in authority.chain(asked.certificate)]
+        more["certificate"] = pem(asked.certificate)
+        more["chain"] = [pem(one) for one in authority.chain(asked.certificate)]
     shape = RequestShape.of(asked.request, **more)
     headers = _PRIVATE if issued else {**_PRIVATE, "Retry-After": "300"}
     return JSONResponse(shape.model_dump(), 200 if issued else 202, headers=headers)
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def pem(certificate: x509.Certificate) -> str:
+    """As answers carry it."""
     return certificate.public_bytes(Encoding.PEM).decode()

@@ -20,7 +20,7 @@ from api.routes.shapes import Shape, problems
 from api.services import Services
 from certify.units import units
 from hsm.mechanisms import KeyAlgorithm
-from signer import enrolment_list, enrolment_lists, enrolment_results
+from signer import activation_slips, enrolment_list, enrolment_lists, enrolment_results
 from signer.enrolment_lists import LineReport, Taken
 from signer.enrolment_models import LineState
 
@@ -275,6 +275,37 @@ def results(list_id: ListId, handout: Handout, wired: Wired, now: Now, client: O
         by=client.by,
     )
     return _csv(data, f"ket-qua-{list_id[:8]}.csv")
+
+
+@router.post(
+    "/enrolments/{list_id}/results/slips",
+    summary="The activation codes as slips of paper, unit by unit",
+    responses={
+        **problems(404, 410),
+        200: {
+            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "PDF/A-2b: a page to sign for receipt, then sheets to cut apart",
+        },
+    },
+    response_class=Response,
+)
+def slips(list_id: ListId, handout: Handout, wired: Wired, now: Now, client: Officer) -> Response:
+    """Audited each time, and kept nowhere. At most 2,000 in one file: ask unit by unit."""
+    _found(wired, list_id, client)
+    data = activation_slips.slips_pdf(
+        wired.house.desk,
+        list_id,
+        secret=handout.handout_secret.get_secret_value(),
+        address=wired.house.settings.base_url,
+        unit=handout.unit,
+        now=now,
+        by=client.by,
+    )
+    headers = {
+        "Content-Disposition": f'attachment; filename="phieu-{list_id[:8]}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return Response(data, media_type="application/pdf", headers=headers)
 
 
 @router.post(
