@@ -22,6 +22,7 @@ from api.routes import (
     prepared,
     registers,
     registration,
+    registration,
     sign_in,
     signatures,
     time_stamps,
@@ -32,6 +33,7 @@ from api.routes import (
 ROUTERS = (
     oauth2.router,
     credentials.router,
+    registration.router,
     registration.router,
     life_cycle.router,
     enrolments.router,
