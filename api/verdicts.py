@@ -15,6 +15,8 @@ from api.house import House
 from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
 from records import audit
 from records.tags import Tag
+from signer.evidence_records import Evidence
+from signer.evidence_store import evidence_of
 from signer.report import Report
 from signer.sandbox import shared_pool
 
@@ -41,11 +43,14 @@ def judge(
     at: datetime | None = None,
     by: str,
     content: bytes | None = None,
+    evidence: Evidence | None = None,
 ) -> Judged:
     """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name.
 
-    ``content`` is the file that a detached signature is about.
+    ``content`` is the file that a detached signature is about; ``evidence`` an evidence record
+    about the file. Without it the one that is kept here is looked for.
     """
+    digest = hashlib.sha256(data).hexdigest()
     report = shared_pool().validate(
         data,
         trust=house.trust,
@@ -53,8 +58,8 @@ def judge(
         at=at,
         revocation=house.published_lists(),
         content=content,
+        evidence=evidence or evidence_of(house, digest),
     )
-    digest = hashlib.sha256(data).hexdigest()
     judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)
     with house.database.transaction() as session:
         audit.record(

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -31,6 +31,8 @@ from signer.long_life_models import ArchivedDocumentRow, ArchiveTreeRow
 from signer.strength import genuine_time, load_renewal_policy
 
 if TYPE_CHECKING:
+    from records.blobs import BlobStore
+    from records.database import Database
     from signer.desk import Desk
 
 DOCUMENTS = "documents"
@@ -76,7 +78,17 @@ def protect(desk: Desk, digests: Iterable[str], *, now: datetime, by: str) -> Pr
     return Protected(len(waiting), made)
 
 
-def evidence_of(desk: Desk, digest: str) -> Evidence | None:
+class Shelf(Protocol):
+    """Where trees are kept: a desk, or a house that has not opened its token."""
+
+    @property
+    def database(self) -> Database: ...
+
+    @property
+    def blobs(self) -> BlobStore: ...
+
+
+def evidence_of(desk: Shelf, digest: str) -> Evidence | None:
     """The evidence record of a document with its companion, or None when there is none."""
     with desk.database.reading() as session:
         query = select(ArchivedDocumentRow).where(ArchivedDocumentRow.digest == digest)
@@ -92,7 +104,7 @@ def evidence_of(desk: Desk, digest: str) -> Evidence | None:
 
 
 def chain_of(
-    desk: Desk, session: Session, place: ArchivedDocumentRow, trees: dict[str, HashTree]
+    desk: Shelf, session: Session, place: ArchivedDocumentRow, trees: dict[str, HashTree]
 ) -> Chain:
     """One chain: the document's own archive time-stamp and the renewals above it (§5.1).
 
@@ -114,7 +126,7 @@ def chain_of(
         tree = session.get_one(ArchiveTreeRow, tree.renewed_by)
 
 
-def leaves_of(desk: Desk, tree: ArchiveTreeRow) -> list[tuple[bytes, ...]]:
+def leaves_of(desk: Shelf, tree: ArchiveTreeRow) -> list[tuple[bytes, ...]]:
     """The data groups of a tree, in order."""
     data = desk.blobs.get(tree.leaves)
     size = len(data) // (tree.size * tree.width)

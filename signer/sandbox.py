@@ -35,6 +35,7 @@ from typing import IO
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from signer.evidence_records import Evidence
 from signer.path import Trust
 from signer.policy import load_policy
 from signer.report import Report, unreadable
@@ -164,10 +165,12 @@ class Pool:
         at: datetime | None = None,
         revocation: Iterable[bytes] = (),
         content: Path | bytes | None = None,
+        evidence: Evidence | None = None,
     ) -> Report:
         """The report on a file or on bytes; a dead or hanging worker makes it unreadable.
 
-        `content` is what a detached signature is about.
+        `content` is what a detached signature is about, `evidence` an evidence record about the
+        file.
         """
         name = source.name if isinstance(source, Path) else None
         for path in (source, content):
@@ -183,6 +186,7 @@ class Pool:
             "now": now.isoformat(),
             "at": at.isoformat() if at else None,
             "revocation": [base64.b64encode(one).decode() for one in revocation],
+            "evidence": _listed(evidence),
         }
         worker = self._free.get()
         if worker is None or not worker.alive:
@@ -275,7 +279,20 @@ def _answer(request: Mapping[str, object], data: bytes, content: bytes) -> Repor
         at=datetime.fromisoformat(str(at)) if at else None,
         revocation=[base64.b64decode(one) for one in revocation],
         content=beside if request["content"] else None,
+        evidence=_evidence(request["evidence"]),
     )
+
+
+def _listed(evidence: Evidence | None) -> list[str]:
+    """The record and its companions, as a worker reads them."""
+    parts = [] if evidence is None else [evidence.record, *evidence.companions]
+    return [base64.b64encode(one).decode() for one in parts]
+
+
+def _evidence(values: object) -> Evidence | None:
+    assert isinstance(values, list)
+    parts = [base64.b64decode(one) for one in values]
+    return Evidence(parts[0], tuple(parts[1:])) if parts else None
 
 
 def _resolved(source: Path | bytes | None) -> str | None:

@@ -98,10 +98,17 @@ def validate_file(
     at: datetime | None = None,
     revocation: Iterable[bytes] = (),
     content: Path | None = None,
+    evidence: Evidence | None = None,
 ) -> Report:
     """`validate` on a file, in a child process with limits on time, memory and files."""
     from signer.sandbox import shared_pool
 
     return shared_pool().validate(
-        path, trust=trust, now=now, at=at, revocation=revocation, content=content
+        path,
+        trust=trust,
+        now=now,
+        at=at,
+        revocation=revocation,
+        content=content,
+        evidence=evidence,
     )
