@@ -23,7 +23,7 @@ from signer.report import Changes, Report, SignatureVerdict, TimestampVerdict
 from signer.revocation_status import is_answered, vouched
 from signer.signed_data import SignedData
 from signer.time_stamps import Stamp, judge_stamp, sub_indication
-from signer.verdict import Finding, SubIndication, Weight, fails, warns, worst
+from signer.verdict import Finding, SubIndication, Weight, fails, informs, warns, worst
 
 _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
 
@@ -130,7 +130,7 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
     findings = [*spoils, *claim.findings]
     signed, policy, at = claim.signed, material.policy, material.at
     if signed is None:
-        verdict = _verdict(claim, findings, None, None)
+        verdict = _verdict(claim, findings, None, None, policy)
         return ExaminedSignature(verdict, references=claim.references, spoils=spoils)
 
     # 1. Archive time-stamps, newest first: each proves when what it covers existed.
@@ -143,6 +143,7 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
     findings += own_stamp_findings(own)
     times = [one.time for one in own if one.good]
     best = min(times) if times else proof
+    findings += [informs("validation-time-not-proven")] if best is None else []
 
     # 3. The signing certificate at the best signature time.
     moment = best or at
@@ -157,7 +158,7 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
     # 4. The level, by what is there and fits, whoever is trusted.
     level = _level(claim, archives, own, chain)
     return ExaminedSignature(
-        _verdict(claim, findings, best, level),
+        _verdict(claim, findings, best, level, policy),
         signed=signed,
         chain=chain,
         read=claim.stamps,
@@ -257,9 +258,13 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
 
 
 def _verdict(
-    claim: Claim, findings: list[Finding], best: datetime | None, level: str | None
+    claim: Claim,
+    found: list[Finding],
+    best: datetime | None,
+    level: str | None,
+    policy: Policy,
 ) -> SignatureVerdict:
-    signed = claim.signed
+    signed, findings = claim.signed, policy.weighed(found)
     failing = [one for one in findings if one.weight is Weight.FAILS]
     return SignatureVerdict(
         sub_indication=worst(failing),

@@ -7,15 +7,35 @@ verdict of today can be explained in twenty years.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-CURRENT = "dauso-2026-1"
+from signer.errors import SignerError
+from signer.verdict import Finding, SubIndication, Weight
+
+CURRENT = "dauso-2026-2"
+ENDLESS = datetime.max.replace(tzinfo=UTC, microsecond=0)
+"""The end of what no catalogue gives an end."""
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_IGNORED = "ignores"
+_DEFAULTS = {"validation-time-not-proven": _IGNORED}
+WEIGHABLE = frozenset(
+    {
+        "validation-active-content",
+        "validation-claimed-time-later",
+        "validation-frame-unsigned",
+        "validation-time-not-proven",
+        "validation-wrong-purpose",
+    }
+)
+"""What a policy may weigh. Mathematics, structure, changes, chains and status always fail."""
+_WEIGHTS = frozenset({*Weight, _IGNORED})
 _FOLDER = Path(__file__).parent / "policies"
 
 
@@ -46,32 +66,75 @@ class Policy:
     clock_skew: timedelta
     widget_share: float
     limits: Limits
+    descriptions: Mapping[str, str]
+    weights: Mapping[str, str]
 
     @property
     def title(self) -> str:
         return f"{self.name} {self.version}"
+
+    @property
+    def id(self) -> str:
+        """What a caller chooses it by; the name of its file."""
+        return f"{self.name}-{self.version}"
+
+    def description(self, language: str) -> str:
+        return self.descriptions.get(language) or self.title
+
+    def weighed(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """The findings as this policy weighs them: some fail here and only warn elsewhere."""
+        return tuple(one for found in findings if (one := self._weighed(found)) is not None)
+
+    def _weighed(self, found: Finding) -> Finding | None:
+        weight = self.weights.get(found.code)
+        if weight is None:
+            return found
+        if weight == _IGNORED:
+            return None
+        sub = found.sub or SubIndication.SIG_CONSTRAINTS_FAILURE
+        decided = Weight(weight)
+        return replace(found, weight=decided, sub=sub if decided is Weight.FAILS else None)
 
     def digest_good(self, algorithm: str, at: datetime) -> bool:
         """Whether this digest can be believed at that moment."""
         until = self.digests.get(algorithm.replace("-", "_"))
         return until is not None and at < until
 
+    def believed_until(self, key: object, digest: str) -> datetime | None:
+        """The end of a key and digest together; None when either was never believed."""
+        until = self.digests.get(digest.replace("-", "_"))
+        kind, bits = key_kind(key)
+        sizes = [end for size, end in self.keys.get(kind, ()) if size <= bits]
+        return min(until, sizes[-1]) if until and sizes else None
+
     def key_good(self, key: object, at: datetime) -> bool:
         """Whether a key of this kind and size can be believed at that moment."""
-        if isinstance(key, rsa.RSAPublicKey):
-            kind, bits = "rsa", key.key_size
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            kind, bits = "ec", key.curve.key_size
-        else:
-            return False
-        until = [end for size, end in self.keys[kind] if size <= bits]
+        kind, bits = key_kind(key)
+        until = [end for size, end in self.keys.get(kind, ()) if size <= bits]
         return bool(until) and at < until[-1]
+
+
+def key_kind(key: object) -> tuple[str, int]:
+    """(`rsa` or `ec`, bits) as policies name them; another kind has no name."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return "rsa", key.key_size
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "ec", key.curve.key_size
+    return "", 0
 
 
 @functools.cache
 def load_policy(name: str = CURRENT) -> Policy:
-    """Read one version; raises FileNotFoundError or KeyError when it is not whole."""
-    raw = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text("utf-8"))
+    """Read one version; raises SignerError `policy-unknown`, or ValueError when it is not whole."""
+    path = _FOLDER / f"{name}.yaml"
+    if not _ID.fullmatch(name) or not path.is_file():
+        raise SignerError("policy-unknown", policy=name[:40])
+    raw = yaml.safe_load(path.read_text("utf-8"))
+    if "limits" not in raw:  # another room's policy, kept beside these
+        raise SignerError("policy-unknown", policy=name[:40])
+    weights = raw.get("constraints", {})
+    if not weights.keys() <= WEIGHABLE or not _WEIGHTS.issuperset(weights.values()):
+        raise ValueError(f"{name}: a constraint that no policy may weigh so")
     return Policy(
         name=raw["name"],
         version=raw["version"],
@@ -85,8 +148,21 @@ def load_policy(name: str = CURRENT) -> Policy:
         clock_skew=timedelta(seconds=raw["clock_skew_seconds"]),
         widget_share=raw["widget_share"],
         limits=Limits(**raw["limits"]),
+        descriptions=raw.get("description", {}),
+        weights={**_DEFAULTS, **weights},
     )
 
 
-def _end(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+def policy_ids() -> tuple[str, ...]:
+    """Every version there is, old ones too: a verdict of then must stay explainable."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("dauso*.yaml")))
+
+
+def policy_text(name: str) -> str:
+    """The data of one version as they are kept; raises SignerError `policy-unknown`."""
+    load_policy(name)
+    return (_FOLDER / f"{name}.yaml").read_text("utf-8")
+
+
+def _end(day: date | None) -> datetime:
+    return ENDLESS if day is None else datetime.combine(day, time(), UTC)

@@ -102,6 +102,11 @@ class Report:
         return indication_of(self.sub_indication)
 
     @property
+    def policy_id(self) -> str:
+        """What the policy is chosen by; empty when none was come to."""
+        return self.policy.replace(" ", "-")
+
+    @property
     def passed(self) -> bool:
         return self.indication is Indication.TOTAL_PASSED
 

@@ -29,7 +29,7 @@ from signer.signature_objects import SignatureObject
 from signer.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
 from signer.structure import open_document
 from signer.time_stamps import Stamp, judge_stamp, read_stamp, sub_indication
-from signer.verdict import Finding, SubIndication, Weight, fails, worst
+from signer.verdict import Finding, SubIndication, Weight, fails, informs, worst
 
 _FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
 
@@ -69,6 +69,7 @@ class PdfValidation:
     def report(self) -> Report:
         # 1. Two parsers, no repair.
         self.document = open_document(self.data, self.policy.limits)
+        self.document.findings = self.policy.weighed(self.document.findings)
         self.archive = ArchiveData(self.document)
         if not self.document.signatures:
             return self._without_signatures()
@@ -279,6 +280,7 @@ class PdfValidation:
         findings += own_stamp_findings(inner)
         times = [one.time for one in inner if one.good]
         best = min(times) if times else (moment if proven else None)
+        findings += [informs("validation-time-not-proven")] if best is None else []
 
         chain = judge_chain(signed.certificate, best or self.at, best is not None, material)
         findings += acceptance_findings(signed, best or self.at, best is not None, self.policy)
@@ -333,6 +335,7 @@ class PdfValidation:
         level: str | None,
         shared: list[Finding],
     ) -> SignatureVerdict:
+        findings = list(self.policy.weighed(findings))
         place, signed = read.place, read.signed
         claimed = place.claimed_time or (signed.claimed_time if signed else None)
         return SignatureVerdict(

@@ -1,0 +1,33 @@
+"""All reports on one examination, as plain JSON that can leave the process that read the file."""
+
+from __future__ import annotations
+
+from signer.examination import Examination
+from signer.policy import load_policy
+from signer.report import Report
+from signer.reports.detailed import detailed_report
+from signer.reports.diagnostic import DiagnosticData
+from signer.reports.etsi import etsi_report
+from signer.reports.naming import Json
+from signer.reports.simple import simple_report
+from signer.reports.siva import siva_report
+
+
+def write_reports(examination: Examination, *, name: str, language: str = "vi") -> Json:
+    """SimpleReport, DetailedReport, DiagnosticData (members as in EU DSS), ValidationReport (ETSI
+    TS 119 102-2, XML as text) and validationReport (SiVa)."""
+    facts = DiagnosticData(examination, name)
+    detailed = detailed_report(examination, language)
+    return {
+        "SimpleReport": simple_report(examination, facts, language),
+        "DetailedReport": detailed,
+        "DiagnosticData": facts.report(),
+        "ValidationReport": etsi_report(examination, facts, detailed),
+        **siva_report(examination, facts, language),
+    }
+
+
+def reports_without_examination(report: Report, *, name: str, language: str = "vi") -> Json:
+    """The same forms for a file that nobody could look into: no signature in any of them."""
+    policy = load_policy(report.policy_id) if report.policy_id else load_policy()
+    return write_reports(Examination(report, policy), name=name, language=language)
