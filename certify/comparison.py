@@ -19,11 +19,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from certify.captures import current_capture
-from certify.cases import Case, OriginalDescription, as_case, close, locked_case
+from certify.cases import (
+    UNNUMBERED,
+    Case,
+    OriginalDescription,
+    as_case,
+    close,
+    locked_case,
+)
 from certify.errors import CertifyError
 from certify.kinds import kind
 from certify.models import CaseState, ComparisonRow
 from certify.office import Office
+from certify.viewers import SERVICE, Viewer
 from records import audit
 from records.errors import text as catalogue_text
 from records.tags import Tag
@@ -107,6 +115,7 @@ def record_comparison(
     pages: Sequence[PageFinding | bool],
     checklist: Checklist,
     security_elements: Sequence[str] | None = None,
+    viewer: Viewer = SERVICE,
     now: datetime,
     by: str,
 ) -> Comparison:
@@ -116,7 +125,7 @@ def record_comparison(
     """
     findings = [f if isinstance(f, PageFinding) else PageFinding(matches=f) for f in pages]
     with office.database.transaction() as session:
-        row = locked_case(session, case_id, CaseState.CAPTURED, CaseState.COMPARED)
+        row = locked_case(session, case_id, CaseState.CAPTURED, CaseState.COMPARED, viewer=viewer)
         case = as_case(row)
         capture = current_capture(session, case_id)
         if len(findings) != capture.page_count:
@@ -156,12 +165,52 @@ def record_comparison(
     return Comparison(made.id, case_id, passed, tuple(met), tuple(mismatched))
 
 
-def freeze(office: Office, case_id: str, *, reason: str, now: datetime, by: str) -> Case:
+def examine(
+    office: Office,
+    case_id: str,
+    *,
+    checklist: Checklist,
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> tuple[Ground, ...]:
+    """The look at the original before anything is scanned; a ground that is met ends the case.
+
+    Raises `CertifyError` `not-presented`.
+    """
+    with office.database.transaction() as session:
+        row = locked_case(session, case_id, *UNNUMBERED, viewer=viewer)
+        case = as_case(row)
+        if not case.presented:
+            raise CertifyError("not-presented")
+        met = grounds(checklist, case.original, case.document_kind)
+        if met:
+            close(row, CaseState.REFUSED, ",".join(ground.value for ground in met), now=now)
+        audit.record(
+            session,
+            tag=Tag.CASE_REFUSED if met else Tag.ORIGINAL_EXAMINED,
+            by=by,
+            subject=f"case:{case_id}",
+            details={"grounds": [ground.value for ground in met]},
+            now=now,
+        )
+    return tuple(met)
+
+
+def freeze(
+    office: Office,
+    case_id: str,
+    *,
+    reason: str,
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> Case:
     """Suspected forgery: the case stops, is kept as it is, and never gets a number."""
     if not reason.strip():
         raise CertifyError("reason-missing")
     with office.database.transaction() as session:
-        row = locked_case(session, case_id, CaseState.OPEN, CaseState.CAPTURED, CaseState.COMPARED)
+        row = locked_case(session, case_id, *UNNUMBERED, viewer=viewer)
         close(row, CaseState.FROZEN, reason, now=now)
         audit.record(
             session,
