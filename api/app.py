@@ -53,6 +53,7 @@ _TAGS = [
     {"name": "documents", "description": "Documents on their way through"},
     {"name": "signatures", "description": "Authorise, sign, seal"},
     {"name": "batches", "description": "Thousands of documents under one PIN, in the background"},
+    {"name": "steps", "description": "Initials, signature, number and seal, each in its turn"},
     {"name": "certified copies", "description": "Procedure 2.000815, from original to copy"},
     {"name": "validation", "description": "Verdicts by file and by code"},
     {"name": "pki", "description": "CRL, OCSP, certificates, time-stamps: plain HTTP, no account"},

@@ -1,0 +1,445 @@
+"""Documents through the steps of signing, for programs: submit, look, act, fetch.
+
+A program acts on behalf of officials: it says which of them agrees, refuses or hands on, having
+checked who they are itself; a signature wants the holder's PIN, or the clerk's mandate for a seal.
+It sees the documents it submitted, and of no other.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Path, Query, UploadFile
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, ValidationError
+from starlette.responses import Response
+
+from api.auth.clients import Client
+from api.auth.guard import Now, Wired
+from api.errors import ApiError
+from api.idempotency import Answer
+from api.routes.documents import Signer
+from api.routes.shapes import IdempotencyKey, problems
+from api.routes.signatures import require_credential
+from api.routes.step_shapes import (
+    ActOrder,
+    AssignmentOrder,
+    EventShape,
+    HolderId,
+    InitialOrder,
+    RecallOrder,
+    RefusalOrder,
+    RoutedDocumentShape,
+    SubmissionOrder,
+)
+from api.services import Services
+from api.transit import safe_name
+from signer import (
+    activation,
+    credentials,
+    mandates,
+    routed_documents,
+    step_changes,
+    step_routes,
+    steps,
+)
+from signer.routed_documents import Actor, RoutedDocument
+from signer.step_routes import StepKind
+from signer.steps import Submission
+
+router = APIRouter(prefix="/api/v1/routed-documents", tags=["steps"])
+RoutedId = Annotated[str, Path(max_length=64, pattern=r"^[a-z0-9_]+$", examples=["rd_0d3cb1a2…"])]
+OrderForm = Annotated[
+    str,
+    Form(
+        description="JSON: unit, title, kind, symbol, drafter, route_id or steps",
+        max_length=32_768,
+        examples=[
+            '{"unit": "14797", "title": "Thành lập tổ", "kind": "QĐ", "symbol": "QĐ-UBND", '
+            '"drafter": "CCCD:038900000009", "steps": [{"kind": "signature", "unit": "14797", '
+            '"official": "CCCD:038800000001"}]}'
+        ],
+    ),
+]
+
+
+def _sensible(moment: datetime) -> datetime:
+    """With a zone and a year that can be shown."""
+    if not 2000 <= moment.year <= 2200:
+        raise ValueError("a time of this century")
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_sensible)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Submit a draft",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409, 507),
+)
+def submit(
+    wired: Wired,
+    now: Now,
+    client: Signer,
+    file: Annotated[UploadFile, File(description="An unsigned PDF")],
+    order: OrderForm,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """What a later step would stumble over is refused now, while it can be mended."""
+    data = file.file.read()
+    wanted = _order(order)
+
+    def act() -> Answer:
+        planned = _planned(wired, wanted)
+        for unit in {wanted.unit, *(one.unit for one in planned)}:
+            if not client.may_touch(unit):
+                raise ApiError("unit-not-allowed", unit=unit)
+        submission = Submission(
+            unit=wanted.unit,
+            title=wanted.title,
+            kind=wanted.kind,
+            symbol=wanted.symbol,
+            name=safe_name(file.filename),
+            drafter=wanted.drafter,
+            steps=planned,
+        )
+        actor = actor_of(wired, client, None)
+        made = steps.submit(wired.house.desk, data, submission, actor=actor, now=now)
+        return _told(made, status=201)
+
+    return wired.idempotency.once(
+        idempotency_key,
+        client_id=client.client_id,
+        request=("POST routed-documents", file.filename or "", data, order),
+        act=act,
+        now=now,
+    )
+
+
+@router.get(
+    "",
+    summary="The client's documents, or what waits for an official",
+    response_model=list[RoutedDocumentShape],
+    responses=problems(),
+)
+def listed(
+    wired: Wired,
+    client: Signer,
+    state: Annotated[
+        Literal["under-way", "returned", "complete", "refused", "recalled"] | None, Query()
+    ] = None,
+    waiting_for: Annotated[
+        HolderId | None, Query(description="An official: only what waits for them")
+    ] = None,
+    before: Annotated[Moment | None, Query(description="created_at of the last one seen")] = None,
+    limit: Annotated[int, Query(ge=1, le=routed_documents.MOST_LISTED)] = 50,
+) -> list[RoutedDocumentShape]:
+    """Newest first."""
+    desk = wired.house.desk
+    if waiting_for is not None:
+        actor = actor_of(wired, client, waiting_for)
+        found = routed_documents.inbox(desk, actor=actor, limit=limit)
+    else:
+        actor = actor_of(wired, client, None)
+        found = routed_documents.listed(desk, actor=actor, state=state, before=before, limit=limit)
+    return [RoutedDocumentShape.of(one) for one in found]
+
+
+@router.get(
+    "/{document_id}",
+    summary="A document and its steps",
+    response_model=RoutedDocumentShape,
+    responses=problems(404),
+)
+def look(document_id: RoutedId, wired: Wired, client: Signer) -> RoutedDocumentShape:
+    """Another client's document does not exist."""
+    actor = actor_of(wired, client, None)
+    return RoutedDocumentShape.of(routed_documents.look(wired.house.desk, document_id, actor=actor))
+
+
+@router.get(
+    "/{document_id}/history",
+    summary="What happened to a document",
+    response_model=list[EventShape],
+    responses=problems(404),
+)
+def history(document_id: RoutedId, wired: Wired, client: Signer) -> list[EventShape]:
+    """In order."""
+    actor = actor_of(wired, client, None)
+    found = routed_documents.history(wired.house.desk, document_id, actor=actor)
+    return [EventShape.of(one) for one in found]
+
+
+@router.get(
+    "/{document_id}/content",
+    summary="Fetch the file as it stands",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pdf": {}}, "description": "The PDF"},
+        **problems(404, 410),
+    },
+)
+def fetch(document_id: RoutedId, wired: Wired, now: Now, client: Signer) -> Response:
+    """Complete: the document to hand out. Every fetch is recorded."""
+    actor = actor_of(wired, client, None)
+    found, data = routed_documents.content(wired.house.desk, document_id, actor=actor, now=now)
+    digest = base64.b64encode(bytes.fromhex(found.file)).decode()
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",
+        "ETag": f'"{found.file}"',
+        "Repr-Digest": f"sha-256=:{digest}:",
+    }
+    return Response(data, media_type="application/pdf", headers=headers)
+
+
+@router.post(
+    "/{document_id}/initial",
+    summary="An official agrees with the draft (ký nháy)",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409),
+)
+def initial(
+    document_id: RoutedId,
+    order: InitialOrder,
+    wired: Wired,
+    now: Now,
+    client: Signer,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Bound to the digest that was shown; it falls away when the file is replaced."""
+
+    def act() -> Answer:
+        actor = actor_of(wired, client, order.official)
+        made = steps.initial(
+            wired.house.desk, document_id, shown=order.digest, actor=actor, now=now
+        )
+        return _told(made)
+
+    request = ("POST initial", document_id, order.model_dump_json())
+    return wired.idempotency.once(
+        idempotency_key, client_id=client.client_id, request=request, act=act, now=now
+    )
+
+
+def _signing_route(kind: StepKind, summary: str, text: str) -> None:
+    """The three signatures differ in who does them, not in how they are asked for."""
+
+    def sign(
+        document_id: RoutedId,
+        order: ActOrder,
+        wired: Wired,
+        now: Now,
+        client: Signer,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response:
+        secret = order.pin.get_secret_value() if order.pin is not None else ""
+        shown = order.model_dump_json(exclude={"pin"})
+        return wired.idempotency.once(
+            idempotency_key,
+            client_id=client.client_id,
+            request=(f"POST {kind.value}", document_id, shown, secret),
+            act=lambda: _told(_sign(wired, client, document_id, kind, order, now=now)),
+            now=now,
+        )
+
+    sign.__doc__ = text
+    sign.__name__ = f"step_{kind.value}"
+    router.post(
+        f"/{{document_id}}/{kind.value}",
+        summary=summary,
+        response_model=RoutedDocumentShape,
+        responses=problems(404, 409, 410, 507),
+    )(sign)
+
+
+_signing_route(
+    StepKind.SIGNATURE,
+    "The authorised person signs",
+    "Under the delegation in force at this moment. Five wrong PINs lock the credential.",
+)
+_signing_route(
+    StepKind.NUMBER,
+    "The clerk gives number and date",
+    "The next number of the unit's series goes into the blanks of the first page.",
+)
+_signing_route(
+    StepKind.SEAL,
+    "The agency seals",
+    "Only over valid signatures of the earlier steps, which are validated, not assumed.",
+)
+
+
+@router.post(
+    "/{document_id}/refusal",
+    summary="Refuse a step, with the reason",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409),
+)
+def refuse(
+    document_id: RoutedId, order: RefusalOrder, wired: Wired, now: Now, client: Signer
+) -> RoutedDocumentShape:
+    """Back to the drafter; once a signature is on it, the end of it."""
+    actor = actor_of(wired, client, order.official)
+    made = step_changes.refuse(
+        wired.house.desk, document_id, reason=order.reason, actor=actor, now=now
+    )
+    return RoutedDocumentShape.of(made)
+
+
+@router.post(
+    "/{document_id}/recall",
+    summary="Take a document back",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409),
+)
+def recall(
+    document_id: RoutedId, order: RecallOrder, wired: Wired, now: Now, client: Signer
+) -> RoutedDocumentShape:
+    """Before its last step is done; its file is then given to nobody."""
+    actor = actor_of(wired, client, None)
+    made = step_changes.recall(
+        wired.house.desk, document_id, reason=order.reason, actor=actor, now=now
+    )
+    return RoutedDocumentShape.of(made)
+
+
+@router.put(
+    "/{document_id}/content",
+    summary="Replace the file before the first signature",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409, 507),
+)
+def replace(
+    document_id: RoutedId,
+    wired: Wired,
+    now: Now,
+    client: Signer,
+    file: Annotated[UploadFile, File(description="An unsigned PDF")],
+) -> RoutedDocumentShape:
+    """A new version: every initial falls away, the first step begins again."""
+    actor = actor_of(wired, client, None)
+    made = step_changes.replace(
+        wired.house.desk, document_id, file.file.read(), actor=actor, now=now
+    )
+    return RoutedDocumentShape.of(made)
+
+
+@router.put(
+    "/{document_id}/steps/{position}/official",
+    summary="Give a step to another official of its unit",
+    response_model=RoutedDocumentShape,
+    responses=problems(404, 409),
+)
+def assign(
+    document_id: RoutedId,
+    position: Annotated[int, Path(ge=0, lt=step_routes.MOST_STEPS)],
+    order: AssignmentOrder,
+    wired: Wired,
+    now: Now,
+    client: Signer,
+) -> RoutedDocumentShape:
+    """Only a step that is not done."""
+    actor = actor_of(wired, client, None)
+    made = step_changes.assign(
+        wired.house.desk,
+        document_id,
+        position,
+        holder_id=order.official,
+        actor=actor,
+        now=now,
+    )
+    return RoutedDocumentShape.of(made)
+
+
+def actor_of(wired: Services, client: Client, official: str | None) -> Actor:
+    """The program, on behalf of an official with the name their certificate gives."""
+    known = credentials.by_holder(wired.house.desk, official) if official else []
+    return Actor(
+        by=client.by,
+        holder_id=official,
+        name=known[0].name if known else "",
+        unit=known[0].unit if known else None,
+        roles=frozenset(step_routes.ROLES.values()),
+        client=client.client_id,
+    )
+
+
+def _sign(
+    wired: Services,
+    client: Client,
+    document_id: str,
+    kind: StepKind,
+    order: ActOrder,
+    *,
+    now: datetime,
+) -> RoutedDocument:
+    desk = wired.house.desk
+    require_credential(wired, client, order.credential_id)
+    official = order.official
+    if official is None and kind is StepKind.SIGNATURE:
+        official = credentials.find(desk, order.credential_id).holder_id
+
+    def authorize(digests: list[bytes]) -> activation.Authorization:
+        if order.mandate_id is not None:
+            return mandates.authorize(
+                desk,
+                mandate_id=order.mandate_id,
+                digests=digests,
+                client=client.by,
+                now=now,
+                by=client.by,
+            )
+        assert order.pin is not None
+        return activation.authorize(
+            desk,
+            credential_id=order.credential_id,
+            pin=order.pin.get_secret_value(),
+            digests=digests,
+            client=client.by,
+            now=now,
+            by=client.by,
+        )
+
+    return steps.sign(
+        desk,
+        document_id,
+        kind,
+        shown=order.digest,
+        credential_id=order.credential_id,
+        authorize=lambda digests: authorize(list(digests)),
+        actor=actor_of(wired, client, official),
+        now=now,
+    )
+
+
+def _planned(wired: Services, order: SubmissionOrder) -> tuple[step_routes.PlannedStep, ...]:
+    if order.steps is not None:
+        return tuple(one.planned() for one in order.steps)
+    assert order.route_id is not None
+    route = step_routes.find(wired.house.desk, order.route_id)
+    if route.retired or route.unit != order.unit:
+        raise ApiError("route-not-found")
+    return route.steps
+
+
+def _order(text: str) -> SubmissionOrder:
+    try:
+        return SubmissionOrder.model_validate_json(text)
+    except ValidationError as error:
+        places = [{**one, "loc": ("body", "order", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(places) from error
+
+
+def _told(document: RoutedDocument, *, status: int = 200) -> Answer:
+    return Answer(
+        status,
+        headers={"Location": f"/api/v1/routed-documents/{document.id}"} if status == 201 else {},
+        text=RoutedDocumentShape.of(document).model_dump_json(),
+    )
