@@ -259,6 +259,7 @@ class PaymentRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     by: Mapped[str] = mapped_column(String(128))
+    receipt: Mapped[str | None] = mapped_column(String(24))
 
 
 class ItemRow(Base):
@@ -275,6 +276,7 @@ class ItemRow(Base):
     copy_id: Mapped[str | None] = mapped_column(ForeignKey("certify_copies.id"))
     added_at: Mapped[datetime] = mapped_column(UtcDateTime)
     purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    unit: Mapped[str | None] = mapped_column(String(16))
 
 
 class GrantRow(Base):

@@ -22,9 +22,11 @@ from certify.errors import CertifyError
 from certify.fees import fee
 from certify.models import CaseRow, CaseState, PaymentRow
 from certify.office import Office
+from certify.register import take_number
 from records import audit
 from records.tags import Tag
 
+RECEIPTS = "BL"
 METHODS = ("cash", "vietqr", "transfer")
 _OPEN = (CaseState.OPEN, CaseState.CAPTURED, CaseState.COMPARED)
 
@@ -38,6 +40,7 @@ class Receipt:
     kind: str
     amount: int
     at: datetime
+    number: str = ""
 
 
 def amount_due(row: CaseRow, *, on: date) -> int:
@@ -81,7 +84,7 @@ def pay(
     if method not in METHODS:
         raise CertifyError("payment-method-unknown", method=method)
     with office.database.transaction() as session:
-        row = _open_case(session, case_id)
+        row = open_case_row(session, case_id)
         if reference is not None and _known(session, reference):
             raise CertifyError("payment-already-recorded", reference=reference)
         left = outstanding(session, row, on=local(now).date())
@@ -89,10 +92,32 @@ def pay(
             raise CertifyError("fee-nothing-due")
         if amount is not None and amount != left:
             raise CertifyError("payment-amount-wrong", amount=amount, due=left)
-        made = _row(case_id, "payment", method, left, reference, None, now=now, by=by)
+        made = _row(session, row, "payment", method, left, reference, None, now=now, by=by)
         session.add(made)
         _audit(session, Tag.PAYMENT_RECORDED, made, now=now, by=by)
     return _receipt(made)
+
+
+def take_transfer(
+    session: Session, case_id: str, amount: int, reference: str, *, now: datetime, by: str
+) -> str:
+    """A transfer that came for a case, in the caller's transaction; the payment's identifier.
+
+    Raises `CertifyError`: `case-state-wrong`, `fee-nothing-due`, `payment-amount-wrong`,
+    `payment-already-recorded`.
+    """
+    row = open_case_row(session, case_id)
+    if _known(session, reference):
+        raise CertifyError("payment-already-recorded", reference=reference)
+    left = outstanding(session, row, on=local(now).date())
+    if left <= 0:
+        raise CertifyError("fee-nothing-due")
+    if amount != left:
+        raise CertifyError("payment-amount-wrong", amount=amount, due=left)
+    made = _row(session, row, "payment", "vietqr", amount, reference, None, now=now, by=by)
+    session.add(made)
+    _audit(session, Tag.PAYMENT_RECORDED, made, now=now, by=by)
+    return made.id
 
 
 def waive(office: Office, case_id: str, *, reason: str, now: datetime, by: str) -> Receipt:
@@ -100,10 +125,10 @@ def waive(office: Office, case_id: str, *, reason: str, now: datetime, by: str) 
     if not reason.strip():
         raise CertifyError("reason-missing")
     with office.database.transaction() as session:
-        row = _open_case(session, case_id)
+        row = open_case_row(session, case_id)
         if outstanding(session, row, on=local(now).date()) <= 0:
             raise CertifyError("fee-nothing-due")
-        made = _row(case_id, "waiver", "none", 0, None, reason, now=now, by=by)
+        made = _row(session, row, "waiver", "none", 0, None, reason, now=now, by=by)
         session.add(made)
         _audit(session, Tag.FEE_WAIVED, made, now=now, by=by)
     return _receipt(made)
@@ -124,13 +149,14 @@ def refund(office: Office, case_id: str, *, reason: str, now: datetime, by: str)
         )
         if not paid:
             raise CertifyError("fee-nothing-paid")
-        made = _row(case_id, "refund", "cash", -int(paid), None, reason, now=now, by=by)
+        made = _row(session, row, "refund", "cash", -int(paid), None, reason, now=now, by=by)
         session.add(made)
         _audit(session, Tag.FEE_REFUNDED, made, now=now, by=by)
     return _receipt(made)
 
 
-def _open_case(session: Session, case_id: str) -> CaseRow:
+def open_case_row(session: Session, case_id: str) -> CaseRow:
+    """The locked row of a case that may still be paid for. Raises `case-state-wrong`."""
     row = case_row(session, case_id, lock=True)
     if CaseState(row.state) not in _OPEN:
         raise CertifyError("case-state-wrong", state=row.state)
@@ -148,7 +174,8 @@ def _known(session: Session, reference: str) -> bool:
 
 
 def _row(
-    case_id: str,
+    session: Session,
+    case: CaseRow,
     kind: str,
     method: str,
     amount: int,
@@ -158,9 +185,11 @@ def _row(
     now: datetime,
     by: str,
 ) -> PaymentRow:
+    # Receipts have a book of their own: gapless per unit and year, like the register.
+    number = take_number(session, unit=case.unit, register=RECEIPTS, year=local(now).year)
     return PaymentRow(
         id=uuid.uuid4().hex,
-        case_id=case_id,
+        case_id=case.id,
         kind=kind,
         method=method,
         amount=amount,
@@ -168,11 +197,12 @@ def _row(
         reason=reason,
         at=now,
         by=by,
+        receipt=f"{number.number:06d}/{number.year}",
     )
 
 
 def _receipt(row: PaymentRow) -> Receipt:
-    return Receipt(row.id, row.case_id, row.kind, row.amount, row.at)
+    return Receipt(row.id, row.case_id, row.kind, row.amount, row.at, row.receipt or "")
 
 
 def _audit(session: Session, tag: Tag, row: PaymentRow, *, now: datetime, by: str) -> None:
