@@ -1,7 +1,13 @@
-"""`dauso sign FILE`: sign a PDF as a holder, and seal it if asked to."""
+"""`dauso sign FILE…`: sign a PDF as a holder and seal it if asked to, or files in other formats.
+
+dauso sign quyet-dinh.pdf --credential ID -o signed.pdf --anchor "PHÓ CHỦ TỊCH"
+dauso sign bao-cao.docx --credential ID --format cades-detached -o bao-cao.docx.p7s
+dauso sign a.docx b.xlsx --credential ID --format asic-e-cades -o ho-so.asice
+"""
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +28,7 @@ from api.commands.terminal import (
 if TYPE_CHECKING:
     from signer.activation import Authorization
     from signer.desk import Desk
+    from signer.formats import FileRequest
     from signer.workflow import Authorizer
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -29,10 +36,25 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 @app.command()
 def sign(
-    file: Annotated[Path, typer.Argument(help="The PDF to sign")],
+    files: Annotated[list[Path], typer.Argument(help="The PDF to sign; several for a container")],
     credential: Annotated[str, typer.Option(help="Whose credential (dauso credentials list)")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the result goes")],
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="pades, cades-detached, cades-enveloping, xades-enveloped, xades-enveloping, "
+            "xades-detached, asic-e-cades or asic-e-xades",
+        ),
+    ] = "pades",
     level: Annotated[str, typer.Option(help="B-B, B-T, B-LT or B-LTA")] = "B-LTA",
+    pss: Annotated[bool, typer.Option("--pss", help="RSA-PSS instead of PKCS#1 v1.5")] = False,
+    inclusive: Annotated[
+        bool, typer.Option("--inclusive", help="XAdES: inclusive canonicalisation")
+    ] = False,
+    more_may_follow: Annotated[
+        bool, typer.Option("--more-may-follow", help="XAdES: leave room for others' signatures")
+    ] = False,
     pin_file: Annotated[
         Path | None, typer.Option(help="Owner-only file with the PIN, or - for standard input")
     ] = None,
@@ -48,14 +70,28 @@ def sign(
     seal_pin_file: Annotated[Path | None, typer.Option(help="As --pin-file")] = None,
     force: Annotated[bool, typer.Option(help="Write over an existing file")] = False,
 ) -> None:
-    """Sign a PDF; the PIN is asked for, or read from an owner-only file, never an argument."""
+    """Sign; the PIN is asked for, or read from an owner-only file, never an argument."""
     if output.exists() and not force:
         raise TerminalError("file-exists", path=output)
-    data = read_file(file)
+    if format_ != "pades":
+        shown_on_paper = visible or anchor is not None or box is not None
+        if shown_on_paper or seal is not None or reason is not None or location is not None:
+            raise TerminalError("option-only-for-pdf", format=format_)
+        how = file_request(
+            format_, level, pss=pss, inclusive=inclusive, more_may_follow=more_may_follow
+        )
+        made = _sign_files(files, how, credential, pin_file)
+        write_file(output, made, force=force)
+        say(f"✓ Đã ký số thành công: {output}", f"✓ Signed: {output}")
+        return
+    if len(files) != 1:
+        raise TerminalError("format-takes-one-file", format="pades")
+    data = read_file(files[0])
     with opened_house() as house:
         from api.routes.placement import level_named
         from signer import signing, workflow
         from signer.appearance import Appearance
+        from signer.cms import Scheme
         from signer.signature import SignatureRequest
 
         shown = visible or anchor is not None or box is not None
@@ -64,6 +100,7 @@ def sign(
             appearance=Appearance(page=page, box=_box(box), anchor=anchor) if shown else None,
             reason=reason,
             location=location,
+            scheme=Scheme.RSA_PSS if pss else None,
         )
         person = authorizer(house.desk, credential, pin_file, "PIN")
         if seal is None:
@@ -86,6 +123,53 @@ def sign(
             ).data
         write_file(output, signed, force=force)
     say(f"✓ Đã ký số thành công: {output}", f"✓ Signed: {output}")
+
+
+def file_request(
+    format_: str,
+    level: str,
+    *,
+    pss: bool = False,
+    inclusive: bool = False,
+    more_may_follow: bool = False,
+) -> FileRequest:
+    """How files are to be signed in a format other than PAdES."""
+    from api.routes.placement import level_named
+    from signer.cms import Scheme
+    from signer.formats import Canonicalization, FileRequest, Format
+
+    try:
+        chosen = Format(format_)
+    except ValueError:
+        known = ", ".join(("pades", *Format))
+        raise TerminalError("format-unknown", format=format_[:30], known=known) from None
+    return FileRequest(
+        chosen,
+        level=level_named(level),
+        scheme=Scheme.RSA_PSS if pss else None,
+        canonicalization=Canonicalization.INCLUSIVE if inclusive else Canonicalization.EXCLUSIVE,
+        more_may_follow=more_may_follow,
+    )
+
+
+def _sign_files(
+    files: Sequence[Path], request: FileRequest, credential: str, pin_file: Path | None
+) -> bytes:
+    """In a container each file bears its own name, without its folder."""
+    from signer.file_signing import SourceFile, sign_files
+
+    sources = [SourceFile(one.name, read_file(one), media_type_of_name(one.name)) for one in files]
+    with opened_house() as house:
+        give = authorizer(house.desk, credential, pin_file, "PIN")
+        authorization = give(list(dict.fromkeys(one.digest for one in sources)))
+        return sign_files(
+            house.desk, sources, request, authorization=authorization, now=now(), by=operator()
+        ).data
+
+
+def media_type_of_name(name: str) -> str:
+    """What a file's name says it is; it is written beside its digest, nothing more."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def authorizer(desk: Desk, credential: str, source: Path | None, prompt: str) -> Authorizer:

@@ -1,0 +1,110 @@
+"""`dauso sign` in every format, `prepare`, `augment`, `timestamp`: what a person types."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from api.commands import augment, prepare, sign, timestamp
+from api.commands.__main__ import main
+from signer.validation import validate
+from tests.api.conftest import ONLY_SQLITE, Service
+from tests.certify.town_hall import DEMO, PIN, TownHall
+from tests.signer.elsewhere import Citizen
+from tests.signer.signed_files import DOSSIER, REPORT
+
+pytestmark = ONLY_SQLITE
+
+
+@pytest.fixture
+def desk(
+    service: Service, hall: TownHall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """The commands work with this test's house; a folder with files and a PIN."""
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        yield service.house
+
+    for module in (augment, prepare, sign, timestamp):
+        monkeypatch.setattr(module, "opened_house", opened)
+    monkeypatch.chdir(tmp_path)
+    pin = tmp_path / "pin"
+    pin.write_text(PIN)
+    pin.chmod(0o600)
+    (tmp_path / "report.txt").write_bytes(REPORT.data)
+    (tmp_path / "dossier.xml").write_bytes(DOSSIER.data)
+    (tmp_path / "decision.pdf").write_bytes((DEMO / "decision.pdf").read_bytes())
+    assert hall.person
+    return tmp_path
+
+
+def passed(service: Service, path: Path, content: bytes | None = None) -> str:
+    report = validate(
+        path.read_bytes(), trust=service.house.trust, now=service.now, content=content
+    )
+    assert report.passed, report.to_text("en")
+    return report.signatures[0].level or ""
+
+
+def test_every_format(service: Service, hall: TownHall, desk: Path) -> None:
+    """One command for a PDF, any file, XML, or several files together."""
+    who = ["--credential", hall.person.id, "--pin-file", "pin"]
+    for files, more, out, level in (
+        (["decision.pdf"], ["--level", "B-LT"], "a.pdf", "PAdES-BASELINE-LT"),
+        (["report.txt"], ["--format", "cades-enveloping"], "a.p7m", "CAdES-BASELINE-LTA"),
+        (
+            ["dossier.xml"],
+            ["--format", "xades-enveloped", "--inclusive"],
+            "a.xml",
+            "XAdES-BASELINE-LTA",
+        ),
+        (
+            ["report.txt", "decision.pdf"],
+            ["--format", "asic-e-xades"],
+            "a.asice",
+            "XAdES-BASELINE-LTA",
+        ),
+    ):
+        assert main(["sign", *files, *who, *more, "-o", out]) == 0
+        assert passed(service, desk / out) == level
+    for wrong in (
+        ["decision.pdf", "report.txt"],
+        ["report.txt", "--format", "word"],
+        ["report.txt", "--format", "cades-detached", "--visible"],
+        ["decision.pdf", "--pss"],
+    ):
+        assert main(["sign", *wrong, *who, "-o", "wrong"]) == 1
+    assert not (desk / "wrong").exists()
+
+
+def test_a_key_elsewhere(service: Service, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Begin, sign with openssl, complete; then raise and time-stamp."""
+    citizen = Citizen.of(service.world)
+    key = citizen.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (desk / "key.pem").write_bytes(key)
+    (desk / "mine.pem").write_bytes(citizen.certificate.public_bytes(Encoding.PEM))
+    capsys.readouterr()
+    begin = ["prepare", "begin", "decision.pdf", "--certificate", "mine.pem", "--level", "B-B"]
+    assert main([*begin, "--octets", "octets"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert bytes.fromhex(told["to_be_signed"]) == (desk / "octets").read_bytes()
+    run = ["openssl", "dgst", "-sha256", "-sign", "key.pem", "-out", "value", "octets"]
+    subprocess.run(run, check=True, capture_output=True)
+    complete = ["prepare", "complete", told["id"], "decision.pdf", "--value", "value"]
+    assert main([*complete, "-o", "signed.pdf"]) == 0
+    assert main([*complete, "-o", "again.pdf"]) == 1
+    assert main(["augment", "signed.pdf", "-o", "raised.pdf"]) == 0
+    assert passed(service, desk / "raised.pdf") == "PAdES-BASELINE-LTA"
+    assert main(["augment", "report.txt", "-o", "none"]) == 1
+    assert main(["timestamp", "decision.pdf", "-o", "stamped.pdf"]) == 0
+    assert (desk / "stamped.pdf").read_bytes().startswith(b"%PDF")
+    assert main(["timestamp", "report.txt", "-o", "token"]) == 0
+    assert (desk / "token").read_bytes()[:1] == b"\x30"
