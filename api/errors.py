@@ -50,6 +50,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "account-unknown",
         "page-not-found",
         "document-not-found",
+        "evidence-none",
         "issuer-not-found",
         "client-not-found",
         "authorization-unknown",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from sqlalchemy import select
 
-from api import notices, step_notices
+from api import long_life, notices, step_notices
 from api.adapters.notice_channels import channels_of
 from api.adapters.population_registry import registry_of
 from api.batch_work import shelves_of
@@ -70,7 +70,8 @@ def renew_services(services: Services, now: datetime) -> None:
     for row in rows:
         ends = x509.load_der_x509_certificate(row.certificate).not_valid_after_utc
         ceremonial = house.authority.issuer(row.issuer).key_id is None
-        if not ceremonial and now < ends <= now + RENEWED_BEFORE:
+        before = UNIT_RENEWED_BEFORE if row.profile == "tsa" else RENEWED_BEFORE
+        if not ceremonial and now < ends <= now + before:
             renewal.renew_service(house.authority, row.name, now=now, by="system:renewal")
 
 
@@ -126,14 +127,22 @@ def forget(services: Services, now: datetime) -> None:
     enrolment_results.close_old(services.house.desk, now=now, by="system:enrolment")
 
 
+def keep_proofs(services: Services, now: datetime) -> None:
+    """Delivered documents get their evidence record; proofs that end soon are renewed."""
+    long_life.keep(services.house, now=now, by="system:renewal")
+
+
 ENROLLED_AT_ONCE = timedelta(seconds=12)
 RENEWED_BEFORE = timedelta(days=30)
+# A time-stamp is worth its unit's certificate: none is made that would end within the year.
+UNIT_RENEWED_BEFORE = timedelta(days=400)
 
 TASKS = (
     Task("republish", timedelta(minutes=5), republish),
     Task("flush-time-stamps", timedelta(seconds=30), flush_time_stamps),
     Task("refresh-ocsp", timedelta(minutes=15), refresh_answers),
     Task("renew-services", timedelta(hours=12), renew_services),
+    Task("keep-proofs", timedelta(hours=6), keep_proofs),
     Task("expire-authorizations", timedelta(minutes=1), expire_authorizations),
     Task("audit-checkpoint", timedelta(minutes=10), sign_checkpoint),
     Task("recover", timedelta(minutes=10), recover),

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from records import audit
 from records.tags import Tag
@@ -27,7 +27,9 @@ from signer.errors import SignerError
 from signer.evidence_records import Evidence
 from signer.evidence_syntax import ArchiveTimeStamp, Chain, EvidenceRecord
 from signer.hash_tree import HashTree
+from signer.levels import Level
 from signer.long_life_models import ArchivedDocumentRow, ArchiveTreeRow
+from signer.models import SignatureRow
 from signer.strength import genuine_time, load_renewal_policy
 
 if TYPE_CHECKING:
@@ -86,6 +88,33 @@ class Shelf(Protocol):
 
     @property
     def blobs(self) -> BlobStore: ...
+
+
+def delivered(desk: Desk, *, limit: int) -> list[str]:
+    """Documents made here at level B-LTA, in their last form, that no tree holds yet.
+
+    At the lower levels a proof of existence would not help: nothing in them shows the status of
+    their authorities for so long. They are raised first (`augment`).
+    """
+    later = aliased(SignatureRow)
+    known = select(ArchivedDocumentRow.digest).where(
+        ArchivedDocumentRow.digest == SignatureRow.result
+    )
+    query = (
+        select(SignatureRow.result)
+        .where(
+            SignatureRow.state == "made",
+            SignatureRow.level == Level.B_LTA.value,
+            SignatureRow.result.is_not(None),
+            ~select(later.id).where(later.document == SignatureRow.result).exists(),
+            ~known.exists(),
+        )
+        .distinct()
+        .order_by(SignatureRow.result)
+        .limit(limit)
+    )
+    with desk.database.reading() as session:
+        return [one for one in session.scalars(query) if one is not None]
 
 
 def evidence_of(desk: Shelf, digest: str) -> Evidence | None:
