@@ -15,6 +15,7 @@ from api.rates import Rates
 from api.request_log import Metrics
 from api.settings import read_secret
 from api.transit import Transit
+from signer.page_images import PageShelf
 
 
 def system_clock() -> datetime:
@@ -34,6 +35,8 @@ class Services:
     rates: Rates
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], datetime] = system_clock
+    # Page images that people looked at last.
+    pages: PageShelf = field(default_factory=PageShelf)
     # The last look of /readyz: {"parts": …, "at": monotonic seconds}.
     readiness: dict[str, Any] = field(default_factory=dict)
 

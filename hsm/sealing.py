@@ -29,6 +29,7 @@ from hsm.errors import HsmError, PinWrong, SealDamaged
 __all__ = [
     "ActivationSeal",
     "PinCost",
+    "is_under_code",
     "seal_with_code",
     "seal_with_pin",
     "seal_with_secret",
@@ -97,6 +98,11 @@ def seal_with_code(blob: bytes, code: str, *, context: bytes) -> bytes:
 def unseal_with_code(sealed: bytes, code: str, *, context: bytes) -> bytes:
     """The blob again; spaces, dashes and case of the code do not matter. As unseal_with_pin."""
     return _unseal(sealed, code, _UNDER_CODE, context)
+
+
+def is_under_code(sealed: bytes) -> bool:
+    """Whether this waits for its one-time activation code; says nothing about its content."""
+    return len(sealed) > _HEADER.size and sealed[:4] == _MAGIC + bytes((_VERSION, _UNDER_CODE))
 
 
 def seal_with_secret(blob: bytes, secret: bytes, *, context: bytes) -> bytes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -23,7 +24,11 @@ from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from api.auth.guard import Now, Wired
-from api.errors import ApiError
+from api.errors import ApiError, status_of
+from api.services import Services
+from records import audit
+from records.errors import DomainError
+from records.tags import Tag
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _LOOPBACK = ("localhost", "127.0.0.1")
@@ -83,6 +88,25 @@ def needs(person: Person, *roles: Role) -> None:
     """Any of `roles`; raises ApiError `role-missing`."""
     if not person.roles.intersection(roles):
         raise ApiError("role-missing", roles=", ".join(roles))
+
+
+def record_refusal(
+    request: Request, wired: Services, person: Person, error: DomainError, *, now: datetime
+) -> int:
+    """For a page that tells a refusal itself: counted and audited as every other; its status."""
+    wired.metrics.refusals.labels(error.code).inc()
+    route = getattr(request.scope.get("route"), "path", "")
+    details = {"code": error.code, "route": route, "request": request.state.request_id}
+    with wired.house.database.transaction() as session:
+        audit.record(
+            session,
+            tag=Tag.REQUEST_REFUSED,
+            by=person.by,
+            subject=route,
+            details=details,
+            now=now,
+        )
+    return status_of(error)
 
 
 def csrf_token(session_token: str) -> str:

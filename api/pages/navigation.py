@@ -26,7 +26,11 @@ class Entry:
     roles: tuple[str, ...] = ()
 
 
-NAVIGATION: tuple[Entry, ...] = (Entry("/desk", "nav.desk", kinds=(OFFICIAL, CITIZEN)),)
+NAVIGATION: tuple[Entry, ...] = (
+    Entry("/desk", "nav.desk", kinds=(OFFICIAL, CITIZEN)),
+    Entry("/desk/batches", "nav.batches", roles=("signer", "clerk")),
+    Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
+    batch_pages,
     batches,
     certificates,
     certified_copies,
@@ -59,6 +60,7 @@ ROUTERS = (
     sign_in.own,
     desk.router,
     own_certificates.router,
+    batch_pages.router,
     offline_codes.router,
     website.router,
 )

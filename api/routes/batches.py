@@ -33,6 +33,7 @@ from records import audit
 from records.tags import Tag
 from signer import batch
 from signer.batch import Batch, Item
+from signer.desk import Desk
 
 router = APIRouter(prefix="/api/v1", tags=["batches"])
 BatchId = Annotated[str, Path(max_length=64, examples=["bat_0d3cb1a2…"])]
@@ -265,8 +266,12 @@ def cancel(batch_id: BatchId, wired: Wired, now: Now, client: Signer) -> BatchSh
 )
 async def events(batch_id: BatchId, request: Request, wired: Wired, client: Signer) -> Response:
     """Reconnecting is safe: each event holds the whole state. Ends when nothing runs any more."""
-    desk, by = wired.house.desk, client.by
-    first = await run_in_threadpool(batch.look, desk, batch_id, client=by)
+    return await followed(request, wired.house.desk, batch_id, client=client.by)
+
+
+async def followed(request: Request, desk: Desk, batch_id: str, *, client: str) -> Response:
+    """The stream of a batch; another client's does not exist."""
+    first = await run_in_threadpool(batch.look, desk, batch_id, client=client)
 
     async def told() -> AsyncIterator[str]:
         seen, now, quiet, number = "", first, 0.0, 0
@@ -283,7 +288,7 @@ async def events(batch_id: BatchId, request: Request, wired: Wired, client: Sign
             if quiet >= BREATH:
                 quiet = 0.0
                 yield ": still here\n\n"
-            now = await run_in_threadpool(batch.look, desk, batch_id, client=by)
+            now = await run_in_threadpool(batch.look, desk, batch_id, client=client)
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
@@ -316,7 +321,7 @@ def results(
         "Content-Disposition": f'attachment; filename="{batch_id}.{form}"',
     }
     if form == "csv":
-        return Response(_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(table(rows), media_type="text/csv; charset=utf-8", headers=headers)
     whole = {
         "batch": BatchShape.of(stands).model_dump(mode="json"),
         "documents": [one.model_dump(mode="json") for one in rows],
@@ -368,7 +373,7 @@ def _content_url(batch_id: str, one: Item) -> str:
     return f"/api/v1/batches/{batch_id}/items/{one.position}/content"
 
 
-def _csv(rows: list[BatchItemShape]) -> str:
+def table(rows: list[BatchItemShape]) -> str:
     """For a spreadsheet: UTF-8 with its mark, and no cell that it would take for a formula."""
     out = io.StringIO()
     out.write("\ufeff")

@@ -100,6 +100,7 @@
       say(form, "absent");
       return;
     }
+    if ("check" in form.dataset && !form.reportValidity()) return;
     button.disabled = true;
     run(form).finally(() => { button.disabled = false; });
   });
