@@ -13,27 +13,34 @@ The same input gives the same bytes, so that an interrupted certification can be
 
 from __future__ import annotations
 
-import base64
 import io
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
-import page as page_validation
 import pikepdf
-import pikepdf.pdfa
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 
 from certify import code_image
+from certify.archival import as_pdfa, attach, judge
 from certify.errors import CertifyError
+from certify.layout import (
+    A4,
+    MM,
+    Placement,
+    bottom_right,
+    footer_spot,
+    on_page,
+    placement,
+    shifted,
+    smaller,
+    statement_spot,
+)
 from certify.occupancy import Occupancy
 from certify.statement import Box, Drawn
 
-MM = 72 / 25.4
-A4 = (210.0, 297.0)
-MARGIN = 7.0
-GAP = 5.0
+CAPTURE_DATA = "du-lieu-chup-quet.json"
 PERSON_FIELD = "Person"
 SEAL_FIELD = "Seal"
 _PRINT_LOCKED = 132  # annotation flags Print and Locked; PDF/A asks for Print
@@ -66,28 +73,6 @@ class ScanPage:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """How a scan lies on its A4 page, in millimetres from the page's upper left corner."""
-
-    page_mm: tuple[float, float]
-    x: float
-    y: float
-    scale: float
-
-    def is_free(self, grid: Occupancy, *, x: float, y: float, width: float, height: float) -> bool:
-        """Whether a box of the page is blank: off the scan, or on a blank part of it."""
-        if x < 0 or y < 0 or x + width > self.page_mm[0] or y + height > self.page_mm[1]:
-            return False
-        left = max(0.0, (x - self.x) / self.scale)
-        top = max(0.0, (y - self.y) / self.scale)
-        right = min(grid.width_mm, (x + width - self.x) / self.scale)
-        bottom = min(grid.height_mm, (y + height - self.y) / self.scale)
-        if right <= left or bottom <= top:
-            return True
-        return grid.is_free(x=left, y=top, width=right - left, height=bottom - top)
-
-
-@dataclass(frozen=True)
 class Assembled:
     """The PDF to sign; boxes are PDF points on `statement_page` (1-based); `code` is the QR's."""
 
@@ -108,128 +93,68 @@ def assemble(
     title: str,
     made_at: datetime,
     code_version: int | None = None,
+    text_layers: Mapping[int, str] = MappingProxyType({}),
+    capture_data: bytes | None = None,
 ) -> Assembled:
     """Put the copy together. `draw(n)` draws the statement and n footers.
 
     With `code_version` the statement has a blank for a QR code of that version
-    (`certify.code_image`).
+    (`certify.code_image`). `text_layers` are the digests of recognised pages by number
+    (`certify.recognition`). With `capture_data` the file is PDF/A-3b and carries it.
 
     Raises `CertifyError`: `copy-not-pdfa` when the judge of PDF/A does not accept the result.
     """
-    placements = [_placement(page.occupancy) for page in pages]
+    placements = [placement(page.occupancy) for page in pages]
     first_guess = draw(len(pages))
     block, footer = first_guess.template.block_mm, first_guess.template.footer_mm
     spots = [
-        _footer_spot(page.occupancy, placed, footer)
+        footer_spot(page.occupancy, placed, footer)
         for page, placed in zip(pages, placements, strict=True)
     ]
     for index, spot in enumerate(spots):
         if spot is None:
-            placements[index] = _smaller(pages[index].occupancy, footer)
-            spots[index] = _bottom_right(placements[index].page_mm, footer)
-    where = _statement_spot(pages[-1].occupancy, placements[-1], block, _on_page(spots[-1]), footer)
+            placements[index] = smaller(pages[index].occupancy, footer)
+            spots[index] = bottom_right(placements[index].page_mm, footer)
+    where = statement_spot(pages[-1].occupancy, placements[-1], block, on_page(spots[-1]), footer)
     added = where is None
     drawn = draw(len(pages) + 1) if added else first_guess
     if where is None:
         placements.append(Placement(A4, 0, 0, 1))
-        spots.append(_bottom_right(A4, footer))
+        spots.append(bottom_right(A4, footer))
         where = ((A4[0] - block[0]) / 2, 22.0)
 
     with Pdf.new() as pdf, Pdf.open(io.BytesIO(drawn.pdf)) as drawing:
         for index, placed in enumerate(placements):
             scan = pages[index] if index < len(pages) else None
             _add_page(pdf, placed, scan, read)
+            if scan is not None and index + 1 in text_layers:
+                _add_text(pdf, index, read(text_layers[index + 1]), placed, scan)
         for index, (placed, spot) in enumerate(zip(placements, spots, strict=True)):
-            _overlay(pdf, index, drawing.pages[index + 1], _on_page(spot), footer, placed)
+            _overlay(pdf, index, drawing.pages[index + 1], on_page(spot), footer, placed)
         last = placements[-1]
         _overlay(pdf, len(placements) - 1, drawing.pages[0], where, block, last)
         base_x = where[0] * MM
         base_y = (last.page_mm[1] - where[1] - block[1]) * MM
-        person = _shifted(drawn.template.signature_mm, base_x, base_y)
-        seal = _shifted(drawn.template.seal_mm, base_x, base_y)
+        person = shifted(drawn.template.signature_mm, base_x, base_y)
+        seal = shifted(drawn.template.seal_mm, base_x, base_y)
         if code_version is not None:
-            code = _shifted(drawn.template.code_mm, base_x, base_y)
+            code = shifted(drawn.template.code_mm, base_x, base_y)
             _add_code(pdf, len(placements) - 1, code, code_version)
         _add_fields(pdf, len(placements) - 1, person, seal)
-        data = _as_pdfa(pdf, title=title, made_at=made_at)
-    _judge(data)
+        flavour = "2b"
+        if capture_data is not None:
+            flavour = "3b"
+            attach(
+                pdf,
+                capture_data,
+                name=CAPTURE_DATA,
+                description="Dữ liệu chụp quét bản chính",
+                mime_type="application/json",
+                made_at=made_at,
+            )
+        data = as_pdfa(pdf, title=title, made_at=made_at, flavour=flavour)
+    judge(data, flavour=flavour)
     return Assembled(data, len(placements), len(placements), added, person, seal)
-
-
-def _placement(grid: Occupancy) -> Placement:
-    """True size, centred on A4 in the scan's orientation; a larger sheet is reduced to fit."""
-    paper = A4 if grid.height_mm >= grid.width_mm else (A4[1], A4[0])
-    scale = min(1.0, paper[0] / grid.width_mm, paper[1] / grid.height_mm)
-    x = (paper[0] - grid.width_mm * scale) / 2
-    y = (paper[1] - grid.height_mm * scale) / 2
-    return Placement(paper, x, y, scale)
-
-
-def _smaller(grid: Occupancy, footer: tuple[float, float]) -> Placement:
-    """The scan above a strip that is left for the footer."""
-    plain = _placement(grid)
-    room = plain.page_mm[1] - footer[1] - MARGIN - 1.0
-    scale = min(plain.scale, room / grid.height_mm)
-    x = (plain.page_mm[0] - grid.width_mm * scale) / 2
-    return Placement(plain.page_mm, x, 0.0, scale)
-
-
-def _bottom_right(page: tuple[float, float], size: tuple[float, float]) -> tuple[float, float]:
-    return (page[0] - size[0] - MARGIN, page[1] - size[1] - MARGIN)
-
-
-def _footer_spot(
-    grid: Occupancy, placed: Placement, size: tuple[float, float]
-) -> tuple[float, float] | None:
-    """The first blank place: along the bottom, right before left, then along the top."""
-    width, height = placed.page_mm
-    right, bottom = _bottom_right(placed.page_mm, size)
-    for y in (bottom, bottom - 4, height - size[1] - 5, MARGIN):
-        for x in (right, MARGIN, (width - size[0]) / 2):
-            if placed.is_free(grid, x=x, y=y, width=size[0], height=size[1]):
-                return (x, y)
-    return None
-
-
-def _statement_spot(
-    grid: Occupancy,
-    placed: Placement,
-    block: tuple[float, float],
-    footer_at: tuple[float, float],
-    footer: tuple[float, float],
-) -> tuple[float, float] | None:
-    """The highest place below which nothing of the original stands beside or under the block."""
-    page_width, page_height = placed.page_mm
-    x = (page_width - block[0]) / 2
-    lowest = page_height - MARGIN - block[1]
-    free = []
-    y = MARGIN
-    while y <= lowest:
-        overlaps_footer = y < footer_at[1] + footer[1] + 1 and footer_at[1] - 1 < y + block[1]
-        if not overlaps_footer and placed.is_free(
-            grid, x=x, y=y - 1, width=block[0], height=block[1] + 2
-        ):
-            free.append(y)
-        y += 1.0
-    if not free:
-        return None
-    # The lowest run of free places, begun a little below what stands above it.
-    start = free[-1]
-    while start - 1.0 in free:
-        start -= 1.0
-    return (x, min(start + GAP, free[-1]))
-
-
-def _on_page(spot: tuple[float, float] | None) -> tuple[float, float]:
-    if spot is None:
-        raise CertifyError("copy-not-assembled")
-    return spot
-
-
-def _shifted(box: Box, x: float, y: float) -> Box:
-    """A box in mm on the block → the corners in points on the page."""
-    left, bottom, width, height = (value * MM for value in box)
-    return (x + left, y + bottom, x + left + width, y + bottom + height)
 
 
 def _add_page(
@@ -264,6 +189,22 @@ def _add_page(
     }[scan.orientation]
     numbers = " ".join(f"{value:.4f}" for value in matrix)
     page.Contents = Stream(pdf, f"q {numbers} cm /Scan Do Q\n".encode("ascii"))
+
+
+def _add_text(pdf: Pdf, index: int, layer: bytes, placed: Placement, scan: ScanPage) -> None:
+    """The recognised words, invisible, exactly over the scan they were read from."""
+    page = pdf.pages[index]
+    with Pdf.open(io.BytesIO(layer)) as recognised:
+        drawing = recognised.pages[0]
+        box = drawing.mediabox
+        form = pdf.copy_foreign(drawing.as_form_xobject())
+        size = float(box[2]) - float(box[0]), float(box[3]) - float(box[1])
+    page.Resources.XObject["/Words"] = form
+    grid = scan.occupancy
+    width, height = (side * placed.scale * MM for side in (grid.width_mm, grid.height_mm))
+    x, y = placed.x * MM, (placed.page_mm[1] - placed.y) * MM - height
+    matrix = f"{width / size[0]:.6f} 0 0 {height / size[1]:.6f} {x:.4f} {y:.4f}"
+    page.contents_add(f"q {matrix} cm /Words Do Q\n".encode("ascii"))
 
 
 def _overlay(
@@ -324,57 +265,3 @@ def _add_fields(pdf: Pdf, index: int, person: Box, seal: Box) -> None:
         fields.append(pdf.make_indirect(field))
     page.Annots = Array(fields)
     pdf.Root.AcroForm = Dictionary(Fields=Array(fields), SigFlags=1)
-
-
-def _as_pdfa(pdf: Pdf, *, title: str, made_at: datetime) -> bytes:
-    pdf.Root.Lang = String("vi-VN")
-    stamp = made_at.strftime("%Y-%m-%dT%H:%M:%S+00:00")
-    with pdf.open_metadata(set_pikepdf_as_editor=False) as metadata:
-        metadata["dc:title"] = title
-        metadata["dc:language"] = ["vi-VN"]
-        metadata["xmp:CreatorTool"] = "Dấu Số"
-        metadata["xmp:CreateDate"] = stamp
-        metadata["xmp:ModifyDate"] = stamp
-    pikepdf.pdfa.prepare(pdf, "2b")
-    with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as metadata:
-        metadata["xmp:MetadataDate"] = stamp
-    _settle_streams(pdf)
-    out = io.BytesIO()
-    pdf.save(
-        out,
-        compress_streams=False,
-        deterministic_id=True,
-        object_stream_mode=pikepdf.ObjectStreamMode.disable,
-        stream_decode_level=pikepdf.StreamDecodeLevel.none,
-        fix_metadata_version=False,
-    )
-    data = out.getvalue()
-    # Signatures append: without this line end the next revision would start on the %%EOF line.
-    return data if data.endswith(b"\n") else data + b"\n"
-
-
-def _settle_streams(pdf: Pdf) -> None:
-    """See that no stream's data ends with a carriage return.
-
-    With the line feed before `endstream` that would read as one line end, and /Length as one too
-    long (ISO 19005-2 §6.1.7.1): strict readers refuse one file in twenty for it. Deflated data end
-    with their checksum, so another level does not help; one more filter does.
-    """
-    for item in pdf.objects:
-        if not isinstance(item, Stream) or item.get("/Type") == Name.Metadata:
-            continue
-        if not item.read_raw_bytes():
-            continue
-        packed = item.read_raw_bytes() if "/Filter" in item else zlib.compress(item.read_bytes(), 9)
-        if packed.endswith(b"\r"):
-            text = base64.a85encode(packed) + b"~>"
-            item.write(text, filter=Array([Name.ASCII85Decode, Name.FlateDecode]))
-        elif "/Filter" not in item:
-            item.write(packed, filter=Name.FlateDecode)
-
-
-def _judge(data: bytes) -> None:
-    report = page_validation.validate_pdf_bytes(data, profile="2b")
-    if not report.is_compliant:
-        rules = sorted({failure.rule_id for failure in report.failures})
-        raise CertifyError("copy-not-pdfa", rules=", ".join(rules))

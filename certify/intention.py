@@ -27,6 +27,7 @@ from certify.deadlines import local
 from certify.errors import CertifyError
 from certify.models import CapturePageRow, CaseRow, CaseState, EntryRow, EntryState
 from certify.office import Office
+from certify.recognition import layers
 from certify.register import take_number
 from certify.statement import Statement, template_on
 from certify.units import unit as find_unit
@@ -181,6 +182,8 @@ def _taken(
         "authority_lines": list(delegation.authority_lines),
         "signer": delegation.name,
         "requester": case.requester.owner_id,
+        "text_layers": {str(n): one for n, one in layers(session, capture.id).items()},
+        "capture_data": office.attach_capture_data,
     }
     frozen["address"] = office.address(str(frozen["code"]))
     symbol = office.register.symbol

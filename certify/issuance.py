@@ -18,7 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import update
 
+from certify import deliveries
 from certify.assembly import PERSON_FIELD, SEAL_FIELD, Assembled, assemble
+from certify.capture_data import capture_data
 from certify.errors import CertifyError
 from certify.intake import close
 from certify.intention import Intention, intend, release
@@ -107,7 +109,8 @@ def certify_copy(
 
 def prepare(office: Office, intention: Intention, *, now: datetime, by: str) -> Assembled:
     """The PDF to sign; the same intention gives the same bytes but for the code's signature."""
-    statement = intention.statement(office)
+    statement, frozen = intention.statement(office), intention.frozen
+    with_data = bool(frozen.get("capture_data"))
     assembled = assemble(
         intention.pages,
         read=office.blobs.get,
@@ -115,6 +118,8 @@ def prepare(office: Office, intention: Intention, *, now: datetime, by: str) -> 
         title=f"Bản sao điện tử có chứng thực số {statement.number}, quyển số {statement.book}",
         made_at=intention.taken_at,
         code_version=version_of(statement.address),
+        text_layers={int(n): one for n, one in frozen.get("text_layers", {}).items()},
+        capture_data=capture_data(office, frozen["capture"]) if with_data else None,
     )
     return with_code(office, intention, assembled, now=now, by=by)
 
@@ -279,7 +284,18 @@ def issue(
                 size=len(data),
                 copy_id=copy_id,
                 added_at=now,
+                unit=intention.unit,
             )
+        )
+        deliveries.copy_issued(
+            session,
+            office,
+            copy,
+            item_id,
+            told_by=by,
+            requester=case.requester,
+            dossier_code=case.dossier_code,
+            now=now,
         )
         audit.record(
             session,

@@ -44,6 +44,10 @@ class Office:
     register: RegisterSettings = field(default_factory=RegisterSettings)
     client: str = "dauso-certify"
     keep_images: timedelta | None = None
+    ways: frozenset[str] = frozenset()
+    """How results leave besides the owner's store: `mail`, `national-store`."""
+    attach_capture_data: bool = False
+    """Copies are PDF/A-3b with their capture's record attached, instead of PDF/A-2b."""
 
     def address(self, code: str) -> str:
         """Where anyone can check a copy with this code."""
