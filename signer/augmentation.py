@@ -94,6 +94,9 @@ def augment(
         if to.long_term:
             material = tsa_material(desk, now)
             for certificate in _signers(document):
+                if certificate.not_valid_after_utc < now and _archived(document):
+                    # Nobody answers for it any more; the archive holds what was said in its time.
+                    continue
                 material += _material_about(desk, certificate, now)
             if dss.write(appender, material):
                 appender.commit_plain()
@@ -196,6 +199,12 @@ def _stamped(document: Document) -> bool:
         for info in signed["signer_infos"]
         for attribute in info["unsigned_attrs"] or ()
     )
+
+
+def _archived(document: Document) -> bool:
+    """Whether a document time-stamp covers everything signed before it."""
+    newest = max(document.signatures, key=lambda one: _covered(one.object["/V"]))
+    return newest.sub_filter == "ETSI.RFC3161"
 
 
 def _covered(value: pikepdf.Object) -> int:
