@@ -24,6 +24,7 @@ from certify.capture_data import capture_data
 from certify.errors import CertifyError
 from certify.intake import close
 from certify.intention import Intention, intend, release
+from certify.kept_assembly import kept
 from certify.models import (
     CaseRow,
     CaseState,
@@ -108,7 +109,10 @@ def certify_copy(
 
 
 def prepare(office: Office, intention: Intention, *, now: datetime, by: str) -> Assembled:
-    """The PDF to sign; the same intention gives the same bytes but for the code's signature."""
+    """The PDF to sign: what was shown before, or the same but for the code's signature."""
+    shown = kept(office, intention.frozen)
+    if shown is not None:
+        return shown
     statement, frozen = intention.statement(office), intention.frozen
     with_data = bool(frozen.get("capture_data"))
     assembled = assemble(

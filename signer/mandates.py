@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from records import audit
 from records.tags import Tag
 from signer import activation, credentials
@@ -120,6 +122,24 @@ def authorize(
         by=by,
         mandate_id=mandate_id,
     )
+
+
+def standing(desk: Desk, *, credential_id: str, client: str, now: datetime) -> Mandate | None:
+    """The mandate under which this client may activate this seal now, if there is one."""
+    query = (
+        select(MandateRow)
+        .where(
+            MandateRow.credential_id == credential_id,
+            MandateRow.client == client,
+            MandateRow.ended_at.is_(None),
+            MandateRow.expires_at > now,
+        )
+        .order_by(MandateRow.expires_at.desc(), MandateRow.id)
+        .limit(1)
+    )
+    with desk.database.reading() as session:
+        row = session.scalars(query).one_or_none()
+    return None if row is None else Mandate(row.id, credential_id, client, row.expires_at)
 
 
 def end(desk: Desk, mandate_id: str, *, now: datetime, by: str) -> None:

@@ -22,6 +22,7 @@ from certify.errors import CertifyError
 from certify.intake import record_capture
 from certify.issuance import certify_copy
 from certify.payments import pay
+from certify.prepared import prepare_copy
 from certify.recognition import recognise
 from tests.certify.test_capture import saved, scan
 from tests.certify.test_cleaning import ONLY_SQLITE
@@ -89,3 +90,16 @@ def test_a_bad_image_is_an_error_not_a_layer(hall: TownHall) -> None:
     small = io.BytesIO()
     Image.new("RGB", (40, 40), "white").save(small, "PNG")
     assert recognition.text_layer(small.getvalue(), page).startswith(b"%PDF")
+
+
+def test_what_is_shown_is_what_is_signed(hall: TownHall) -> None:
+    """The certifying person sees the very bytes that get their signature, number included."""
+    case = hall.compared()
+    acts = {"now": hall.now, "by": BY}
+    people = {"person_id": hall.person.id, "seal_id": hall.seal.id}
+    shown = prepare_copy(hall.office, case.id, **people, **acts)
+    again = prepare_copy(hall.office, case.id, **people, **acts)
+    assert (shown.number, shown.pdf) == ("01", again.pdf)
+    copy = certify_copy(hall.office, case.id, **hall.hands, **acts)
+    assert copy.data.startswith(shown.pdf)
+    assert copy.number == "01"

@@ -1,0 +1,71 @@
+"""What is shown is what is signed: the assembled copy is kept, and taken up by its digest.
+
+    shown = prepare_copy(office, case.id, person_id=…, seal_id=…, now=now, by=by)
+    shown.pdf                # on the screen; `certify_copy` signs these very bytes
+
+From here the number is taken, as in step 2 of docs/flows/certify.md: the same people may certify on
+the same day, or the number is voided with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from certify.assembly import Assembled
+from certify.intention import intend, release
+from certify.issuance import prepare, record_failure, usable
+from certify.kept_assembly import as_kept
+from certify.models import EntryRow
+from certify.office import Office
+from records.errors import DomainError
+
+
+@dataclass(frozen=True)
+class PreparedCopy:
+    """The file to look at and to authorise: `digest` is its SHA-256."""
+
+    entry_id: str
+    number: str
+    book: str
+    digest: str
+    pages: int
+    statement_page: int
+    pdf: bytes = field(repr=False)
+
+
+def prepare_copy(
+    office: Office, case_id: str, *, person_id: str, seal_id: str, now: datetime, by: str
+) -> PreparedCopy:
+    """Take the number and put the copy together, or find what was put together before.
+
+    Raises what `certify_copy` raises before anything is signed.
+    """
+    official = usable(office, (person_id, ""), now=now)
+    agency = usable(office, (seal_id, ""), now=now)
+    intention = intend(office, case_id, person=official, seal=agency, now=now, by=by)
+    try:
+        assembled = prepare(office, intention, now=now, by=by)
+        digest = office.blobs.put(assembled.pdf)
+        _keep(office, intention.entry_id, assembled, digest)
+    except DomainError as error:
+        record_failure(office, intention, error, now=now, by=by)
+        raise
+    finally:
+        release(office, intention)
+    return PreparedCopy(
+        entry_id=intention.entry_id,
+        number=office.register.number(intention.number),
+        book=office.register.book(intention.volume, intention.year),
+        digest=digest,
+        pages=assembled.pages,
+        statement_page=assembled.statement_page,
+        pdf=assembled.pdf,
+    )
+
+
+def _keep(office: Office, entry_id: str, assembled: Assembled, digest: str) -> None:
+    with office.database.transaction() as session:
+        row = session.get_one(EntryRow, entry_id, with_for_update=True)
+        if "assembled" not in row.frozen:
+            row.frozen = {**row.frozen, "assembled": as_kept(assembled, digest)}
