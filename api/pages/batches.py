@@ -32,6 +32,8 @@ class BatchView:
     state: str
     tone: str
     total: int
+    asked: int
+    """Without those that were left out."""
     signed: int
     refused: int
     waiting: int
@@ -75,6 +77,7 @@ def batch_view(found: Offered, key_name: str) -> BatchView:
         state=one.state,
         tone=_TONES.get(one.state, "plain"),
         total=one.total,
+        asked=one.total - one.counts.get("left-out", 0),
         signed=one.counts.get("signed", 0),
         refused=one.counts.get("refused", 0),
         waiting=one.counts.get("waiting", 0),

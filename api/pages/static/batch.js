@@ -1,6 +1,14 @@
-// Progress of a running batch by server-sent events; the page is shown anew when it has ended.
+// A batch: which document is open, and progress by server-sent events while it runs; the page is
+// shown anew when it has ended.
 "use strict";
 (() => {
+  document.addEventListener("click", (event) => {
+    const item = event.target.closest(".ds-item");
+    if (!item) return;
+    document.querySelector(".ds-items .ds-here")?.classList.remove("ds-here");
+    item.closest("li").classList.add("ds-here");
+  });
+
   const place = document.querySelector("[data-follow]");
   if (!place) return;
   const source = new EventSource(place.dataset.follow);
