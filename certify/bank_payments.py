@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -234,7 +235,7 @@ def _audit(
     session: Session,
     tag: Tag,
     subject: str,
-    details: dict[str, object],
+    details: Mapping[str, object],
     *,
     now: datetime,
     by: str,

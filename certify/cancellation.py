@@ -3,37 +3,30 @@
     cancel(office, copy_id, Decision(number="12/QĐ-UBND", day=…, reason=…, signer=…),
            signed_decision=pdf, now=now, by=by)
 
-DOMAIN.md §4 *Cancelling*: number, date, reason, signer. The decision is itself a signed document of
-the same unit: it is validated here, and its digest kept. The copy's signatures stay valid; its
-status does not, and verification says both.
+DOMAIN.md §4 *Cancelling*: number, date, reason, signer. The decision is itself a document signed by
+who may certify for the unit (`certify.decisions`): it is validated here and kept. The copy's
+signatures stay valid; its status does not, and verification says both. Steps: docs/flows/cancel.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from certify import deliveries
 from certify.deadlines import local
+from certify.decisions import Decision, require_decision
 from certify.errors import CertifyError, NotFound
-from certify.models import AccessRow, CancellationRow, CopyRow, CopyStatus, EntryRow, ItemRow
+from certify.models import CancellationRow, CopyRow, CopyStatus, EntryRow
 from certify.office import Office
 from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
+from signer.report import Report
 from signer.validation import validate
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The decision to cancel, as it is registered."""
-
-    number: str
-    day: date
-    reason: str
-    signer: str
 
 
 @dataclass(frozen=True)
@@ -51,25 +44,34 @@ def cancel(
     decision: Decision,
     *,
     signed_decision: bytes,
+    judged: Report | None = None,
     now: datetime,
     by: str,
 ) -> Cancelled:
     """Cancel a copy; the public status changes with the commit of this call.
 
-    Raises `CertifyError`: `decision-incomplete`, `decision-not-signed`, `copy-not-in-force`.
+    `judged` is the decision's report when it was validated elsewhere, as in a confined process.
+    Raises `CertifyError`: `decision-incomplete`, `decision-not-signed`, `copy-not-in-force`,
+    `decision-signer-not-competent`, `decision-about-another-copy`.
     """
+    # 1. The decision is complete, and not of a day to come.
     if not all(text.strip() for text in (decision.number, decision.reason, decision.signer)):
         raise CertifyError("decision-incomplete")
     if decision.day > local(now).date():
         raise CertifyError("decision-incomplete")
-    report = validate(signed_decision, trust=office.desk.trust, now=now)
-    if not report.passed or not report.signatures:
-        raise CertifyError("decision-not-signed")
+    # 2. Its signatures are valid.
+    report = judged or validate(signed_decision, trust=office.desk.trust, now=now)
+    # 3. It is signed by who may decide for this unit, and about this copy; then it is kept.
+    with office.database.reading() as session:
+        require_decision(
+            session, _found(session, copy_id), decision, signed_decision, report, now=now
+        )
     digest = office.blobs.put(signed_decision)
     with office.database.transaction() as session:
         copy = _locked(session, copy_id)
         if copy.status != CopyStatus.IN_FORCE.value:
             raise CertifyError("copy-not-in-force", status=copy.status)
+        # 4. Status, decision, note in the register, everybody to be told: one transaction.
         copy.status, copy.status_at = CopyStatus.CANCELLED.value, now
         session.add(
             CancellationRow(
@@ -85,7 +87,8 @@ def cancel(
         )
         note = f"Đã hủy theo Quyết định {decision.number} ngày {decision.day:%d/%m/%Y}"
         session.execute(update(EntryRow).where(EntryRow.id == copy.entry_id).values(notes=note))
-        fetched = _fetched_by(session, copy_id)
+        session.flush()
+        fetched = deliveries.status_changed(session, office, copy, deliveries.CANCELLED, now=now)
         audit.record(
             session,
             tag=Tag.COPY_CANCELLED,
@@ -111,6 +114,8 @@ def replace(office: Office, copy_id: str, *, by_copy: str, now: datetime, by: st
         if old.id == new.id or (old.unit, old.owner_id) != (new.unit, new.owner_id):
             raise CertifyError("replacement-wrong")
         old.status, old.status_at, old.replaced_by = CopyStatus.REPLACED.value, now, new.id
+        session.flush()
+        deliveries.status_changed(session, office, old, deliveries.REPLACED, now=now)
         audit.record(
             session,
             tag=Tag.COPY_REPLACED,
@@ -122,17 +127,11 @@ def replace(office: Office, copy_id: str, *, by_copy: str, now: datetime, by: st
 
 
 def _locked(session: Session, copy_id: str) -> CopyRow:
-    row = session.get(CopyRow, copy_id, with_for_update=True)
+    return _found(session, copy_id, lock=True)
+
+
+def _found(session: Session, copy_id: str, *, lock: bool = False) -> CopyRow:
+    row = session.get(CopyRow, copy_id, with_for_update=True if lock else None)
     if row is None:
         raise NotFound("copy-unknown")
     return row
-
-
-def _fetched_by(session: Session, copy_id: str) -> tuple[str, ...]:
-    query = (
-        select(AccessRow.by)
-        .join(ItemRow, ItemRow.id == AccessRow.item_id)
-        .where(ItemRow.copy_id == copy_id)
-        .distinct()
-    )
-    return tuple(sorted(session.scalars(query)))

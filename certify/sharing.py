@@ -20,6 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from certify import codes, dossier, store
+from certify.delivery_models import ReuseRow
 from certify.errors import CertifyError, NotFound
 from certify.models import CopyRow, GrantRow, ItemRow
 from certify.office import Office
@@ -28,6 +29,8 @@ from records.tags import Tag
 
 RECIPIENT_KINDS = ("agency", "procedure", "person")
 LONGEST = timedelta(days=366)
+LINK = "link:"
+"""Recipients who come by a link, such as `link:mau@example.vn`; they need no account."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Reused:
 
     item: store.Item
     data: bytes = field(repr=False)
+    reuse_id: str | None = None
 
 
 def share(
@@ -140,10 +144,11 @@ def reuse(
     recipient_id: str,
     purpose: str,
     dossier_code: str | None = None,
+    unit: str | None = None,
     now: datetime,
     by: str,
 ) -> Reused:
-    """Fetch a shared document within its grant.
+    """Fetch a shared document within its grant; with a dossier's code it is used there.
 
     Raises `NotFound` `grant-unknown` for a wrong code and for anybody but the named recipient, who
     alone learns that a grant has ended (`grant-ended`) or the document is gone (`item-purged`).
@@ -169,7 +174,77 @@ def reuse(
         )
         copy = session.get(CopyRow, item.copy_id) if item.copy_id else None
         found = store.as_item(item, copy)
-    return Reused(found, office.blobs.get(found.digest))
+        reuse_id = None
+        if dossier_text is not None:
+            reuse_id = _recorded(session, row, found, dossier_text, unit, now=now, by=by)
+    return Reused(found, office.blobs.get(found.digest), reuse_id)
+
+
+def _recorded(
+    session: Session,
+    row: GrantRow,
+    item: store.Item,
+    dossier_code: str,
+    unit: str | None,
+    *,
+    now: datetime,
+    by: str,
+) -> str:
+    """The use in a dossier instead of an upload; the same dossier counts once."""
+    known = session.scalars(
+        select(ReuseRow).where(ReuseRow.grant_id == row.id, ReuseRow.dossier_code == dossier_code)
+    ).one_or_none()
+    if known is not None:
+        return known.id
+    made = ReuseRow(
+        id=uuid.uuid4().hex,
+        grant_id=row.id,
+        item_id=item.id,
+        digest=item.digest,
+        dossier_code=dossier_code,
+        unit=unit,
+        at=now,
+        by=by,
+    )
+    session.add(made)
+    details = {"item": item.id, "digest": item.digest, "dossier": dossier_code}
+    _audit(session, Tag.DOCUMENT_REUSED, row.id, details, now=now, by=by)
+    return made.id
+
+
+def linked(office: Office, code: str, *, now: datetime) -> tuple[Grant, store.Item]:
+    """What a link with this code opens, before anything is taken: only grants made for links.
+
+    Raises `NotFound` `grant-unknown`, `CertifyError` `grant-ended`, `code-malformed`.
+    """
+    with office.database.reading() as session:
+        row = session.scalars(
+            select(GrantRow).where(GrantRow.code_digest == _digest(codes.read(code)))
+        ).one_or_none()
+        if row is None or not row.recipient.startswith(LINK):
+            raise NotFound("grant-unknown")
+        if not _active(row, now):
+            raise CertifyError("grant-ended")
+        item = session.get_one(ItemRow, row.item_id)
+        copy = session.get(CopyRow, item.copy_id) if item.copy_id else None
+        return _as_grant(row, now), store.as_item(item, copy)
+
+
+def grants_to(office: Office, recipient: str, *, now: datetime) -> list[tuple[Grant, str]]:
+    """What others let this person or agency see at this moment, with the documents' titles."""
+    query = (
+        select(GrantRow, ItemRow.title)
+        .join(ItemRow, ItemRow.id == GrantRow.item_id)
+        .where(
+            GrantRow.recipient == recipient,
+            GrantRow.revoked_at.is_(None),
+            GrantRow.expires_at > now,
+            ItemRow.purged_at.is_(None),
+        )
+        .order_by(GrantRow.given_at.desc())
+    )
+    with office.database.reading() as session:
+        return [(_as_grant(row, now), title) for row, title in session.execute(query)]
 
 
 def _digest(code: str) -> str:

@@ -89,6 +89,7 @@ def add(
     kind: str,
     title: str,
     data: bytes,
+    unit: str | None = None,
     now: datetime,
     by: str,
 ) -> Item:
@@ -108,6 +109,7 @@ def add(
         digest=digest,
         size=len(data),
         added_at=now,
+        unit=unit,
     )
     with office.database.transaction() as session:
         session.add(row)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from certify import cancellation, sharing, store, verification
-from certify.cancellation import Decision
 from certify.deadlines import local
+from certify.decisions import Decision, draft
 from certify.errors import CertifyError, NotFound
 from certify.issuance import CertifiedCopy, certify_copy
 from certify.models import CopyStatus
@@ -20,7 +20,7 @@ from records import audit
 from signer import activation
 from signer.levels import Level
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from tests.certify.town_hall import BY, DEMO, MAU, PIN, UNIT, TownHall, scans
+from tests.certify.town_hall import BY, DEMO, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
 
 ME = MAU.owner_id
 SCHOOL = Recipient("agency", "H56.DEMO.14758", "UBND phường Hàm Rồng")
@@ -101,11 +101,11 @@ def test_sharing_is_the_owners_act(hall: TownHall) -> None:
     assert (seen.by, seen.dossier_code) == ("client:school", "H56.17.22-261123-0001")
     assert seen.grant_id == shared.grant.id
 
-    def fails(code: str, recipient: str, when: object = now) -> str:
+    def fails(code: str, recipient: str, when: datetime = now) -> str:
         with pytest.raises(CertifyError) as caught:
             sharing.reuse(
                 office, code, recipient_id=recipient, purpose="x", now=when, by="client:school"
-            )  # type: ignore[arg-type]  # a moment
+            )
         return caught.value.code
 
     assert fails(shared.code, "H56.DEMO.14797") == "grant-unknown"
@@ -146,17 +146,29 @@ def test_by_code_nothing_personal(hall: TownHall) -> None:
         verify_code(hall.office, "0000-0000-0000-0000-0000", now=hall.now)
 
 
-def decision(hall: TownHall) -> bytes:
-    """A decision of the same unit, signed by its official."""
-    document = (DEMO / "decision.pdf").read_bytes()
+def signed(hall: TownHall, document: bytes, hand: tuple[str, str] | None = None) -> bytes:
+    """A document signed by the unit's official, or by somebody else."""
+    credential, pin = hand or (hall.person.id, PIN)
     given = activation.authorize(
-        hall.office.desk, credential_id=hall.person.id, pin=PIN,
+        hall.office.desk, credential_id=credential, pin=pin,
         digests=[document_digest(document)], client="client:test", now=hall.now, by=BY,
     )  # fmt: skip
     request = SignatureRequest(level=Level.B_LTA)
     return sign_pdf(
         hall.office.desk, document, request, authorization=given, now=hall.now, by=BY
     ).data
+
+
+def drafted(hall: TownHall, copy: CertifiedCopy) -> bytes:
+    return draft(
+        hall.office, copy.copy_id, number="131/QĐ-UBND", reason="sai số trang",
+        holder_id=hall.person.holder_id, now=hall.now,
+    )  # fmt: skip
+
+
+def decision(hall: TownHall, copy: CertifiedCopy) -> bytes:
+    """The decision to cancel a copy, signed by who may decide."""
+    return signed(hall, drafted(hall, copy))
 
 
 def test_cancelling_and_replacing(hall: TownHall) -> None:
@@ -171,8 +183,17 @@ def test_cancelling_and_replacing(hall: TownHall) -> None:
             now=now, by=BY,
         )  # fmt: skip
     assert caught.value.code == "decision-not-signed"
+    text = drafted(hall, copy)
+    for paper, expected in (
+        (signed(hall, (DEMO / "decision.pdf").read_bytes()), "decision-about-another-copy"),
+        (copy.data, "decision-about-another-copy"),  # signed by the right person, and no decision
+        (signed(hall, text, (hall.seal.id, SEAL_PIN)), "decision-signer-not-competent"),
+    ):
+        with pytest.raises(CertifyError) as caught:
+            cancellation.cancel(office, copy.copy_id, order, signed_decision=paper, now=now, by=BY)
+        assert caught.value.code == expected
     done = cancellation.cancel(
-        office, copy.copy_id, order, signed_decision=decision(hall), now=now, by=BY
+        office, copy.copy_id, order, signed_decision=decision(hall, copy), now=now, by=BY
     )
     assert done.fetched_by == (ME,)
     report, status = verify_file(office, copy.data, now=now)
@@ -185,7 +206,7 @@ def test_cancelling_and_replacing(hall: TownHall) -> None:
     assert "131/QĐ-UBND" in line.notes
     with pytest.raises(CertifyError) as caught:
         cancellation.cancel(
-            office, copy.copy_id, order, signed_decision=decision(hall), now=now, by=BY
+            office, copy.copy_id, order, signed_decision=decision(hall, copy), now=now, by=BY
         )
     assert caught.value.code == "copy-not-in-force"
     better = issue(hall)
@@ -207,7 +228,9 @@ def test_export_everything(hall: TownHall) -> None:
 
 def test_a_foreign_file_has_no_status(hall: TownHall) -> None:
     """A file we did not issue gets the report on its signatures and nothing else."""
-    report, status = verify_file(hall.office, decision(hall), now=hall.now)
+    report, status = verify_file(
+        hall.office, signed(hall, (DEMO / "decision.pdf").read_bytes()), now=hall.now
+    )
     assert report.passed
     assert status is None
     nothing, _ = verify_file(hall.office, b"%PDF-1.7\n", now=hall.now)
