@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import Any
 
 from records.errors import text
 from signer.verdict import Finding, Indication, SubIndication, Weight, indication_of
@@ -96,6 +97,8 @@ class Report:
     file: str | None = None
     policy: str = ""
     validation_time: datetime | None = None
+    papers: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Every form of `signer.reports`, when they were asked for."""
 
     @property
     def indication(self) -> Indication:

@@ -15,34 +15,34 @@ import atexit
 import base64
 import contextlib
 import functools
-import importlib
 import json
 import os
 import queue
-import resource
 import select
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from signer.document_digests import DocumentDigests
 from signer.evidence_records import Evidence
 from signer.path import Trust
-from signer.policy import load_policy
+from signer.policy import CURRENT, load_policy
 from signer.report import Report, unreadable
 
 _LENGTH = struct.Struct("!Q")
 _ROOT = str(Path(__file__).resolve().parent.parent)
-_START = f"import sys; sys.path.insert(0, {_ROOT!r}); from signer.sandbox import serve; serve()"
+_START = (
+    f"import sys; sys.path.insert(0, {_ROOT!r}); from signer.sandbox_worker import serve; serve()"
+)
 _LARGEST_ANSWER = 64 << 20
 _READY = b"ready"
 
@@ -61,7 +61,7 @@ class Confinement:
     files: int = 200
 
 
-class _Dead(Exception):
+class WorkerDead(Exception):
     """The worker ended or did not answer in time; `code` says which."""
 
     def __init__(self, code: str) -> None:
@@ -93,8 +93,8 @@ class Worker:
 
     def ask(
         self, request: Mapping[str, object], data: bytes | None, content: bytes | None = None
-    ) -> Report:
-        """One validation; raises _Dead when the worker ends or is too slow."""
+    ) -> dict[str, Any]:
+        """One piece of work; raises WorkerDead when the worker ends or is too slow."""
         self.left -= 1
         header = json.dumps(request).encode()
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -112,14 +112,17 @@ class Worker:
                     stdin.write(part)
             stdin.flush()
         except BrokenPipeError:
-            raise _Dead("validation-worker-died") from None
+            raise WorkerDead("validation-worker-died") from None
         size = _LENGTH.unpack(self._read(stdout, _LENGTH.size, deadline))[0]
         if size > _LARGEST_ANSWER:
-            raise _Dead("validation-worker-died")
+            raise WorkerDead("validation-worker-died")
         try:
-            return Report.from_details(json.loads(self._read(stdout, size, deadline)))
-        except (ValueError, KeyError, TypeError):
-            raise _Dead("validation-worker-died") from None
+            answer = json.loads(self._read(stdout, size, deadline))
+        except ValueError:
+            raise WorkerDead("validation-worker-died") from None
+        if not isinstance(answer, dict):
+            raise WorkerDead("validation-worker-died")
+        return answer
 
     @staticmethod
     def _read(stream: IO[bytes], size: int, deadline: float) -> bytes:
@@ -127,10 +130,10 @@ class Worker:
         while len(found) < size:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([stream], [], [], left)[0]:
-                raise _Dead("validation-too-slow")
+                raise WorkerDead("validation-too-slow")
             part = os.read(stream.fileno(), min(size - len(found), 1 << 20))
             if not part:
-                raise _Dead("validation-worker-died")
+                raise WorkerDead("validation-worker-died")
             found += part
         return bytes(found)
 
@@ -166,18 +169,26 @@ class Pool:
         revocation: Iterable[bytes] = (),
         content: Path | bytes | None = None,
         evidence: Evidence | None = None,
+        digests: DocumentDigests | None = None,
+        policy: str = CURRENT,
+        reports: str | None = None,
     ) -> Report:
         """The report on a file or on bytes; a dead or hanging worker makes it unreadable.
 
-        `content` is what a detached signature is about, `evidence` an evidence record about the
-        file.
+        `content` is what a detached signature is about, or `digests` when that stays with its
+        owner; `evidence` an evidence record about the file; `policy` the id of a policy. With
+        `reports` (a language) the report carries every form (`Report.papers`). Raises SignerError
+        `policy-unknown`.
         """
         name = source.name if isinstance(source, Path) else None
+        rules = load_policy(policy)
         for path in (source, content):
             refusal = _refused(path) if isinstance(path, Path) else None
             if refusal is not None:
                 return replace(refusal, file=name)
         request: dict[str, object] = {
+            "work": "validate",
+            "name": name,
             "path": _resolved(source),
             "content": content is not None,
             "content_path": _resolved(content),
@@ -187,29 +198,47 @@ class Pool:
             "at": at.isoformat() if at else None,
             "revocation": [base64.b64encode(one).decode() for one in revocation],
             "evidence": _listed(evidence),
+            "digests": digests.to_json() if digests is not None else None,
+            "policy": policy,
+            "reports": reports,
         }
+        try:
+            answer = self.run(request, source, content)
+            report = Report.from_details(answer)
+        except (WorkerDead, KeyError, TypeError, ValueError) as dead:
+            code = dead.code if isinstance(dead, WorkerDead) else "validation-worker-died"
+            report = replace(
+                unreadable(code, params={"seconds": self._confinement.seconds}),
+                policy=rules.title,
+                validation_time=at or now,
+            )
+            answer = {}
+        return replace(report, file=name, papers=answer.get("papers"))
+
+    def run(
+        self,
+        request: Mapping[str, object],
+        source: Path | bytes,
+        content: Path | bytes | None = None,
+    ) -> dict[str, Any]:
+        """One piece of work by the next free worker; raises WorkerDead."""
         worker = self._free.get()
         if worker is None or not worker.alive:
             if worker is not None:
                 worker.end()
             worker = Worker(self._confinement)
         try:
-            report = worker.ask(
+            return worker.ask(
                 request,
                 source if isinstance(source, bytes) else None,
                 content if isinstance(content, bytes) else None,
             )
-        except _Dead as dead:
+        except WorkerDead:
             worker.end()
             worker = None
-            report = replace(
-                unreadable(dead.code, params={"seconds": self._confinement.seconds}),
-                policy=load_policy().title,
-                validation_time=at or now,
-            )
+            raise
         finally:
             self._free.put(worker)
-        return replace(report, file=name)
 
     def close(self) -> None:
         """End every free worker; a later call starts new ones."""
@@ -228,71 +257,10 @@ def shared_pool() -> Pool:
     return pool
 
 
-def serve() -> None:
-    """A worker's life: confine itself, then answer requests until the pipe closes."""
-    cpu, memory = json.loads(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.setrecursionlimit(600)
-    threading.stack_size(16 << 20)
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    importlib.import_module("signer.validation")
-    stdout.write(_READY)
-    stdout.flush()
-    while True:
-        size = stdin.read(_LENGTH.size)
-        if len(size) < _LENGTH.size:
-            return
-        request = json.loads(stdin.read(_LENGTH.unpack(size)[0]))
-        data = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
-        content = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + cpu + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        answer = json.dumps(_answer(request, data, content).details()).encode()
-        stdout.write(_LENGTH.pack(len(answer)) + answer)
-        stdout.flush()
-
-
-@dataclass(frozen=True)
-class _Anchors:
-    anchors: tuple[x509.Certificate, ...]
-    intermediates: tuple[x509.Certificate, ...]
-
-
-def _answer(request: Mapping[str, object], data: bytes, content: bytes) -> Report:
-    from signer.validation import validate
-
-    path, at, revocation = request["path"], request["at"], request["revocation"]
-    content_path = request["content_path"]
-    assert isinstance(revocation, list)
-    try:
-        whole = Path(str(path)).read_bytes() if path else data
-        beside = Path(str(content_path)).read_bytes() if content_path else content
-    except (OSError, MemoryError):
-        return unreadable("validation-no-file")
-    return validate(
-        whole,
-        trust=_Anchors(_certificates(request["anchors"]), _certificates(request["intermediates"])),
-        now=datetime.fromisoformat(str(request["now"])),
-        at=datetime.fromisoformat(str(at)) if at else None,
-        revocation=[base64.b64decode(one) for one in revocation],
-        content=beside if request["content"] else None,
-        evidence=_evidence(request["evidence"]),
-    )
-
-
 def _listed(evidence: Evidence | None) -> list[str]:
     """The record and its companions, as a worker reads them."""
     parts = [] if evidence is None else [evidence.record, *evidence.companions]
     return [base64.b64encode(one).decode() for one in parts]
-
-
-def _evidence(values: object) -> Evidence | None:
-    assert isinstance(values, list)
-    parts = [base64.b64decode(one) for one in values]
-    return Evidence(parts[0], tuple(parts[1:])) if parts else None
 
 
 def _resolved(source: Path | bytes | None) -> str | None:
@@ -318,13 +286,3 @@ def _refused(path: Path) -> Report | None:
 @functools.lru_cache(maxsize=256)
 def _der(certificate: x509.Certificate) -> str:
     return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
-
-
-def _certificates(values: object) -> tuple[x509.Certificate, ...]:
-    assert isinstance(values, list)
-    return tuple(_certificate(one) for one in values)
-
-
-@functools.lru_cache(maxsize=1024)
-def _certificate(value: str) -> x509.Certificate:
-    return x509.load_der_x509_certificate(base64.b64decode(value))

@@ -21,11 +21,12 @@ from datetime import datetime
 from pathlib import Path
 
 from signer.ades_verdict import judge
+from signer.document_digests import DocumentDigests
 from signer.evidence_records import Evidence
 from signer.examination import Examined
 from signer.file_kinds import Kind, kind_of
 from signer.path import Trust
-from signer.policy import Policy, load_policy
+from signer.policy import CURRENT, Policy, load_policy
 from signer.report import Report, unreadable
 from signer.validation_files import read_claims
 from signer.validation_pdf import PdfValidation
@@ -42,11 +43,13 @@ def validate(
     policy: Policy | None = None,
     content: bytes | None = None,
     evidence: Evidence | None = None,
+    digests: DocumentDigests | None = None,
     examined: Examined | None = None,
 ) -> Report:
     """The verdict on every signature of a file, as of `at` (default: `now`).
 
-    `content` is the second file of a detached signature; `evidence` an evidence record about the
+    `content` is the second file of a detached signature, or `digests` when that file stays with
+    its owner; `evidence` an evidence record about the
     file, which proves since when all of it exists (docs/flows/long-life.md); `examined` is handed
     all that was looked at, for reports with every building block. Steps for a PDF, as in
     docs/flows/validate.md (docs/flows/validate-files.md for the other formats):
@@ -64,11 +67,11 @@ def validate(
     moment = at or now
     try:
         if kind_of(data) is Kind.PDF:
-            if content is not None:
+            if content is not None or digests is not None:
                 raise Unreadable("validation-not-detached")
             lists = tuple(revocation)
             return PdfValidation(data, trust, moment, lists, rules, evidence, examined).report()
-        claims = read_claims(data, content, rules.limits)
+        claims = read_claims(data, content, rules.limits, digests)
         return judge(
             claims,
             trust=trust,
@@ -99,8 +102,13 @@ def validate_file(
     revocation: Iterable[bytes] = (),
     content: Path | None = None,
     evidence: Evidence | None = None,
+    policy: str = CURRENT,
+    reports: str | None = None,
 ) -> Report:
-    """`validate` on a file, in a child process with limits on time, memory and files."""
+    """`validate` on a file, in a child process with limits on time, memory and files.
+
+    `policy` is the id of one; with `reports` (a language) the report carries every form.
+    """
     from signer.sandbox import shared_pool
 
     return shared_pool().validate(
@@ -111,4 +119,6 @@ def validate_file(
         revocation=revocation,
         content=content,
         evidence=evidence,
+        policy=policy,
+        reports=reports,
     )

@@ -16,10 +16,11 @@ from signer.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
 from signer.cms import SIGNATURE_TIME_STAMP, attribute
 from signer.cms_parts import CmsParts, SignerParts, elements
+from signer.document_digests import DocumentDigests
 from signer.examination import SignedReference
 from signer.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
 from signer.time_stamps import Stamp, read_stamp
-from signer.verdict import SubIndication, Unreadable, fails
+from signer.verdict import SubIndication, Unreadable, fails, informs
 
 FAMILY = "CAdES"
 _STAMP = der.oid(SIGNATURE_TIME_STAMP)
@@ -31,15 +32,22 @@ _CRL, _OTHER = der.SEQUENCE, 0xA1
 _MOST_STAMPS = 50
 
 
-def read_claims(data: bytes, content: bytes | None) -> Claims:
-    """Everything signed in a CMS; `content` is the file of a detached signature.
+def read_claims(
+    data: bytes, content: bytes | None, digests: DocumentDigests | None = None
+) -> Claims:
+    """Everything signed in a CMS; `content` is the file of a detached signature, or `digests`.
 
     Raises Unreadable when it is no CMS.
     """
     try:
-        parts = CmsParts.read(data)
+        # A PDF's /Contents ends in the zeros that fill its gap.
+        parts = CmsParts.read(unpadded(data) if digests is not None else data)
     except MalformedDer as error:
         raise Unreadable("validation-cms-unreadable", detail=error.params["found"]) from None
+    if digests is not None:
+        if parts.content is not None:
+            raise Unreadable("validation-not-detached")
+        return Claims(_claims(parts, None, digests), findings=(informs("validation-by-digest"),))
     if parts.content is not None and content is not None and content != parts.content:
         spoilt = fails("validation-content-differs", SubIndication.HASH_FAILURE)
         return Claims(_claims(parts, parts.content), spoils=(spoilt,))
@@ -57,12 +65,26 @@ def read_detached(data: bytes, content: bytes, *, name: str) -> tuple[Claim, ...
     return tuple(replace(one, name=name) for one in _claims(parts, content))
 
 
-def _claims(parts: CmsParts, content: bytes | None) -> tuple[Claim, ...]:
-    one = len(parts.signers) == 1
+def _claims(
+    parts: CmsParts, content: bytes | None, digests: DocumentDigests | None = None
+) -> tuple[Claim, ...]:
+    def named(number: int) -> str:
+        return "signature" if len(parts.signers) == 1 else f"signature-{number}"
+
     return tuple(
-        _claim(_Signer(parts, signer, content, f"signature-{number}" if not one else "signature"))
+        _claim(_Signer(parts, signer, content, named(number), digests))
         for number, signer in enumerate(parts.signers, start=1)
     )
+
+
+def unpadded(data: bytes) -> bytes:
+    """One DER value without the zeros after it; anything else as it is."""
+    reader = Reader(data)
+    try:
+        value = reader.whole()
+    except MalformedDer:
+        return data
+    return data if data[len(value) :].strip(b"\x00") else value
 
 
 @dataclass(frozen=True)
@@ -71,19 +93,23 @@ class _Signer:
     signer: SignerParts
     content: bytes | None
     name: str
+    digests: DocumentDigests | None = None
 
     def content_digest(self, algorithm: str) -> bytes:
+        if self.digests is not None:
+            return self.digests.of(algorithm)
         assert self.content is not None
         return digest(algorithm, self.content)
 
 
 def _claim(one: _Signer) -> Claim:
-    if one.content is None:
+    if one.content is None and one.digests is None:
         missing = fails("validation-content-missing", SubIndication.SIGNED_DATA_NOT_FOUND)
         return Claim(one.name, FAMILY, None, (missing,))
     try:
         signed = _mathematics(one)
         certificates, revocation = _carried(one)
+        archives = _archives(one)
     except Rejected as rejected:
         return Claim(one.name, FAMILY, None, (rejected.finding,))
     except (MalformedDer, ValueError) as error:
@@ -98,11 +124,11 @@ def _claim(one: _Signer) -> Claim:
             read_stamp(token, lambda name: digest(name, signed.signature), field=one.name)
             for token in signed.timestamps[:_MOST_STAMPS]
         ),
-        archives=_archives(one),
+        archives=archives,
         certificates=certificates,
         revocation=revocation,
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
-        size=len(one.content),
+        size=len(one.content or b""),
         references=(
             SignedReference("MESSAGE_DIGEST", signed.digest, one.content_digest(signed.digest)),
         ),

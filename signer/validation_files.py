@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from signer import validation_asic, validation_cades, validation_xades
 from signer.ades_verdict import Claims
+from signer.document_digests import DocumentDigests
 from signer.file_kinds import Kind, kind_of, unarmoured
 from signer.policy import Limits
 from signer.verdict import Unreadable
 
 
-def read_claims(data: bytes, content: bytes | None, limits: Limits) -> Claims:
+def read_claims(
+    data: bytes,
+    content: bytes | None,
+    limits: Limits,
+    digests: DocumentDigests | None = None,
+) -> Claims:
     """Everything signed in a CMS, an XML document or a container; raises Unreadable."""
     for one in (data, content or b""):
         if len(one) > limits.bytes:
             raise Unreadable("validation-too-large", size=len(one), limit=limits.bytes)
     kind = kind_of(data)
     if kind is Kind.CMS:
-        return validation_cades.read_claims(unarmoured(data), content)
+        return validation_cades.read_claims(unarmoured(data), content, digests)
     if kind is Kind.XML:
-        return validation_xades.read_claims(data, content)
-    if content is not None:
+        return validation_xades.read_claims(data, content, digests)
+    if content is not None or digests is not None:
         raise Unreadable("validation-not-detached")
     return validation_asic.read_claims(data, limits)

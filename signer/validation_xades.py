@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from signer.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.certificates import Certificate, read_all
 from signer.cms import Scheme
+from signer.document_digests import DocumentDigests
 from signer.examination import SignedReference
 from signer.revocation_status import read_ocsp
 from signer.signed_data import Rejected, SignedData, digest
 from signer.time_stamps import Stamp, read_stamp
 from signer.validation_cades import response
-from signer.verdict import Finding, SubIndication, Unreadable, fails, warns
+from signer.verdict import Finding, SubIndication, Unreadable, fails, informs, warns
 from signer.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
 from signer.xml_canonical import NotCanonical, canonical
 from signer.xml_coverage import Coverage, coverage
@@ -53,15 +54,21 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 
 
-def read_claims(data: bytes, content: bytes | None) -> Claims:
-    """Everything signed in an XML document; `content` is the file of a detached signature.
+def read_claims(
+    data: bytes, content: bytes | None, digests: DocumentDigests | None = None
+) -> Claims:
+    """Everything signed in an XML document; `content` is the file of a detached signature, or
+    `digests` of the files it is about.
 
     Raises Unreadable for XML that is not well formed, not harmless, or out of bounds.
     """
-    document = Document(parse(data, Unreadable), lambda _name: content)
-    if content is not None and not _about_a_file(document):
+    document = Document(parse(data, Unreadable), lambda _name: content, digests)
+    given = content is not None or digests is not None
+    if given and not _about_a_file(document):
         raise Unreadable("validation-not-detached")
-    return Claims(read_signatures(document, name="signature", size=len(data), files=None))
+    claims = read_signatures(document, name="signature", size=len(data), files=None)
+    told = (informs("validation-by-digest"),) if digests is not None else ()
+    return Claims(claims, findings=told)
 
 
 def _about_a_file(document: Document) -> bool:
@@ -196,8 +203,7 @@ def _mathematics(one: _Signature) -> SignedData:
 
     # 2. Every reference comes to the octets that were hashed.
     for reference in one.references:
-        hashed = digest(reference.digest, reference.octets())
-        if not hmac.compare_digest(hashed, reference.value):
+        if not hmac.compare_digest(reference.hashed(), reference.value):
             raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
 
     # 3. The signature over the canonical SignedInfo.

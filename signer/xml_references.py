@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import unquote
 
-from signer.signed_data import Rejected
+from signer.document_digests import DocumentDigests
+from signer.signed_data import Rejected, digest
 from signer.verdict import SubIndication, Unreadable, fails
 from signer.xml_canonical import NotCanonical, canonical, without
 from signer.xml_names import (
@@ -53,6 +54,7 @@ class Document:
 
     tree: Tree
     resolver: Resolver = field(default=lambda _name: None)
+    digests: DocumentDigests | None = None
 
     @property
     def root(self) -> Element:
@@ -145,6 +147,14 @@ class Reference:
         if XPATH in names or FILTER in names:
             return tuple(one for one in self.document.signatures if _outermost(one))
         return (self.signature,) if ENVELOPED in names else ()
+
+    def hashed(self) -> bytes:
+        """The digest of what is signed; of a file that stays with its owner, the one given."""
+        if self.document.digests is not None and self.target is None:
+            if self.transforms:
+                raise refused("validation-xml-transform", transform="a file by its digest")
+            return self.document.digests.of(self.digest, self.file_name)
+        return digest(self.digest, self.octets())
 
     def octets(self, default: str = DEFAULT_CANONICAL) -> bytes:
         """What is hashed. `default` canonicalises what no transform has made octets of."""

@@ -191,9 +191,9 @@ def test_files_that_are_not_there(pool: Pool, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX resource limits")
 def test_workers_may_not_write_files() -> None:
     """RLIMIT_FSIZE is zero in a worker: a parser's bug writes nothing to disk."""
-    from signer import sandbox
+    from signer import sandbox_worker
 
-    assert "RLIMIT_FSIZE, (0, 0)" in Path(sandbox.__file__).read_text("utf-8")
+    assert "RLIMIT_FSIZE, (0, 0)" in Path(sandbox_worker.__file__).read_text("utf-8")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
