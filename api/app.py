@@ -58,6 +58,7 @@ _TAGS = [
     {"name": "validation", "description": "Verdicts by file and by code"},
     {"name": "pki", "description": "CRL, OCSP, certificates, time-stamps: plain HTTP, no account"},
     {"name": "certificates", "description": "Certificates for client systems: PKCS#10, PKCS#12"},
+    {"name": "people", "description": "Accounts of people at the screens"},
     {"name": "operation", "description": "Health and figures"},
 ]
 

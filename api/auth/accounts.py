@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from api.auth import sessions
-from api.auth.people import Person, Role
+from api.auth.people import Person, Role, origins
 from api.errors import ApiError
 from api.people_models import AccountRow, PasskeyRow, SignInLinkRow
 from records import audit
@@ -174,6 +174,12 @@ def make_link(
         details = {"expires_at": now + life}
         _record(session, Tag.SIGN_IN_LINK_MADE, account_id, details, now=now, by=by)
     return token
+
+
+def sign_in_address(base_url: str, token: str) -> str:
+    """Where the link leads. On a machine of one's own by name: passkeys need one."""
+    by_name = next((one for one in origins(base_url) if "//localhost" in one), base_url)
+    return f"{by_name}/sign-in/link/{token}"
 
 
 def find(database: Database, account_id: str) -> Account:

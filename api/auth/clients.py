@@ -32,6 +32,7 @@ SCOPES = {
     "ca": "Read certificates and their status",
     "store": "Read certified copies that were shared",
     "enrol": "Enrol holders singly and by list, renew, transfer and end credentials",
+    "people": "Make the accounts of people at the screens, change and disable them",
     "certificates": "Ask for certificates of its own (PKCS#10, PKCS#12, EST)",
     "approve": "Approve or reject other clients' certificate requests",
     "csc": "Remote signing (CSC API): holders consent on our own page",

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "enrol": "enrols whole lists from CSV or XLSX",
     "holders": "renews, re-keys, hands over and ends credentials",
     "renew": "proofs that outlive certificates: what is due, run, look ahead",
+    "people": "accounts of people at the screens",
     "ca": "certificates, CRLs, the ceremony",
     "audit": "proves that the audit log is whole",
     "clients": "systems that may call the API",
