@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from records import audit
 from records.tags import Tag
@@ -136,24 +136,14 @@ def look(desk: Desk, document_id: str, *, actor: Actor) -> RoutedDocument:
 
 def inbox(desk: Desk, *, actor: Actor, limit: int = MOST_LISTED) -> list[RoutedDocument]:
     """What waits for this person: their steps, their role's in the unit, what came back to them."""
-    mine = RouteStepRow.holder_id == (actor.holder_id or "")
-    ours = and_(
-        RouteStepRow.holder_id.is_(None),
-        RouteStepRow.unit == actor.unit,
-        RouteStepRow.role.in_(actor.roles),
-    )
-    turn = exists().where(
-        RouteStepRow.document_id == RoutedDocumentRow.id,
-        RouteStepRow.state == "current",
-        or_(mine, ours),
-    )
-    returned = and_(
-        RoutedDocumentRow.state == "returned", RoutedDocumentRow.drafter == (actor.holder_id or "")
-    )
-    wanted = select(RoutedDocumentRow).where(
-        or_(and_(RoutedDocumentRow.state == "under-way", turn), returned), _visible(actor)
-    )
-    return _listed(desk, wanted, limit)
+    return _listed(desk, select(RoutedDocumentRow).where(_waiting(actor)), limit)
+
+
+def waiting(desk: Desk, *, actor: Actor) -> int:
+    """How many documents the inbox holds."""
+    wanted = select(func.count()).select_from(RoutedDocumentRow).where(_waiting(actor))
+    with desk.database.reading() as session:
+        return int(session.scalar(wanted) or 0)
 
 
 def listed(
@@ -285,6 +275,25 @@ def _listed(desk: Desk, wanted: Select[RoutedDocumentRow], limit: int) -> list[R
         for one in session.scalars(theirs.order_by(RouteStepRow.position)):
             steps[one.document_id].append(one)
     return [as_document(row, steps[row.id]) for row in rows]
+
+
+def _waiting(actor: Actor) -> ColumnElement[bool]:
+    mine = RouteStepRow.holder_id == (actor.holder_id or "")
+    ours = and_(
+        RouteStepRow.holder_id.is_(None),
+        RouteStepRow.unit == actor.unit,
+        RouteStepRow.role.in_(actor.roles),
+    )
+    turn = exists().where(
+        RouteStepRow.document_id == RoutedDocumentRow.id,
+        RouteStepRow.state == "current",
+        or_(mine, ours),
+    )
+    returned = and_(
+        RoutedDocumentRow.state == "returned", RoutedDocumentRow.drafter == (actor.holder_id or "")
+    )
+    stands = or_(and_(RoutedDocumentRow.state == "under-way", turn), returned)
+    return and_(stands, _visible(actor))
 
 
 def _visible(actor: Actor) -> ColumnElement[bool]:

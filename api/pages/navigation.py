@@ -28,6 +28,7 @@ class Entry:
 
 NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk", "nav.desk", kinds=(OFFICIAL, CITIZEN)),
+    Entry("/desk/documents", "nav.documents"),
     Entry("/desk/batches", "nav.batches", roles=("signer", "clerk")),
     Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
 )

@@ -27,7 +27,9 @@ from api.routes import (
     registration,
     sign_in,
     signatures,
+    step_pages,
     step_settings,
+    step_submission,
     steps,
     time_stamps,
     validations,
@@ -64,5 +66,7 @@ ROUTERS = (
     own_certificates.router,
     batch_pages.router,
     offline_codes.router,
+    step_pages.router,
+    step_submission.router,
     website.router,
 )

@@ -15,8 +15,9 @@ from api.auth.people import Person, SignedIn, csrf_checked
 from api.house import House
 from api.pages import render
 from api.pages.own_certificates import SOON
+from api.routes.step_pages import actor_of
 from hsm.sealing import is_under_code
-from signer import batch_review
+from signer import batch_review, routed_documents
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 
@@ -66,7 +67,14 @@ def certificates_ending(house: House, person: Person, now: datetime) -> int:
     )
 
 
+def documents_under_way(house: House, person: Person, now: datetime) -> int:
+    """Documents whose step is this person's."""
+    del now
+    return routed_documents.waiting(house.desk, actor=actor_of(person))
+
+
 WAITING: tuple[Task, ...] = (
+    Task("/desk/documents", "waiting.documents", documents_under_way),
     Task("/desk/batches", "waiting.batches", batches_to_sign, roles=("signer", "clerk")),
     Task("/desk/certificates", "waiting.activation", keys_to_activate, ("official", "citizen")),
     Task("/desk/certificates", "waiting.ending", certificates_ending, ("official", "citizen")),
