@@ -27,7 +27,7 @@ def demo(
     from rich.console import Console
 
     from api import first_run
-    from api.demonstration import over_http, results, steps
+    from api.demonstration import over_http, people, results, steps
     from api.demonstration.cast import Cast
     from api.house import House
 
@@ -46,6 +46,7 @@ def demo(
         with progress.step(2, "Cấp chứng thư cho công chức và cơ quan", "Enrolment"):
             steps.enrol(house, cast, made)
             over_http.check_addresses(made)
+            seats = people.seat_everybody(house, cast, now=steps.clock())
         progress.note(f"{made.official.name}; {made.agency.name}")
         # 3. The official signs the decision, then the agency seals it: both PAdES B-LTA.
         with progress.step(3, "Ký và đóng dấu số quyết định", "Sign and seal the decision"):
@@ -64,7 +65,7 @@ def demo(
             again = over_http.as_client(house, cast, made, address)
         progress.note(f"{again['copy']['number']}, {again['copy']['code']}")
         results.write(house, cast, made, again, progress.timings, output)
-    progress.end(output, settings.home)
+    progress.end(output, settings.home, seats)
 
 
 class Progress:
@@ -87,11 +88,20 @@ class Progress:
     def note(self, text: str) -> None:
         self.console.print(f"      {text}", style="dim", markup=False)
 
-    def end(self, output: Path, home: Path) -> None:
+    def end(self, output: Path, home: Path, seats: Path) -> None:
+        """Where everything is, and how to go on."""
         if language() == "en":
-            lines = (f"Results: {output}", f"Look around: DAUSO_HOME={home} ./dauso serve")
+            lines = (
+                f"Results: {output}",
+                f"Look around: DAUSO_HOME={home} ./dauso serve",
+                f"Sign in as one of the cast: the links in {seats}",
+            )
         else:
-            lines = (f"Kết quả: {output}", f"Xem thử: DAUSO_HOME={home} ./dauso serve")
+            lines = (
+                f"Kết quả: {output}",
+                f"Xem thử: DAUSO_HOME={home} ./dauso serve",
+                f"Đăng nhập theo vai: các liên kết trong {seats}",
+            )
         for line in lines:
             self.console.print(line, markup=False, soft_wrap=True)
 
