@@ -20,7 +20,12 @@ PROBLEM_TYPE = "application/problem+json"
 # Only what is not 422. Kept by status, so that a reader sees the policy at a glance.
 _BY_STATUS: dict[int, tuple[str, ...]] = {
     400: ("idempotency-key-invalid", "body-malformed"),
-    401: ("access-token-missing", "access-token-invalid", "client-authentication-failed"),
+    401: (
+        "bank-signature-wrong",
+        "access-token-missing",
+        "access-token-invalid",
+        "client-authentication-failed",
+    ),
     403: (
         "scope-missing",
         "request-for-another",
@@ -32,6 +37,8 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "digest-not-authorized",
         "authorization-of-another-credential",
         "not-competent",
+        "recipient-not-yours",
+        "decision-signer-not-competent",
         "step-not-yours",
         "credential-not-for-step",
         "not-delegated",
@@ -45,6 +52,8 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "form-foreign",
         "sign-in-refused",
         "sign-in-stale",
+        "act-of-the-office",
+        "visit-for-another",
     ),
     404: (
         "account-unknown",
@@ -70,6 +79,15 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "rekey-request-unknown",
         "request-unknown",
         "unit-unknown",
+        "receipt-unknown",
+        "transfer-unknown",
+        "stack-unknown",
+        "appointment-unknown",
+        "digital-copy-unknown",
+        "images-purged",
+        "page-unknown",
+        "refusal-unknown",
+        "visit-unknown",
     ),
     405: ("method-not-allowed",),
     409: (
@@ -115,6 +133,12 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "request-decided",
         "request-not-approved",
         "approval-other-request",
+        "already-presented",
+        "comparison-unfinished",
+        "dossier-already-open",
+        "slot-full",
+        "visit-already-booked",
+        "visit-over",
     ),
     410: (
         "handout-closed",
