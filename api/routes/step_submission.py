@@ -21,7 +21,7 @@ from signer import step_routes, steps
 from signer.steps import Submission
 
 router = APIRouter(
-    prefix="/desk/new-document",
+    prefix="/desk/documents/new",
     include_in_schema=False,
     dependencies=[Depends(csrf_checked)],
 )
