@@ -58,7 +58,8 @@ def protect(desk: Desk, digests: Iterable[str], *, now: datetime, by: str) -> Pr
     `digests` are SHA-256 in hex. Raises CaError or HsmError when no time-stamp can be had.
     """
     wanted = sorted({_checked(one) for one in digests})
-    waiting = [one for one in wanted if one not in _known(desk, wanted)]
+    known = _known(desk, wanted)
+    waiting = [one for one in wanted if one not in known]
     most = load_renewal_policy().documents_per_time_stamp
     made = 0
     for group in _groups(waiting, most):
