@@ -24,10 +24,10 @@ FORM_ALLOWANCE = 64 * 1024
 
 def limit_for(path: str, max_upload_bytes: int) -> int:
     """Protocol requests are small; only the API and the verification page take files."""
+    if path.startswith("/api/v1/siva/") or path == "/csc/v2/signatures/signDoc":
+        return max_upload_bytes * 4 // 3 + FORM_ALLOWANCE  # Base64
     if path.startswith(("/api/v1/", "/verify", "/desk/")):
         return max_upload_bytes + FORM_ALLOWANCE
-    if path == "/csc/v2/signatures/signDoc":
-        return max_upload_bytes * 4 // 3 + FORM_ALLOWANCE  # Base64
     if path.startswith("/csc/v"):
         return HASHES
     return SMALL

@@ -15,8 +15,10 @@ from api.house import House
 from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
 from records import audit
 from records.tags import Tag
+from signer.document_digests import DocumentDigests
 from signer.evidence_records import Evidence
 from signer.evidence_store import evidence_of
+from signer.policy import CURRENT
 from signer.report import Report
 from signer.sandbox import shared_pool
 
@@ -44,11 +46,16 @@ def judge(
     by: str,
     content: bytes | None = None,
     evidence: Evidence | None = None,
+    digests: DocumentDigests | None = None,
+    policy: str = CURRENT,
+    reports: str | None = None,
 ) -> Judged:
     """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name.
 
     ``content`` is the file that a detached signature is about; ``evidence`` an evidence record
-    about the file. Without it the one that is kept here is looked for.
+    about the file. Without it the one that is kept here is looked for. ``digests`` stand for
+    a document that stays with its owner; ``policy`` is the id of one; ``reports`` the language of
+    the forms that the report then carries.
     """
     digest = hashlib.sha256(data).hexdigest()
     report = shared_pool().validate(
@@ -59,6 +66,10 @@ def judge(
         revocation=house.published_lists(),
         content=content,
         evidence=evidence or evidence_of(house, digest),
+        digests=digests,
+        policy=policy,
+        reports=reports,
+        name=name,
     )
     judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)
     with house.database.transaction() as session:
@@ -69,6 +80,7 @@ def judge(
             subject=f"document:{digest}",
             details={
                 "indication": report.indication.value,
+                "policy": report.policy_id,
                 "copy": judged.status.status.value if judged.status else None,
             },
             now=now,

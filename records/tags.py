@@ -168,6 +168,7 @@ class Tag(StrEnum):
     ONE_TIME_CODE_REFUSED = "one-time-code.refused"
     REGISTER_EXPORTED = "register.exported"
     VALIDATION_MADE = "validation.made"
+    VALIDATION_KEPT = "validation.kept"
 
     # people at the screens
     ACCOUNT_ADDED = "account.added"

@@ -32,6 +32,7 @@ from typing import IO, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from signer.anchors import as_rows
 from signer.document_digests import DocumentDigests
 from signer.evidence_records import Evidence
 from signer.path import Trust
@@ -172,15 +173,17 @@ class Pool:
         digests: DocumentDigests | None = None,
         policy: str = CURRENT,
         reports: str | None = None,
+        name: str | None = None,
     ) -> Report:
         """The report on a file or on bytes; a dead or hanging worker makes it unreadable.
 
         `content` is what a detached signature is about, or `digests` when that stays with its
         owner; `evidence` an evidence record about the file; `policy` the id of a policy. With
-        `reports` (a language) the report carries every form (`Report.papers`). Raises SignerError
-        `policy-unknown`.
+        `reports` (a language) the report carries every form (`Report.papers`), in which octets
+        bear `name`. Raises SignerError `policy-unknown`.
         """
-        name = source.name if isinstance(source, Path) else None
+        if isinstance(source, Path):
+            name = source.name
         rules = load_policy(policy)
         for path in (source, content):
             refusal = _refused(path) if isinstance(path, Path) else None
@@ -194,6 +197,7 @@ class Pool:
             "content_path": _resolved(content),
             "anchors": [_der(one) for one in trust.anchors],
             "intermediates": [_der(one) for one in trust.intermediates],
+            "terms": as_rows(getattr(trust, "terms", {})),
             "now": now.isoformat(),
             "at": at.isoformat() if at else None,
             "revocation": [base64.b64encode(one).decode() for one in revocation],

@@ -102,6 +102,7 @@ def validate_file(
     revocation: Iterable[bytes] = (),
     content: Path | None = None,
     evidence: Evidence | None = None,
+    digests: DocumentDigests | None = None,
     policy: str = CURRENT,
     reports: str | None = None,
 ) -> Report:
@@ -119,6 +120,7 @@ def validate_file(
         revocation=revocation,
         content=content,
         evidence=evidence,
+        digests=digests,
         policy=policy,
         reports=reports,
     )

@@ -6,7 +6,12 @@ With `--trust` nothing of this instance is used or needed.
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +22,32 @@ from records.errors import DomainError
 
 if TYPE_CHECKING:
     from ca.trust import TrustStore
+    from signer.document_digests import DocumentDigests
+    from signer.report import Report
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 UNREADABLE = 3
 _WORST_FIRST = (UNREADABLE, 1, 2, 0)
+
+
+class Form(StrEnum):
+    """The forms of `signer.reports`."""
+
+    SIMPLE = "simple"
+    DETAILED = "detailed"
+    DIAGNOSTIC = "diagnostic"
+    ETSI = "etsi"
+    SIVA = "siva"
+    ALL = "all"
+    PDF = "pdf"
+
+
+_ROOTS = {
+    Form.SIMPLE: "SimpleReport",
+    Form.DETAILED: "DetailedReport",
+    Form.DIAGNOSTIC: "DiagnosticData",
+}
 
 
 @app.command()
@@ -36,31 +62,118 @@ def validate(
     content: Annotated[
         Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
     ] = None,
+    digest: Annotated[
+        list[str] | None,
+        typer.Option(help="sha256:HEX of what a detached signature is about, instead of it"),
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601)")] = None,
+    policy: Annotated[str, typer.Option(help="Validation policy, as dauso-2026-2")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object per file")] = False,
+    report: Annotated[
+        Form | None, typer.Option(help="A report in this form instead of the verdict in words")
+    ] = None,
+    xml: Annotated[bool, typer.Option("--xml", help="The report as XML, where it can be")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the reports, one file each; else to the screen")
+    ] = None,
 ) -> None:
-    """Validate the signatures of files (EN 319 102-1). Nothing is fetched from outside."""
+    """Validate the signatures of files (EN 319 102-1). Nothing is fetched from outside.
+
+    Reports: simple, detailed, diagnostic (as EU DSS), etsi (TS 119 102-2), siva, all, and pdf
+    (sealed by this instance; with --trust unsealed).
+    """
+    from signer.policy import CURRENT
+    from signer.validation import validate_file
+
+    if report is Form.PDF and output is None:
+        raise typer.BadParameter("--report pdf needs --output", param_hint="--output")
     try:
         moment = parse_time(at)
         store, lists = _trusted(trust)
+        digests = _digests(digest or [])
+        codes = []
+        for path in files:
+            found = validate_file(
+                path,
+                trust=store,
+                now=now(),
+                at=moment,
+                revocation=lists,
+                content=content,
+                digests=digests,
+                policy=policy or CURRENT,
+                reports=language() if report is not None else None,
+            ).named(str(path))
+            codes.append(found.exit_code)
+            if report is not None:
+                _write(found, path, report, xml=xml, output=output, sealed=trust is None)
+            elif json:
+                say_json(found.to_json())
+            else:
+                text = found.to_text(language())
+                say(text, text)
     except DomainError as error:
         complain(error)
         raise Outcome(UNREADABLE) from None
-    from signer.validation import validate_file
-
-    codes = []
-    for path in files:
-        report = validate_file(
-            path, trust=store, now=now(), at=moment, revocation=lists, content=content
-        )
-        report = report.named(str(path))
-        codes.append(report.exit_code)
-        if json:
-            say_json(report.to_json())
-        else:
-            text = report.to_text(language())
-            say(text, text)
     raise Outcome(next(code for code in _WORST_FIRST if code in codes))
+
+
+def _write(
+    found: Report, path: Path, form: Form, *, xml: bool, output: Path | None, sealed: bool
+) -> None:
+    """One report to a file beside others, or to the screen."""
+    from signer.reports.writing import reports_without_examination
+    from signer.reports.xml_form import Root, to_xml
+
+    papers = found.papers or reports_without_examination(found, name=path.name, language=language())
+    found = replace(found, papers=papers)
+    if form is Form.PDF:
+        made, suffix = _paper(found, path, sealed=sealed), "pdf"
+    elif form is Form.ETSI:
+        made, suffix = papers["ValidationReport"].encode(), "xml"
+    elif xml and form in _ROOTS:
+        name = _ROOTS[form]
+        made, suffix = to_xml(Root(name), papers[name]), "xml"
+    else:
+        whole = papers if form is Form.ALL else papers[_ROOTS.get(form, "validationReport")]
+        made, suffix = dumps(whole, ensure_ascii=False, indent=1).encode(), "json"
+    if output is None:
+        sys.stdout.write(made.decode() + "\n")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    kind = "report" if form is Form.PDF else form.value
+    target = output / f"{path.name}.{kind}.{suffix}"
+    target.write_bytes(made)
+    say(str(target), str(target))
+
+
+def _paper(found: Report, path: Path, *, sealed: bool) -> bytes:
+    """The report as a PDF; sealed by this instance, whose token is opened for it."""
+    from api.house import House
+    from api.settings import Settings
+    from ca.names import PROVINCE_AUTHORITY
+    from signer.reports.paper import Subject, draw, sealed_report
+
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    subject = Subject(path.name, digest, PROVINCE_AUTHORITY)
+    if not sealed:
+        return draw(found, subject, language=language())
+    with House(Settings.from_environment()) as house:
+        return sealed_report(house.desk, found, subject, language=language(), now=now())
+
+
+def _digests(given: Sequence[str]) -> DocumentDigests | None:
+    from signer.document_digests import DocumentDigests
+
+    known: dict[str, bytes] = {}
+    for one in given:
+        algorithm, _, value = one.partition(":")
+        try:
+            known[algorithm.lower().replace("-", "_")] = bytes.fromhex(value)
+        except ValueError:
+            raise typer.BadParameter(f"{one} is not ALGORITHM:HEX", param_hint="--digest") from None
+    return DocumentDigests({"": known}) if known else None
 
 
 def _trusted(trust: Sequence[Path] | None) -> tuple[TrustStore, list[bytes]]:

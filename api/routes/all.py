@@ -19,6 +19,7 @@ from api.routes import (
     fees,
     formats,
     life_cycle,
+    links,
     long_life,
     oauth2,
     offline_codes,
@@ -37,6 +38,7 @@ from api.routes import (
     steps,
     stores,
     time_stamps,
+    validation_reports,
     validations,
     visits,
     webhooks,
@@ -68,6 +70,7 @@ ROUTERS = (
     digital_copies.router,
     registers.router,
     validations.router,
+    validation_reports.router,
     long_life.router,
     pki.router,
     est.router,
@@ -82,5 +85,6 @@ ROUTERS = (
     offline_codes.router,
     step_submission.router,  # before the pages of documents: `new` is no document
     step_pages.router,
+    links.router,
     website.router,
 )

@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Path, Request, Security, UploadFile
+from fastapi import APIRouter, File, Form, Header, Path, Request, Security, UploadFile
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
+from api import report_archive
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
+from api.report_forms import ReportForm, answer, form_for
 from api.routes.shapes import problems
 from api.transit import safe_name
 from api.verdicts import Judged, judge
 from certify.verification import PublicStatus, verify_code
+from signer.policy import CURRENT
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]
@@ -68,6 +72,7 @@ class CopyStatusShape(BaseModel):
 class ValidationShape(BaseModel):
     """The report of one file. `verdict` is the one answer; `text` says it in words."""
 
+    id: str | None = Field(None, description="When the report was kept: ask for it again by this")
     file: str | None
     verdict: str = Field(description="valid, invalid or undecided", examples=["valid"])
     verdict_name: dict[str, str] = Field(examples=[{"vi": "Hợp lệ", "en": "Valid"}])
@@ -118,18 +123,51 @@ def validate(
         Form(description="Judge as of this time (ISO 8601); now when empty", max_length=40),
     ] = "",
     details: Annotated[bool, Form(description="Every finding and the policy")] = False,
-) -> ValidationShape:
+    policy: Annotated[
+        str, Form(max_length=60, description="See /api/v1/validation-policies")
+    ] = CURRENT,
+    report: Annotated[
+        str,
+        Form(
+            max_length=20,
+            description="summary, or as EU DSS: simple, detailed, diagnostic; etsi (TS 119 102-2, "
+            "XML); siva; all; pdf (sealed). The Accept header may ask for XML or PDF.",
+        ),
+    ] = "",
+    language: Annotated[str, Form(pattern="^(vi|en)$", description="Of the reports' words")] = "vi",
+    archive: Annotated[bool, Form(description="Keep the report, sealed; see `id`")] = False,
+    accept: Annotated[str, Header(alias="accept", max_length=400)] = "",
+) -> ValidationShape | Response:
     """A file that is damaged, hostile or not signed gets a verdict too: that is the answer."""
+    form, name = form_for(report, accept), safe_name(file.filename)
     judged = judge(
         wired.house,
         file.file.read(),
-        name=safe_name(file.filename),
+        name=name,
         now=now,
-        at=_moment(at),
+        at=moment_of(at),
         by=client.by,
         content=content.file.read() if content is not None else None,
+        policy=policy,
+        reports=language if archive or form is not ReportForm.SUMMARY else None,
     )
-    return ValidationShape.of(judged, details=details)
+    identifier = None
+    if archive:
+        identifier = report_archive.keep(
+            wired.house,
+            judged,
+            client_id=client.client_id,
+            name=name,
+            language=language,
+            now=now,
+        )
+    if form is ReportForm.SUMMARY:
+        shape = ValidationShape.of(judged, details=details)
+        return shape.model_copy(update={"id": identifier})
+    made = answer(wired.house, judged, form, name=name, accept=accept, language=language, now=now)
+    if identifier is not None:
+        made.headers["Location"] = f"/api/v1/validations/{identifier}"
+    return made
 
 
 @router.get(
@@ -151,7 +189,8 @@ def by_code(
     return CopyStatusShape.of(verify_code(wired.house.office, code, now=now))
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """The time a caller asks about; raises ApiError `time-unreadable`."""
     if not text:
         return None
     try:

@@ -1,0 +1,327 @@
+"""Validation for programs beyond one file: by digest, many files, kept reports, policies, SiVa."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Header, Path, Query, Security, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from api import report_archive
+from api.auth.clients import Client
+from api.auth.guard import Now, Wired, caller
+from api.errors import ApiError
+from api.report_forms import ReportForm, answer, form_for
+from api.routes.shapes import Shape, problems
+from api.routes.validations import ValidationShape, moment_of
+from api.transit import safe_name
+from api.verdicts import Judged, judge
+from records.errors import DomainError
+from signer.document_digests import DocumentDigests
+from signer.policy import CURRENT, load_policy, policy_ids, policy_text
+from signer.report import Report
+
+router = APIRouter(prefix="/api/v1", tags=["validation"])
+Validator = Annotated[Client, Security(caller, scopes=["validate"])]
+Accepted = Annotated[str, Header(alias="accept", max_length=400)]
+MOST_FILES = 200
+_DIGESTS = {
+    "SHA1": "sha1", "SHA224": "sha224", "SHA256": "sha256", "SHA384": "sha384",
+    "SHA512": "sha512", "SHA3-256": "sha3_256", "SHA3-384": "sha3_384", "SHA3-512": "sha3_512",
+}  # fmt: skip
+_POLICY = Field(CURRENT, max_length=60, description="See /api/v1/validation-policies")
+
+
+class DigestShape(Shape):
+    """One document that stays with its owner."""
+
+    name: str = Field("", max_length=400, description="Its name in the signature, if it has one")
+    algorithm: str = Field("SHA256", max_length=20, examples=["SHA256"])
+    value: str = Field(max_length=200, description="Base64", examples=["n4bQgYhMfWWaL+qgxVrQFaO…"])
+
+
+class ByDigest(Shape):
+    """A detached CAdES or XAdES signature, or the /Contents of a PDF signature, and digests.
+
+    For a PDF, the digest is over the octets of the signature's /ByteRange.
+    """
+
+    signature: str = Field(description="Base64")
+    name: str = Field("signature", max_length=200)
+    digests: list[DigestShape] = Field(min_length=1, max_length=1000)
+    at: str = Field("", max_length=40)
+    policy: str = _POLICY
+    report: str = Field("", max_length=20)
+    language: str = Field("vi", pattern="^(vi|en)$")
+    details: bool = False
+
+
+@router.post(
+    "/validations/by-digest",
+    summary="Validate a signature without its document",
+    response_model=ValidationShape,
+    responses=problems(),
+)
+def by_digest(
+    request: ByDigest, wired: Wired, now: Now, client: Validator, accept: Accepted = ""
+) -> ValidationShape | Response:
+    """The document stays with the client. Digest and signature are judged as everywhere else; the
+    verdict is on whatever has that digest, and says so."""
+    form = form_for(request.report, accept)
+    judged = judge(
+        wired.house,
+        _octets(request.signature, "signature"),
+        name=safe_name(request.name),
+        now=now,
+        at=moment_of(request.at),
+        by=client.by,
+        digests=_digests(request.digests),
+        policy=request.policy,
+        reports=None if form is ReportForm.SUMMARY else request.language,
+    )
+    if form is ReportForm.SUMMARY:
+        return ValidationShape.of(judged, details=request.details)
+    name = safe_name(request.name)
+    return answer(
+        wired.house, judged, form, name=name, accept=accept, language=request.language, now=now
+    )
+
+
+@router.post(
+    "/validations/batch",
+    summary="Validate many files",
+    responses={
+        **problems(),
+        200: {
+            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            "description": "One JSON object a file, in their order, each as soon as it is known",
+        },
+    },
+)
+def batch(
+    wired: Wired,
+    now: Now,
+    client: Validator,
+    files: Annotated[list[UploadFile], File(description="At most 200 files in one request")],
+    policy: Annotated[str, Form(max_length=60)] = CURRENT,
+    details: Annotated[bool, Form(description="Every finding and the policy")] = False,
+) -> StreamingResponse:
+    """Lines of JSON, streamed: a file that cannot be read is a line like any other."""
+    if len(files) > MOST_FILES:
+        raise ApiError("validation-files-too-many", limit=MOST_FILES)
+    load_policy(policy)
+    wanted = [(safe_name(one.filename), one.file.read()) for one in files]
+
+    def lines() -> Iterator[bytes]:
+        for name, data in wanted:
+            try:
+                judged = judge(wired.house, data, name=name, now=now, by=client.by, policy=policy)
+            except DomainError as refusal:
+                told = {"file": name, "code": refusal.code, "text": refusal.message("en")}
+                yield json.dumps(told, ensure_ascii=False).encode() + b"\n"
+                continue
+            shape = ValidationShape.of(judged, details=details)
+            yield shape.model_dump_json().encode() + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+@router.get(
+    "/validations/{identifier}",
+    summary="A report that was kept",
+    response_model=ValidationShape,
+    responses=problems(404),
+)
+def kept(
+    identifier: Annotated[str, Path(max_length=40, examples=["val_4aJmYx0c1yJr9hQbqXo2Vw7T"])],
+    wired: Wired,
+    client: Validator,
+    report: Annotated[str, Query(max_length=20, description="As for a new validation")] = "",
+    details: Annotated[bool, Query()] = False,
+    accept: Accepted = "",
+) -> ValidationShape | Response:
+    """As it was found then, in any form; the PDF is the one that was sealed then."""
+    found = report_archive.read(wired.house, identifier, client_id=client.client_id)
+    form = form_for(report, accept)
+    if form is ReportForm.PDF:
+        return Response(wired.house.blobs.get(found.row.paper), media_type="application/pdf")
+    judged = Judged(found.report, None, found.row.document)
+    if form is ReportForm.SUMMARY:
+        shape = ValidationShape.of(judged, details=details)
+        return shape.model_copy(update={"id": identifier})
+    made_at = found.row.created_at
+    name = found.row.name
+    return answer(wired.house, judged, form, name=name, accept=accept, language="vi", now=made_at)
+
+
+class PolicyShape(BaseModel):
+    """One version of the validation rules; old ones stay, so that old reports stay explainable."""
+
+    id: str = Field(examples=["dauso-2026-2"])
+    title: str = Field(examples=["dauso 2026-2"])
+    description: dict[str, str]
+    current: bool = Field(description="What is used when none is named")
+    url: str = Field(examples=["/api/v1/validation-policies/dauso-2026-2"])
+
+
+@router.get(
+    "/validation-policies",
+    summary="The validation policies there are",
+    response_model=list[PolicyShape],
+    responses=problems(),
+)
+def policies() -> list[PolicyShape]:
+    """Without an account."""
+    found = []
+    for identifier in policy_ids():
+        policy = load_policy(identifier)
+        found.append(
+            PolicyShape(
+                id=identifier,
+                title=policy.title,
+                description={one: policy.description(one) for one in ("vi", "en")},
+                current=identifier == CURRENT,
+                url=f"/api/v1/validation-policies/{identifier}",
+            )
+        )
+    return found
+
+
+@router.get(
+    "/validation-policies/{identifier}",
+    summary="One validation policy, as the data it is",
+    responses={**problems(404), 200: {"content": {"application/yaml": {}}, "description": "YAML"}},
+)
+def policy(
+    identifier: Annotated[str, Path(max_length=60, examples=["dauso-2026-2"])],
+) -> Response:
+    """Algorithms and sizes with their end dates, purposes, limits, and how constraints weigh."""
+    return Response(policy_text(identifier), media_type="application/yaml")
+
+
+# -- SiVa ------------------------------------------------------------------------------------
+
+
+class SivaRequest(BaseModel):
+    """SiVa's `POST /validate` (interface v3); members that mean nothing here are let be."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    document: str = Field(description="Base64")
+    filename: str = Field(max_length=260)
+    signaturePolicy: str = Field("", max_length=60)
+    reportType: str = Field("Simple", max_length=20)
+
+
+class SivaDatafile(BaseModel):
+    filename: str = Field(max_length=400)
+    hashAlgo: str = Field(max_length=20)
+    hash: str = Field(max_length=200)
+
+
+class SivaSignatureFile(BaseModel):
+    signature: str
+    datafiles: list[SivaDatafile] = Field(min_length=1, max_length=1000)
+
+
+class SivaHashcodeRequest(BaseModel):
+    """SiVa's `POST /validateHashcode`: signatures and the digests of what they are about."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    signatureFiles: list[SivaSignatureFile] = Field(min_length=1, max_length=50)
+    signaturePolicy: str = Field("", max_length=60)
+    reportType: str = Field("Simple", max_length=20)
+
+
+@router.post("/siva/validate", summary="SiVa's validation request", responses=problems())
+def siva_validate(
+    request: SivaRequest, wired: Wired, now: Now, client: Validator
+) -> dict[str, Any]:
+    """For clients of SiVa: the same request, the same simple report. `Detailed` and `Diagnostic`
+    add EU DSS's reports under SiVa's names."""
+    judged = judge(
+        wired.house,
+        _octets(request.document, "document"),
+        name=safe_name(request.filename),
+        now=now,
+        by=client.by,
+        policy=_siva_policy(request.signaturePolicy),
+        reports="en",
+    )
+    return _siva(judged, request.reportType)
+
+
+@router.post("/siva/validateHashcode", summary="SiVa's validation by hashes", responses=problems())
+def siva_hashcode(
+    request: SivaHashcodeRequest, wired: Wired, now: Now, client: Validator
+) -> dict[str, Any]:
+    """Detached signatures with the hashes of their data files; the conclusions are joined."""
+    found = []
+    for one in request.signatureFiles:
+        digests = [
+            DigestShape(name=each.filename, algorithm=each.hashAlgo, value=each.hash)
+            for each in one.datafiles
+        ]
+        judged = judge(
+            wired.house,
+            _octets(one.signature, "signature"),
+            name="signature",
+            now=now,
+            by=client.by,
+            digests=_digests(digests),
+            policy=_siva_policy(request.signaturePolicy),
+            reports="en",
+        )
+        found.append(_siva(judged, request.reportType))
+    whole = found[0]
+    conclusion = whole["validationReport"]["validationConclusion"]
+    for other in found[1:]:
+        added = other["validationReport"]["validationConclusion"]
+        conclusion["signatures"] += added["signatures"]
+        for member in ("signaturesCount", "validSignaturesCount"):
+            conclusion[member] += added[member]
+    return whole
+
+
+def _siva(judged: Judged, kind: str) -> dict[str, Any]:
+    papers = judged.report.papers
+    if papers is None:
+        raise ApiError("validation-no-report", reason=_reason(judged.report))
+    report = dict(papers["validationReport"])
+    if kind in ("Detailed", "Diagnostic"):
+        report["validationProcess"] = papers["DetailedReport"]
+    if kind == "Diagnostic":
+        report["diagnosticData"] = papers["DiagnosticData"]
+    return {"validationReport": report}
+
+
+def _siva_policy(asked: str) -> str:
+    """SiVa's own names (POLv3, POLv4) stand for the policy in force here."""
+    return CURRENT if not asked or asked.startswith("POLv") else asked
+
+
+def _reason(report: Report) -> str:
+    return ", ".join(one.code for one in report.findings) or report.indication.value
+
+
+def _digests(given: list[DigestShape]) -> DocumentDigests:
+    named: dict[str, dict[str, bytes]] = {}
+    for one in given:
+        algorithm = _DIGESTS.get(one.algorithm.upper().replace("SHA-", "SHA"))
+        if algorithm is None:
+            raise ApiError("digest-algorithm-unknown", algorithm=one.algorithm[:20])
+        named.setdefault(one.name, {})[algorithm] = _octets(one.value, "value")
+    return DocumentDigests(named)
+
+
+def _octets(text: str, field: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ApiError("parameter-invalid", name=field, reason="Base64") from None
