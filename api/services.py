@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from api.adapters.openid_connect import provider_of
 from api.auth.access_tokens import AccessTokens
 from api.auth.clients import Secrets
+from api.auth.identity_provider import IdentityProvider
 from api.house import House
 from api.idempotency import Idempotency
 from api.rates import Rates
@@ -35,6 +37,8 @@ class Services:
     rates: Rates
     metrics: Metrics = field(default_factory=Metrics)
     clock: Callable[[], datetime] = system_clock
+    # Where people may sign in besides here.
+    provider: IdentityProvider | None = None
     # Page images that people looked at last.
     pages: PageShelf = field(default_factory=PageShelf)
     # The last look of /readyz: {"parts": …, "at": monotonic seconds}.
@@ -52,4 +56,5 @@ class Services:
             idempotency=Idempotency(house.database, transit, secret=key),
             rates=Rates(per_minute=house.settings.rate_per_minute),
             clock=clock,
+            provider=provider_of(house.settings),
         )

@@ -40,9 +40,23 @@ KNOWN = frozenset(
         "DAUSO_CSC_SPECS",
         "DAUSO_REGISTRY_URL",
         "DAUSO_NOTICE_URL",
+        "DAUSO_SSO_ISSUER",
+        "DAUSO_SSO_CLIENT_ID",
+        "DAUSO_SSO_NAME",
+        "DAUSO_SSO_NUMBER_CLAIM",
+        "DAUSO_NATIONAL_STORE_URL",
+        "DAUSO_SMTP_URL",
+        "DAUSO_MAIL_FROM",
         "DAUSO_PYTHON",  # the launcher's own
     }
 )
+OUTSIDE = (
+    "DAUSO_REGISTRY_URL",
+    "DAUSO_NOTICE_URL",
+    "DAUSO_SSO_ISSUER",
+    "DAUSO_NATIONAL_STORE_URL",
+)
+"""Addresses of other systems: https, or on this machine."""
 
 
 class SettingsError(DomainError):
@@ -76,6 +90,17 @@ class Settings:
     registry_url: str | None = None
     # Where notices go besides the mail spool (secrets/notice-webhook.secret signs them).
     notice_url: str | None = None
+    # People may sign in through this OpenID Connect provider (secrets/sso-client.secret).
+    sso_issuer: str | None = None
+    sso_client_id: str = "dauso"
+    sso_name: str = ""
+    # The claim that holds the citizen number.
+    sso_number_claim: str = "citizen_id"
+    # The national store that new copies are passed on to (secrets/national-store.token).
+    national_store_url: str | None = None
+    # smtp://user@host:587 or smtps://…; without it mail waits in the spool (secrets/smtp.password).
+    smtp_url: str | None = None
+    mail_from: str = "Dấu Số <khong-tra-loi@dauso.invalid>"
 
     @property
     def embedded(self) -> bool:
@@ -113,6 +138,13 @@ class Settings:
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
             registry_url=values.get("DAUSO_REGISTRY_URL"),
             notice_url=values.get("DAUSO_NOTICE_URL"),
+            sso_issuer=values.get("DAUSO_SSO_ISSUER"),
+            sso_client_id=values.get("DAUSO_SSO_CLIENT_ID", "dauso"),
+            sso_name=values.get("DAUSO_SSO_NAME", "")[:60],
+            sso_number_claim=values.get("DAUSO_SSO_NUMBER_CLAIM", "citizen_id"),
+            national_store_url=values.get("DAUSO_NATIONAL_STORE_URL"),
+            smtp_url=values.get("DAUSO_SMTP_URL"),
+            mail_from=values.get("DAUSO_MAIL_FROM", cls.mail_from),
         ).checked(values)
 
     def checked(self, values: Mapping[str, str]) -> Settings:
@@ -136,9 +168,12 @@ class Settings:
             raise SettingsError(
                 "setting-csc-specs", value=self.csc_specs, known=", ".join(CSC_SPECS)
             )
-        for name in ("DAUSO_REGISTRY_URL", "DAUSO_NOTICE_URL"):
-            if name in values and not _outside_address(values[name]):
+        for name in OUTSIDE:
+            if name in values and not outside_address(values[name]):
                 raise SettingsError("setting-outside-url", name=name)
+        mail = urlsplit(self.smtp_url or "smtp://localhost")
+        if mail.scheme not in {"smtp", "smtps"} or not mail.hostname or mail.password:
+            raise SettingsError("setting-smtp-url", path=self.secrets / "smtp.password")
         if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise SettingsError("setting-log-level", value=self.log_level)
         if not readable(self.clock_references):
@@ -152,7 +187,7 @@ class Settings:
         return self
 
 
-def _outside_address(url: str) -> bool:
+def outside_address(url: str) -> bool:
     """https, or http on this machine: what goes there names people."""
     parts = urlsplit(url)
     local = parts.scheme == "http" and _loopback(parts.hostname or "")

@@ -205,6 +205,16 @@ def everyone(database: Database, *, limit: int = 500, matching: str = "") -> lis
         return found
 
 
+def for_sign_in(database: Database, holder_id: str) -> str | None:
+    """The account of a person who proved themselves elsewhere: an official's before a citizen's."""
+    with database.reading() as session:
+        for kind in ("official", "citizen"):
+            row = _by_holder(session, holder_id, kind)
+            if row is not None and (row.disabled_at is None or kind == "citizen"):
+                return row.id
+    return None
+
+
 def holder_of(text: str) -> str:
     """`CCCD:` and twelve digits."""
     found = _CITIZEN_NUMBER.fullmatch(text.strip())

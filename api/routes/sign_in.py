@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from api.auth import accounts, passkeys, sessions, sign_in
+from api.auth import accounts, passkeys, provider_sign_in, sessions, sign_in
 from api.auth.guard import Now, Wired
+from api.auth.identity_provider import IdentityProvider
 from api.auth.people import (
     SignedIn,
     SignInNeeded,
@@ -20,11 +21,14 @@ from api.auth.people import (
 )
 from api.errors import ApiError
 from api.pages import FORM_HEADERS, render
+from api.services import Services
 
 public = APIRouter(include_in_schema=False)
 own = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 _HEAD = ["GET", "HEAD"]
 _ANSWER = 32 * 1024
+_JOURNEY = "dauso-journey"
+_BACK = "/sign-in/provider/back"
 Link = Annotated[str, Path(min_length=20, max_length=100)]
 Next = Annotated[str, Query(alias="next", max_length=500)]
 
@@ -40,7 +44,7 @@ def ways_in(request: Request, wired: Wired, now: Now, onward: Next = "") -> Resp
             "sign-in.html",
             headers=FORM_HEADERS,
             onward=safe_next(onward),
-            provider=None,
+            provider=wired.provider.name if wired.provider else None,
         )
     return RedirectResponse(safe_next(onward), status_code=303)
 
@@ -102,6 +106,57 @@ def use_passkey(
     reply = RedirectResponse(safe_next(onward), status_code=303)
     sessions.set_cookie(reply, settings, opened.token)
     return reply
+
+
+@public.get("/sign-in/provider")
+def to_provider(request: Request, wired: Wired, now: Now, onward: Next = "") -> Response:
+    """To the other service, with a cookie that only the way back is shown."""
+    provider = _provider(wired)
+    wired.rates.take("code", f"sign-in:{address_of(request)}")
+    settings = wired.house.settings
+    where, ticket = provider_sign_in.set_out(
+        wired.house.database, provider, onward=safe_next(onward), now=now
+    )
+    answer = RedirectResponse(where, status_code=303, headers={"Cache-Control": "no-store"})
+    answer.set_cookie(
+        _JOURNEY,
+        ticket,
+        max_age=int(sign_in.ATTEMPT_LIFE.total_seconds()),
+        path=_BACK,
+        secure=settings.base_url.startswith("https://"),
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@public.get(_BACK)
+def from_provider(
+    request: Request,
+    wired: Wired,
+    now: Now,
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=2000)] = "",
+) -> Response:
+    """Back from the other service."""
+    provider = _provider(wired)
+    wired.rates.take("code", f"sign-in:{address_of(request)}")
+    ticket = request.cookies.get(_JOURNEY, "")
+    if not ticket or not code:
+        raise ApiError("sign-in-stale")
+    opened, onward = provider_sign_in.come_back(
+        wired.house.database,
+        provider,
+        ticket=ticket,
+        state=state,
+        code=code,
+        agent=agent_of(request),
+        now=now,
+    )
+    answer = RedirectResponse(onward, status_code=303, headers={"Cache-Control": "no-store"})
+    answer.delete_cookie(_JOURNEY, path=_BACK)
+    sessions.set_cookie(answer, wired.house.settings, opened.token)
+    return answer
 
 
 @own.post("/sign-out")
@@ -189,6 +244,12 @@ def remove_passkey(
     """Taken away: a lost device."""
     passkeys.remove(wired.house.database, person, passkey, now=now)
     return RedirectResponse("/desk/account", status_code=303)
+
+
+def _provider(wired: Services) -> IdentityProvider:
+    if wired.provider is None:
+        raise ApiError("page-not-found")
+    return wired.provider
 
 
 def agent_of(request: Request) -> str:
