@@ -9,8 +9,9 @@ name. Intermediates are only building material: many signatures embed the leaf c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -30,11 +31,33 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 @dataclass(frozen=True)
+class AnchorTerms:
+    """On what terms an anchor is believed: for which purposes, and for things done when.
+
+    `kind` is own, government, national-public, foreign or trusted-list; `periods` are half open.
+    """
+
+    name: str
+    kind: str
+    purposes: frozenset[str]
+    periods: tuple[tuple[datetime, datetime], ...]
+    facts: tuple[str, ...] = ()
+
+    def accepted_at(self, moment: datetime) -> bool:
+        """Whether something done at that moment can rest on this anchor."""
+        return any(begin <= moment < end for begin, end in self.periods)
+
+
+@dataclass(frozen=True)
 class TrustStore:
-    """Pinned anchors and known intermediates. Immutable; `with_anchors` gives a larger one."""
+    """Pinned anchors and known intermediates. Immutable; `with_anchors` gives a larger one.
+
+    `terms` by fingerprint: an anchor without any is believed for everything, always.
+    """
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...] = ()
+    terms: Mapping[str, AnchorTerms] = field(default_factory=dict)
 
     @classmethod
     def from_authority(cls, authority: Authority) -> TrustStore:
@@ -60,12 +83,12 @@ class TrustStore:
         wanted = None if pins is None else {pin.replace(":", "").lower() for pin in pins}
         anchors: dict[str, x509.Certificate] = {}
         for path in paths:
-            for certificate in _read(path):
+            for certificate in certificates_in(path):
                 mark = fingerprint(certificate)
                 if wanted is not None and mark not in wanted:
                     raise CaError("anchor-not-pinned", file=path.name, sha256=mark)
                 anchors[mark] = certificate
-        helping = {fingerprint(one): one for path in intermediates for one in _read(path)}
+        helping = {fingerprint(one): one for path in intermediates for one in certificates_in(path)}
         return cls(tuple(anchors.values()), tuple(helping.values()))
 
     def with_anchors(
@@ -73,7 +96,19 @@ class TrustStore:
     ) -> TrustStore:
         """This store and more."""
         return TrustStore(
-            _unique((*self.anchors, *anchors)), _unique((*self.intermediates, *intermediates))
+            _unique((*self.anchors, *anchors)),
+            _unique((*self.intermediates, *intermediates)),
+            self.terms,
+        )
+
+    def and_also(self, other: TrustStore) -> TrustStore:
+        """Both. What this store says of an anchor counts, where both know it."""
+        own = {fingerprint(one) for one in self.anchors}
+        more = {mark: terms for mark, terms in other.terms.items() if mark not in own}
+        return TrustStore(
+            _unique((*self.anchors, *other.anchors)),
+            _unique((*self.intermediates, *other.intermediates)),
+            {**more, **self.terms},
         )
 
     def is_anchor(self, certificate: x509.Certificate) -> bool:
@@ -120,7 +155,8 @@ def _unique(certificates: Iterable[x509.Certificate]) -> tuple[x509.Certificate,
     return tuple({fingerprint(one): one for one in certificates}.values())
 
 
-def _read(path: Path) -> list[x509.Certificate]:
+def certificates_in(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM or DER file; `anchor-unreadable` when it is neither."""
     try:
         if path.stat().st_size > _LIMIT:
             raise CaError("anchor-unreadable", file=path.name)

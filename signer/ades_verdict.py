@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
+from signer import anchors
 from signer.acceptance import acceptance_findings, own_stamp_findings
 from signer.certificates import issued, read_all, read_certificate, spoiled_copies
 from signer.chain import Chain, Material, judge_chain
@@ -152,6 +153,7 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
     findings += _reference_findings(claim, moment, best is not None, policy)
     findings += chain.findings
     findings += spoiled_copies(signed.bag, chain.certificates)
+    findings += anchors.told(material.paths.terms, chain.certificates)
     if signed.claimed_time and signed.claimed_time > moment + policy.clock_skew:
         findings.append(warns("validation-claimed-time-later"))
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from signer import anchors
 from signer.certificates import Certificate
 from signer.crl_statements import Signers, crl_signed_by
 from signer.path import Paths
@@ -66,7 +67,9 @@ def judge_chain(
     if not sound:
         finding = fails("validation-chain-constraints", SubIndication.CHAIN_CONSTRAINTS_FAILURE)
         return Chain(certificates, (finding,), frozenset())
-    findings = _periods(certificates, moment, proven)
+    unsuitable = None if above else anchors.finding(material.paths.terms, certificates, moment)
+    findings = [] if unsuitable is None else [unsuitable]
+    findings += _periods(certificates, moment, proven)
     findings += _algorithms(certificates, moment, proven, material.policy)
     if any(found.sub is SubIndication.NOT_YET_VALID for found in findings):
         return Chain(certificates, tuple(findings), frozenset())

@@ -24,6 +24,7 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 from pyhanko_certvalidator.validate import async_validate_path
 
+from signer.anchors import Terms, suits
 from signer.certificates import Certificate, issued, normal_name, read_certificate
 
 _LONGEST = 10
@@ -53,6 +54,7 @@ class Paths:
         """`inputs` are the user's of RFC 5280, 6.1.1: which policies are wanted, if any are."""
         self.inputs = inputs
         self.anchors = frozenset(_known(trust.anchors))
+        self.terms: Terms = getattr(trust, "terms", {})
         pool = dict.fromkeys([*self.anchors, *_known(trust.intermediates), *at_hand])
         self.known = list(pool)
         self._by_subject: dict[bytes, list[Certificate]] = {}
@@ -73,7 +75,9 @@ class Paths:
         for path in self._all(leaf):
             if not well_formed(path, self.inputs):
                 fallback = fallback or path
-            elif all(one.valid_at(moment) for one in path[:-1]):
+            elif all(one.valid_at(moment) for one in path[:-1]) and suits(
+                self.terms, path, moment
+            ):
                 return path, True
             elif not fallback or not well_formed(fallback, self.inputs):
                 fallback = path

@@ -22,6 +22,7 @@ from typing import Any
 
 from cryptography import x509
 
+from signer.anchors import Terms, from_rows
 from signer.document_digests import DocumentDigests
 from signer.evidence_records import Evidence
 from signer.examination import Examination
@@ -63,6 +64,7 @@ def serve() -> None:
 class _Anchors:
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...]
+    terms: Terms
 
 
 def _validate(request: Mapping[str, Any], data: bytes, content: bytes) -> Mapping[str, Any]:
@@ -79,7 +81,11 @@ def _validate(request: Mapping[str, Any], data: bytes, content: bytes) -> Mappin
         return unreadable("validation-no-file").details()
     report = validate(
         whole,
-        trust=_Anchors(_certificates(request["anchors"]), _certificates(request["intermediates"])),
+        trust=_Anchors(
+            _certificates(request["anchors"]),
+            _certificates(request["intermediates"]),
+            _terms(request["terms"]),
+        ),
         now=datetime.fromisoformat(str(request["now"])),
         at=datetime.fromisoformat(str(at)) if at else None,
         revocation=[base64.b64decode(one) for one in request["revocation"]],
@@ -118,6 +124,11 @@ _WORKS: dict[str, Callable[[Mapping[str, Any], bytes, bytes], Mapping[str, Any]]
     "validate": _validate,
     "pages": _pages,
 }
+
+
+def _terms(rows: object) -> Terms:
+    assert isinstance(rows, list)
+    return from_rows(rows)
 
 
 def _evidence(values: object) -> Evidence | None:

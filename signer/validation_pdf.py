@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from signer import anchors
 from signer.acceptance import (
     acceptance_findings,
     claim_findings,
@@ -286,6 +287,7 @@ class PdfValidation:
         findings += acceptance_findings(signed, best or self.at, best is not None, self.policy)
         findings += chain.findings
         findings += spoiled_copies(signed.bag, chain.certificates)
+        findings += anchors.told(material.paths.terms, chain.certificates)
         findings += claim_findings(place, signed, best or self.at, self.policy)
         level = reached_level(place, signed, stamps, inner, chain, self.archive)
         verdict = self._verdict(read, judgement, findings, best, level, shared)
