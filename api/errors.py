@@ -43,6 +43,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "credential-not-for-step",
         "not-delegated",
         "delegation-stale",
+        "signing-delegation-own",
         "handout-secret-wrong",
         "list-own",
         "rekey-own-request",

@@ -29,6 +29,8 @@ class Entry:
 NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk", "nav.desk", kinds=(OFFICIAL, CITIZEN)),
     Entry("/desk/documents", "nav.documents"),
+    Entry("/desk/outgoing-numbers", "nav.outgoing", roles=("clerk", "admin", "auditor")),
+    Entry("/desk/signing", "nav.signing", roles=("admin",)),
     Entry("/desk/batches", "nav.batches", roles=("signer", "clerk")),
     Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
 )

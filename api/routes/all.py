@@ -34,6 +34,7 @@ from api.routes import (
     signatures,
     step_pages,
     step_settings,
+    step_setup,
     step_submission,
     steps,
     stores,
@@ -85,6 +86,7 @@ ROUTERS = (
     offline_codes.router,
     step_submission.router,  # before the pages of documents: `new` is no document
     step_pages.router,
+    step_setup.router,
     links.router,
     website.router,
 )

@@ -185,3 +185,47 @@ def test_a_long_list_goes_on(service: Service, house: SigningHouse) -> None:
     newest = service.now.timestamp()
     assert "Văn bản 1" in service.http.get(DESK, headers=HTML).text
     assert "Văn bản 1" not in service.http.get(f"{DESK}?before={newest}", headers=HTML).text
+
+
+def test_the_administrator_sets_up_the_unit(service: Service) -> None:
+    """A delegation, a route, their end; the clerk's register; nobody helps themselves."""
+    house, http = signing_house(service.world, delegated=False), service.http
+    as_(service, CLERK, "clerk")
+    assert http.get("/desk/signing", headers=HTML).status_code == 403
+    assert "Chưa cấp số" in http.get("/desk/outgoing-numbers", headers=HTML).text
+    as_(service, REVIEWER, "admin")
+    form = {
+        "official": DEPUTY.holder_id or "",
+        "lines": "KT. CHỦ TỊCH\r\nPHÓ CHỦ TỊCH",
+        "kinds": "QĐ",
+    }
+    url = "/desk/signing/delegations"
+    assert post(service, url, **form).status_code == 422  # no basis
+    assert post(service, url, basis="QĐ 01", valid_from="hôm nay", **form).status_code == 422
+    own = {**form, "official": REVIEWER.holder_id or "", "basis": "QĐ 01"}
+    assert post(service, url, **own).status_code == 403
+    strange = {**form, "official": STRANGER.holder_id or "", "basis": "QĐ 01"}
+    assert post(service, url, **strange).status_code == 422
+    given = post(service, url, basis="QĐ 01", valid_to="2099-12-31", **form)
+    assert given.status_code == 303, given.text
+    assert "KT. CHỦ TỊCH / PHÓ CHỦ TỊCH" in http.get("/desk/signing", headers=HTML).text
+    route = {"name": "Quyết định", "signer": DEPUTY.holder_id or "", "seal": "yes", "days": "2"}
+    assert post(service, "/desk/signing/routes", **{**route, "name": " "}).status_code == 422
+    assert post(service, "/desk/signing/routes", **route).status_code == 303
+    (made,) = step_routes.of_unit(service.house.desk, UNIT)
+    assert [one.kind.value for one in made.steps] == ["signature", "seal"]
+    # The delegation just given is in force: the deputy signs a document under it.
+    document = steps.submit(
+        service.house.desk,
+        house.draft(),
+        house.submission(route=made.steps),
+        actor=DRAFTER,
+        now=service.now,
+    )
+    assert house.sign(document).position == 1
+    assert post(service, f"/desk/signing/routes/{made.id}/retirement").status_code == 303
+    assert post(service, f"/desk/signing/routes/{'0' * 32}/retirement").status_code == 404
+    page = http.get("/desk/signing?lang=en", headers=HTML).text
+    (delegation,) = re.findall(r"delegations/([0-9a-f]{32})/end", page)
+    assert post(service, f"{url}/{delegation}/end").status_code == 303
+    assert post(service, f"{url}/{delegation}/end").status_code == 409
