@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pypdfium2 as pdfium
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw
 
 from signer.policy import load_policy
 from signer.structure import open_document
@@ -25,14 +25,18 @@ _FAINT = 24
 """Differences of less than this in 255 are the drawing of edges, not of words."""
 _MOST_PIXELS = 80_000_000
 _MOST_REVISIONS = 20
+_MOST_PAGES = 2_000
 _TALLEST = 3
 Box = tuple[float, float, float, float]
 
 
-def draw_revisions(data: bytes, *, width: int, pages: Sequence[int] | None) -> Mapping[str, Any]:
-    """Per signature its pages as pictures with what differs now, as plain JSON.
+def draw_revisions(
+    data: bytes, *, width: int, pages: Sequence[int] | None, same: int = _MOST_PAGES
+) -> Mapping[str, Any]:
+    """Per signature its pages as pictures with what differs now outlined, as plain JSON.
 
-    `pages` (from 1) limits what is drawn; boxes are shares of the page's width and height from its
+    `pages` (from 1) limits what is drawn, `same` how many pages that nothing changed on get a
+    picture; boxes are shares of the page's width and height from its
     upper left corner. A file that cannot be read has no revisions.
     """
     try:
@@ -44,7 +48,7 @@ def draw_revisions(data: bytes, *, width: int, pages: Sequence[int] | None) -> M
     found = []
     for one in signed[:_MOST_REVISIONS]:
         seen = _Drawing(data[: one.end], width)
-        drawn = list(_pages(seen, shown, pages))
+        drawn = list(_pages(seen, shown, pages, same))
         whole = len(drawn) == seen.count or pages is not None
         found.append(
             {
@@ -93,7 +97,7 @@ class _Drawing:
 
 
 def _pages(
-    seen: _Drawing, shown: _Drawing, pages: Sequence[int] | None
+    seen: _Drawing, shown: _Drawing, pages: Sequence[int] | None, same: int
 ) -> Iterator[dict[str, Any]]:
     for number in pages if pages is not None else range(1, seen.count + 1):
         then = seen.page(number) if number >= 1 else None
@@ -102,9 +106,12 @@ def _pages(
         shown.budget -= then.width * then.height
         now = shown.page(number)
         changed = _differences(then, now) if now is not None else [(0.0, 0.0, 1.0, 1.0)]
-        row: dict[str, Any] = {"page": number, "changed": changed, "seen": _encoded(then)}
+        row: dict[str, Any] = {"page": number, "changed": changed}
+        if changed or same > 0:
+            row["seen"] = _encoded(then, changed)
+            same -= 0 if changed else 1
         if changed and now is not None:
-            row["shown"] = _encoded(now)
+            row["shown"] = _encoded(now, changed)
         yield row
 
 
@@ -139,7 +146,16 @@ def _differences(then: Image.Image, now: Image.Image) -> list[Box]:
     ]
 
 
-def _encoded(picture: Image.Image) -> str:
-    out = io.BytesIO()
-    picture.quantize(64).save(out, "PNG", optimize=False)
+def _encoded(picture: Image.Image, changed: list[Box]) -> str:
+    """A small PNG, what differs outlined in red."""
+    out, marked = io.BytesIO(), picture.copy()
+    pen, (width, height) = ImageDraw.Draw(marked), picture.size
+    for left, top, across, down in changed:
+        corner = (left * width - 2, top * height - 2)
+        pen.rectangle(
+            (corner, ((left + across) * width + 1, (top + down) * height + 1)),
+            outline=(190, 20, 30),
+            width=2,
+        )
+    marked.quantize(64).save(out, "PNG", optimize=False)
     return base64.b64encode(out.getvalue()).decode()

@@ -23,7 +23,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -218,6 +218,17 @@ class Pool:
             )
             answer = {}
         return replace(report, file=name, papers=answer.get("papers"))
+
+    def pages(
+        self, data: bytes, *, width: int, pages: Sequence[int] | None = None, same: int = 2000
+    ) -> dict[str, Any] | None:
+        """Each signed revision page by page (`revision_pages`); None when a worker died."""
+        wanted = list(pages) if pages is not None else None
+        request = {"work": "pages", "width": width, "pages": wanted, "same": same}
+        try:
+            return self.run(request, data)
+        except WorkerDead:
+            return None
 
     def run(
         self,

@@ -117,7 +117,9 @@ def _beside(request: Mapping[str, Any], content: bytes) -> bytes | None:
 def _pages(request: Mapping[str, Any], data: bytes, _content: bytes) -> Mapping[str, Any]:
     from signer.revision_pages import draw_revisions
 
-    return draw_revisions(data, width=int(request["width"]), pages=request["pages"])
+    return draw_revisions(
+        data, width=int(request["width"]), pages=request["pages"], same=int(request["same"])
+    )
 
 
 _WORKS: dict[str, Callable[[Mapping[str, Any], bytes, bytes], Mapping[str, Any]]] = {

@@ -25,6 +25,7 @@ from records.errors import DomainError
 from signer.document_digests import DocumentDigests
 from signer.policy import CURRENT, load_policy, policy_ids, policy_text
 from signer.report import Report
+from signer.sandbox import shared_pool
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]
@@ -59,6 +60,31 @@ class ByDigest(Shape):
     report: str = Field("", max_length=20)
     language: str = Field("vi", pattern="^(vi|en)$")
     details: bool = False
+
+
+class SeenPageShape(BaseModel):
+    page: int = Field(description="From 1")
+    changed: list[tuple[float, float, float, float]] = Field(
+        description="What the file shows differently now: left, top, width, height in shares"
+    )
+    seen: str = Field("", description="PNG in Base64: the page as it was signed")
+    shown: str = Field("", description="PNG in Base64: the page now, where it differs")
+
+
+class SeenRevisionShape(BaseModel):
+    field: str
+    covered_bytes: int
+    pages: int
+    complete: bool = Field(description="Whether every page was drawn")
+    drawn: list[SeenPageShape]
+
+
+class RevisionsShape(BaseModel):
+    """Per signature the pages its signer saw."""
+
+    pages: int = Field(description="Of the file as it is now")
+    complete: bool
+    revisions: list[SeenRevisionShape]
 
 
 @router.post(
@@ -157,6 +183,29 @@ def kept(
     made_at = found.row.created_at
     name = found.row.name
     return answer(wired.house, judged, form, name=name, accept=accept, language="vi", now=made_at)
+
+
+@router.post(
+    "/validations/pages",
+    summary="What each signer of a PDF saw, page by page",
+    response_model=RevisionsShape,
+    responses=problems(),
+)
+def pages(
+    client: Validator,
+    file: Annotated[UploadFile, File(description="A signed PDF")],
+    page: Annotated[
+        list[int] | None, Form(description="These pages only (from 1)", max_length=50)
+    ] = None,
+    width: Annotated[int, Form(ge=100, le=1600, description="Of the pictures, in pixels")] = 620,
+) -> RevisionsShape:
+    """Each signed revision drawn from the octets its signature covers, and what differs now. The
+    pictures are for people; the verdict does not depend on them."""
+    del client
+    drawn = shared_pool().pages(file.file.read(), width=width, pages=page)
+    if drawn is None or "refused" in drawn:
+        raise ApiError("pages-not-drawn")
+    return RevisionsShape.model_validate(drawn)
 
 
 class PolicyShape(BaseModel):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from api.auth.guard import Now, Wired
 from api.local_time import shown
 from api.pages import language_for, render
+from api.pages.revisions import revision_views
 from api.pages.views import COPY_TONES, CopyView, report_view
 from api.transit import safe_name
 from api.verdicts import judge
@@ -46,18 +47,21 @@ def verify(
     wired: Wired,
     now: Now,
     file: Annotated[UploadFile, File()],
+    pages: Annotated[bool, Form()] = False,
 ) -> Response:
     """The report as a page, or as the part of one that htmx asks for."""
     wired.rates.take("upload", _address(request))
     language = language_for(request)
     name = safe_name(file.filename)
-    judged = judge(wired.house, file.file.read(), name=name, now=now, by="public:website")
+    data = file.file.read()
+    judged = judge(wired.house, data, name=name, now=now, by="public:website")
     status = judged.status
     copy = _copy_view(status, language, now) if status is not None else None
     result = report_view(judged.report, file=name, language=language, copy=copy)
+    shown: dict[str, Any] = {"result": result, "revisions": revision_views(data, judged.report) if pages else ()}
     if request.headers.get("hx-request") == "true":
-        return render(request, "report.html", result=result, headers={"Vary": "HX-Request"})
-    return render(request, "verify.html", result=result, megabytes=_megabytes(wired))
+        return render(request, "report.html", headers={"Vary": "HX-Request"}, **shown)
+    return render(request, "verify.html", megabytes=_megabytes(wired), **shown)
 
 
 @router.api_route("/v", methods=_HEAD)
