@@ -58,7 +58,10 @@ def verify(
     status = judged.status
     copy = _copy_view(status, language, now) if status is not None else None
     result = report_view(judged.report, file=name, language=language, copy=copy)
-    shown: dict[str, Any] = {"result": result, "revisions": revision_views(data, judged.report) if pages else ()}
+    shown: dict[str, Any] = {
+        "result": result,
+        "revisions": revision_views(data, judged.report) if pages else (),
+    }
     if request.headers.get("hx-request") == "true":
         return render(request, "report.html", headers={"Vary": "HX-Request"}, **shown)
     return render(request, "verify.html", megabytes=_megabytes(wired), **shown)
