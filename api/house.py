@@ -195,7 +195,7 @@ class House:
         from ca.clock import ClockWatch
         from ca.tsa import TimeStampAuthority, TsaPolicy
 
-        policy = TsaPolicy()
+        policy = TsaPolicy(log_aside=True)
         clock = ClockWatch(
             # Half of what is declared; the rest is for the way from the clock to the token.
             accuracy=policy.accuracy / 2,
@@ -262,6 +262,9 @@ class House:
             database=self.database,
             blobs=self.blobs,
             base_url=self.settings.base_url,
+            ways=frozenset(
+                {"mail"} | ({"national-store"} if self.settings.national_store_url else set())
+            ),
         )
 
     @cached_property

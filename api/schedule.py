@@ -8,6 +8,7 @@ from cryptography import x509
 from sqlalchemy import select
 
 from api import long_life, notices, step_notices
+from api.adapters.delivery_ways import carriers_of
 from api.adapters.notice_channels import channels_of
 from api.adapters.population_registry import registry_of
 from api.batch_work import shelves_of
@@ -16,6 +17,7 @@ from api.services import Services
 from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
+from certify import deliveries
 from records import audit
 from signer import (
     activation,
@@ -121,6 +123,12 @@ def recover(services: Services, now: datetime) -> None:
     services.house.recover(now=now)
 
 
+def carry_deliveries(services: Services, now: datetime) -> int:
+    """New copies and changed statuses reach their receivers; a status within the minute."""
+    house = services.house
+    return deliveries.carry(house.office, carriers_of(house), now=now)
+
+
 def forget(services: Services, now: datetime) -> None:
     """Notices delivered long ago, and codes that were never fetched."""
     notices.purge(services.house.database, now=now)
@@ -151,5 +159,6 @@ TASKS = (
     Task("announce-endings", timedelta(hours=6), announce_endings),
     Task("move-steps", timedelta(minutes=1), move_steps),
     Task("deliver-notices", timedelta(minutes=2), deliver_notices),
+    Task("carry-deliveries", timedelta(0), carry_deliveries),
     Task("forget", timedelta(hours=12), forget),
 )

@@ -94,7 +94,10 @@ def copy_issued(
 def status_changed(
     session: Session, office: Office, copy: CopyRow, event: str, *, now: datetime
 ) -> tuple[str, ...]:
-    """Tell everybody who fetched the copy, its owner and the national store; who was told."""
+    """Tell whoever fetched the copy or asked for it, its owner, the national store.
+
+    Returns who had fetched it.
+    """
     payload = public_facts(session, office, copy)
     fetched = set(
         session.scalars(
@@ -104,14 +107,22 @@ def status_changed(
             .distinct()
         )
     )
-    for by in sorted(fetched | {copy.owner_id}):
+    asked = session.scalars(
+        select(DeliveryRow.target).where(
+            DeliveryRow.copy_id == copy.id, DeliveryRow.way == WEBHOOK, DeliveryRow.event == ISSUED
+        )
+    )
+    clients = {f"client:{name}" for name in asked}
+    # `client:system/official` is the same receiver as `client:system`.
+    everybody = {by.partition("/")[0] for by in fetched | clients | {copy.owner_id}}
+    for by in sorted(everybody):
         kind, _, name = by.partition(":")
         if kind == "client":
-            _write(session, WEBHOOK, event, name.partition("/")[0], copy, payload, now)
+            _write(session, WEBHOOK, event, name, copy, payload, now)
         elif kind == "link":
             if MAIL in office.ways and "@" in name:
                 _write(session, MAIL, event, name, copy, payload, now)
-        else:
+        elif kind != "system":
             _write(session, NOTICE, event, by, copy, payload, now, delivered=True)
     if NATIONAL_STORE in office.ways:
         _write(session, NATIONAL_STORE, event, copy.owner_id, copy, payload, now)

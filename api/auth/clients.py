@@ -31,6 +31,7 @@ SCOPES = {
     "validate": "Validate signed documents",
     "ca": "Read certificates and their status",
     "store": "Read certified copies that were shared",
+    "stores": "Act in citizens' stores at their own request: a portal where they sign in",
     "enrol": "Enrol holders singly and by list, renew, transfer and end credentials",
     "people": "Make the accounts of people at the screens, change and disable them",
     "certificates": "Ask for certificates of its own (PKCS#10, PKCS#12, EST)",
