@@ -120,6 +120,21 @@ def evidence(record: Path, objects: list[Path], *, trust: list[Path]) -> Evidenc
     return EvidenceVerdict(indication, sub_indication, since, messages, int(found[2]))
 
 
+def dss_reads(files: list[Path]) -> dict[str, str]:
+    """Reports read into DSS's own classes, by their names' ends (`simple.json`, `etsi.xml`).
+
+    The outcome is "read", or why not. JSON may have no member that DSS does not know, XML must fit
+    the schema.
+    """
+    answers = _ask("dss", "read", *map(str, files), program="ReportForms")
+    return {Path(file).name: outcome for file, outcome in answers}
+
+
+def dss_reports(file: Path, *, trust: Path, folder: Path) -> None:
+    """DSS's own reports on `file`, in each form, into `folder`."""
+    _ask("dss", "write", str(trust), str(file), str(folder), program="ReportForms")
+
+
 def verapdf(files: list[Path], *, flavour: str = "2b") -> dict[str, list[str]]:
     """The failed clauses of PDF/A `flavour` by file; an empty list is a conforming file."""
     answers = _ask("verapdf", flavour, *map(str, files))
