@@ -78,7 +78,18 @@ class FormUpdate:
         self._books.explain(resources, lambda _holder, path: path[-1:] == ("/DR",))
         self._fields(fields, after.get("/Fields"), "", 0)
 
-    def _fields(self, before: object, after: object, prefix: str, depth: int) -> None:
+    def _fields(
+        self,
+        before: object,
+        after: object,
+        prefix: str,
+        depth: int,
+        *,
+        kind: object = None,
+        signed: bool = False,
+    ) -> None:
+        """`kind` is the /FT of the field above, as the tree has it: a kid may name no /Parent.
+        `signed`: that field is being signed, its widgets may show it."""
         old_list = list(before) if isinstance(before, pikepdf.Array) else []
         new_list = list(after) if isinstance(after, pikepdf.Array) else []
         if isinstance(before, pikepdf.Array) and before.is_indirect:
@@ -92,7 +103,7 @@ class FormUpdate:
                     self._books.violation("validation-change-form-structure", prefix or "/Fields")
                 continue
             if isinstance(one, pikepdf.Dictionary) and isinstance(other, pikepdf.Dictionary):
-                self._field(one, other, prefix, depth)
+                self._field(one, other, prefix, depth, kind=kind, signed=signed)
         extra = new_list[len(old_list) :]
         for other in extra:
             if depth:
@@ -101,13 +112,24 @@ class FormUpdate:
                 self._new_field(other)
 
     def _field(
-        self, before: pikepdf.Object, after: pikepdf.Object, prefix: str, depth: int
+        self,
+        before: pikepdf.Object,
+        after: pikepdf.Object,
+        prefix: str,
+        depth: int,
+        *,
+        kind: object,
+        signed: bool,
     ) -> None:
         own = before.get("/T")
         name = ".".join(part for part in (prefix, str(own) if own is not None else "") if part)
         kids = before.get("/Kids")
+        kinds = {kind, inherited(before, "/FT"), inherited(after, "/FT")}
+        is_signature = "/Sig" in {str(one) for one in kinds}
+        signing = is_signature and "/V" not in before and "/V" in after
         if isinstance(kids, pikepdf.Array) or "/Kids" in after:
-            self._fields(kids, after.get("/Kids"), name, depth + 1)
+            below = "/Sig" if is_signature else kind
+            self._fields(kids, after.get("/Kids"), name, depth + 1, kind=below, signed=signing)
         appearance = self._appearance_changed(before, after)
         if before.objgen not in self._books.changed and not appearance:
             return
@@ -115,8 +137,11 @@ class FormUpdate:
         if not changed and not appearance:
             return
         self._books.explain(before, self._field_home)
-        is_signature = inherited(after, "/FT") == "/Sig"
-        signing = is_signature and "/V" not in before and "/V" in after
+        if signed and _only_shows(before) and _only_shows(after):
+            # A field and its widget need not be one object (ISO 32000-2, 12.5.6.19).
+            if set(changed) - {"/AP", "/AS", "/M", "/MK", "/F"}:
+                self._books.violation("validation-change-field", name)
+            return
         free = {"/V", "/AP", "/AS", "/M"} | ({"/MK", "/F"} if signing else {"/I"})
         if (is_signature and not signing) or set(changed) - free:
             self._books.violation("validation-change-field", name)
@@ -190,3 +215,9 @@ class FormUpdate:
         return holder in self._books.arrays or bool(
             {"/Fields", "/Kids", "/Annots", "/Parent", "/Obj"} & set(path)
         )
+
+
+def _only_shows(node: pikepdf.Object) -> bool:
+    """A widget that is no field of its own: it has neither name nor value nor children."""
+    own = {"/T", "/V", "/Kids", "/FT"} & set(node.keys())
+    return node.get("/Subtype") == "/Widget" and not own
