@@ -16,9 +16,10 @@ from sqlalchemy import select, update
 from records import audit
 from records.tags import Tag
 from signer import activation
-from signer.batch import erase_key, failure_of
 from signer.batch_models import BatchItemRow, BatchRow
 from signer.batch_packs import Place
+from signer.batch_request import failure_of
+from signer.batch_upkeep import erase_key
 from signer.errors import BatchRefused, SignerError
 from signer.models import AuthorizedDigestRow, SignatureRow
 

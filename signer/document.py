@@ -25,6 +25,7 @@ import pikepdf
 from pikepdf import settings as pikepdf_settings
 
 from signer.errors import DocumentRefused
+from signer.plain_file import PlainFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,6 +154,11 @@ class Document:
         return self.original.sha256
 
     @cached_property
+    def plain(self) -> PlainFile:
+        """The file's own text of its objects, where it is as simple as most files are."""
+        return PlainFile.of(self.original.data, self.xref_at)
+
+    @cached_property
     def page_objects(self) -> Any:
         """Every page, in order; walking a damaged tree is where many broken files show."""
         try:
@@ -197,7 +203,10 @@ class Document:
 
     @cached_property
     def form(self) -> pikepdf.Object | None:
-        form = self.pdf.Root.get("/AcroForm")
+        root = self.pdf.Root
+        if "/AcroForm" not in root:  # asking for what is not there costs an exception
+            return None
+        form = root["/AcroForm"]
         return form if isinstance(form, pikepdf.Dictionary) else None
 
     @cached_property
@@ -222,7 +231,10 @@ class Document:
     @cached_property
     def doc_mdp(self) -> int | None:
         """The permission a certification signature left: 1 none, 2 forms, 3 forms and comments."""
-        permissions = self.pdf.Root.get("/Perms")
+        root = self.pdf.Root
+        if "/Perms" not in root:
+            return None
+        permissions = root["/Perms"]
         certified = (
             permissions.get("/DocMDP") if isinstance(permissions, pikepdf.Dictionary) else None
         )

@@ -61,10 +61,15 @@ class Node:
 
 @dataclass
 class DictNode(Node):
-    """`source` as it was read, with what this session puts in its place or adds."""
+    """`source` as it was read, with what this session puts in its place or adds.
+
+    `written` is how the file itself has it, when that is known: qpdf looks up every object that a
+    dictionary refers to before it writes it.
+    """
 
     source: Any = None
     changed: dict[str, bytes | Node] = field(default_factory=dict)
+    written: bytes | None = None
 
     def has(self, key: str) -> bool:
         return key in self.changed or (self.source is not None and key in self.source)
@@ -74,8 +79,11 @@ class DictNode(Node):
             return b"<<%s>>" % _written(self.changed)
         if any(key in self.source for key in self.changed):
             return b"<<%s>>" % _written({**raw_entries(self.source), **self.changed})
-        # Only additions: the dictionary as qpdf writes it, and they before its end.
-        whole: bytes = self.source.unparse(resolved=True)
+        # Only additions: the dictionary as it is, and they before its end. A key whose name is in
+        # its text already may be there with the value null, which qpdf does not count.
+        whole: bytes | None = self.written
+        if whole is None or any(key.encode() in whole for key in self.changed):
+            whole = self.source.unparse(resolved=True)
         return b"%s%s>>" % (whole[:-2], _written(self.changed))
 
 
@@ -164,10 +172,7 @@ class Appender:
         self._changed: dict[int, Node] = {}
         self._new: dict[int, bytes] = {}
         self._states: dict[str, Any] = {}
-        trailer = document.pdf.trailer
-        self._trailer = b"".join(
-            _name(key) + b" " + raw(trailer[key]) for key in sorted(trailer.keys() - _NOT_CARRIED)
-        )
+        self._trailer = document.plain.trailer or _carried(document.pdf.trailer)
         self.root = self.dictionary(document.pdf.Root)
 
     # Objects
@@ -197,7 +202,8 @@ class Appender:
             return known
         if not number:
             raise SignerError("document-structure", part="dictionary")
-        node = DictNode(number, generation, None, obj)
+        written = self.document.plain.dictionary(number, generation)
+        node = DictNode(number, generation, None, obj, written=written)
         self._nodes[number] = node
         return node
 
@@ -339,6 +345,13 @@ def closed_stream(data: bytes) -> bytes:
     stream in 256 would be off by one.
     """
     return data + (b"\r\nendstream" if data.endswith(b"\r") else b"\nendstream")
+
+
+def _carried(trailer: Any) -> bytes:
+    """What a new trailer repeats of the old one (ISO 32000-1 §7.5.6)."""
+    return b"".join(
+        _name(key) + b" " + raw(trailer[key]) for key in sorted(trailer.keys() - _NOT_CARRIED)
+    )
 
 
 def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:

@@ -93,6 +93,20 @@ class PlacedStamp(Protocol):
         """Write the form XObject and what it needs; returns its object number."""
 
 
+@dataclass(frozen=True)
+class LaidOut:
+    """A signature in its place, complete but for its value: `attributes` are what is signed."""
+
+    appender: Appender
+    field: str
+    pending: Pending
+    attributes: bytes
+
+    def close(self, template: CmsTemplate, signature: bytes, token: bytes | None) -> None:
+        """The checked value, and the time-stamp over it, in their place."""
+        self.pending.fill(template.wrap(self.attributes, signature, token))
+
+
 def place_signature(
     appender: Appender,
     pen: Pen,
@@ -106,6 +120,26 @@ def place_signature(
 
     The signature is verified with the certificate's public key before it enters the file.
     """
+    laid = lay_out(appender, pen, request, stamp=stamp, time_stamper=time_stamper, now=now)
+    signature = pen.template.sign(pen.key, laid.attributes)
+    pen.template.check(signature, laid.attributes)
+    token = None
+    if request.level.time_stamped:
+        token = stamp_value(time_stamper, signature, now=now)
+    laid.close(pen.template, signature, token)
+    return laid.field
+
+
+def lay_out(
+    appender: Appender,
+    pen: Pen,
+    request: SignatureRequest,
+    *,
+    stamp: PlacedStamp | None,
+    time_stamper: TimeStamper | None,
+    now: datetime,
+) -> LaidOut:
+    """Everything of a signature that needs no key."""
     template = pen.template
     # No dry run: the template knows how long its CMS can become.
     room = token_room(time_stamper) if request.level.time_stamped else 0
@@ -118,13 +152,7 @@ def place_signature(
         when=request.signing_time or now,
     )
     attributes = template.attributes(pending.digest(template.digest_name))
-    signature = template.sign(pen.key, attributes)
-    template.check(signature, attributes)
-    token = None
-    if request.level.time_stamped:
-        token = stamp_value(time_stamper, signature, now=now)
-    pending.fill(template.wrap(attributes, signature, token))
-    return name
+    return LaidOut(appender, name, pending, attributes)
 
 
 def begin_signature(
@@ -243,7 +271,8 @@ def _put_field(
     )
     appender.append(fields, reference(field))
     page_node = appender.dictionary(page)
-    annotations = appender.child_array(page_node, "/Annots", page.get("/Annots"))
+    listed = page.get("/Annots")
+    annotations = appender.child_array(page_node, "/Annots", listed)
     appender.append(annotations, reference(field))
     appender.new_names.add(name)
     return name
@@ -330,6 +359,9 @@ def _require_first(appender: Appender, permission: int) -> None:
 
 def _lock_wanted(appender: Appender, request: SignatureRequest) -> bytes | None:
     """What the request locks, or else what the author of a prepared field wants locked with it."""
+    nothing = request.lock_fields is None and request.lock_fields_except is None
+    if nothing and request.field_name is None:
+        return None
     if request.lock_fields is not None:
         if request.lock_fields_except is not None:
             raise SignerError("lock-ambiguous")

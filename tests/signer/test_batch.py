@@ -29,10 +29,11 @@ from records.blobs import BlobStore
 from records.database import Database
 from records.errors import DomainError
 from records.models import AuditEntry
-from signer import activation, batch, batch_outcome, batch_work, credentials
+from signer import activation, batch, batch_outcome, batch_work, credentials, in_groups
 from signer.appearance import Appearance
 from signer.batch_models import BatchItemRow, BatchRow
 from signer.batch_packs import Shelves
+from signer.cms import CmsTemplate
 from signer.desk import Desk
 from signer.errors import ActivationRefused, BatchRefused, CredentialUnusable
 from signer.levels import Level
@@ -307,14 +308,14 @@ def test_a_document_that_breaks_the_work_is_isolated(
     files = documents(4)
     batch_id = filled(world, holders, shelves, files)
     authorize(world, batch_id)
-    real = batch_work._signed
+    real = in_groups._Group._lay_out
 
-    def defective(desk: Any, task: Any, data: bytes, *more: Any, **named: Any) -> Any:
-        if data == files[2][1]:
+    def defective(self: Any, original: Any, opened: Any) -> Any:
+        if original.data == files[2][1]:
             raise ZeroDivisionError
-        return real(desk, task, data, *more, **named)
+        return real(self, original, opened)
 
-    monkeypatch.setattr(batch_work, "_signed", defective)
+    monkeypatch.setattr(in_groups._Group, "_lay_out", defective)
     for _ in range(12):
         try:
             if not work(world, shelves):
@@ -367,7 +368,7 @@ def killed_worker(
     assert batch_work.work_once(desk, shelves, holder="doomed", clock=lambda: now, size=3) == 3
     module: Any = {"_carried_out": batch_work, "record_outcomes": batch_work}.get(step)
     if module is None:  # in the middle of the chunk's signatures
-        real, done = batch_work._signed, []
+        real, done = CmsTemplate.sign, []
 
         def second(*args: Any, **named: Any) -> Any:
             done.append(1)
@@ -375,13 +376,13 @@ def killed_worker(
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **named)
 
-        batch_work._signed = second  # the child's own copy
+        CmsTemplate.sign = second  # type: ignore[method-assign]  # the child's own copy
     else:
         setattr(module, step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
     batch_work.work_once(desk, shelves, holder="doomed", clock=lambda: now, size=3)
 
 
-@pytest.mark.parametrize("step", ["_carried_out", "_signed", "record_outcomes"])
+@pytest.mark.parametrize("step", ["_carried_out", "sign", "record_outcomes"])
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(
     world: World, holders: Holders, shelves: Shelves, tmp_path: Path, step: str
 ) -> None:
