@@ -183,19 +183,29 @@ def content(
     been signed: a signed file that came to nothing is given to nobody.
     """
     found = look(desk, document_id, actor=actor)
-    if found.state in ("refused", "recalled"):
-        raise StepRefused("routed-document-withdrawn", state=found.state)
+    require_shown(found)
     data = desk.blobs.get(found.file)
+    record_view(desk, found, actor=actor, now=now)
+    return found, data
+
+
+def require_shown(document: RoutedDocument) -> None:
+    """Raises StepRefused `routed-document-withdrawn`."""
+    if document.state in ("refused", "recalled"):
+        raise StepRefused("routed-document-withdrawn", state=document.state)
+
+
+def record_view(desk: Desk, document: RoutedDocument, *, actor: Actor, now: datetime) -> None:
+    """Who looked at which file, and when (Law 91/2025)."""
     with desk.database.transaction() as session:
         audit.record(
             session,
             tag=Tag.ROUTED_VIEWED,
             by=actor.by,
-            subject=f"routed-document:{document_id}",
-            details={"digest": found.file, "for": actor.holder_id or ""},
+            subject=f"routed-document:{document.id}",
+            details={"digest": document.file, "for": actor.holder_id or ""},
             now=now,
         )
-    return found, data
 
 
 def load(

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import outgoing_numbers
-from signer.errors import StepRefused
+from signer import credentials, outgoing_numbers, step_order
+from signer.errors import OrderRefused, StepRefused
 from signer.models import SignatureRow
 from signer.routed_documents import Actor, happened, load
 from signer.step_routes import StepKind
@@ -148,29 +148,52 @@ def finish(
 
 
 def settle(desk: Desk, document_id: str, *, now: datetime) -> bool:
-    """Take up an act whose claim ran out: finish it if its signature was made, else free it."""
+    """Take up an act whose claim ran out: finish it if its signature was made, else free it.
+
+    A signature that was made is judged here as it would have been then; an unsound one is thrown
+    away, and nobody has seen it.
+    """
+    with desk.database.reading() as session:
+        row, steps = load(session, document_id)
+        if not _ran_out(row, now):
+            return False
+        token, made = row.claim, _made(session, row, steps[row.position])
+    signed, reason = None, "interrupted"
+    if made is not None and made.result is not None and desk.blobs.exists(made.result):
+        data = desk.blobs.get(made.result)
+        credential = credentials.find(desk, made.credential_id)
+        serials = step_order.signed_by(desk, steps) | {credential.certificate.serial_number}
+        try:
+            step_order.require_signed(desk, data, serials, now=now)
+            signed = Signed(made.result, made.field or "", len(data))
+        except OrderRefused as refusal:
+            reason = refusal.code
     with desk.database.transaction() as session:
         row, steps = load(session, document_id, lock=True)
-        if row.claim is None or row.claimed_until is None or row.claimed_until > now:
-            return False
-        step = steps[row.position]
-        made = session.scalar(
-            select(SignatureRow)
-            .where(
-                SignatureRow.document == row.file,
-                SignatureRow.credential_id == row.claimed_credential,
-                SignatureRow.field == field_name(row, step),
-                SignatureRow.state == "made",
-                SignatureRow.intended_at >= row.claimed_at,
-            )
-            .limit(1)
-        )
-        if made is None or made.result is None or not desk.blobs.exists(made.result):
-            _free(session, row, "interrupted", by="system:recovery", now=now)
-            return True
-        signed = Signed(made.result, made.field or "", len(desk.blobs.get(made.result)))
-        _complete(session, row, steps, signed, by=row.claimed_by or "system:recovery", now=now)
+        if row.claim != token or not _ran_out(row, now):
+            return False  # somebody else has taken it up
+        if signed is None:
+            _free(session, row, reason, by="system:recovery", now=now)
+        else:
+            by = row.claimed_by or "system:recovery"
+            _complete(session, row, steps, signed, by=by, now=now)
     return True
+
+
+def _ran_out(row: RoutedDocumentRow, now: datetime) -> bool:
+    return row.claim is not None and row.claimed_until is not None and row.claimed_until <= now
+
+
+def _made(session: Session, row: RoutedDocumentRow, step: RouteStepRow) -> SignatureRow | None:
+    """The finished signature of the claim in hand, known by its field."""
+    wanted = select(SignatureRow).where(
+        SignatureRow.document == row.file,
+        SignatureRow.credential_id == row.claimed_credential,
+        SignatureRow.field == field_name(row, step),
+        SignatureRow.state == "made",
+        SignatureRow.intended_at >= row.claimed_at,
+    )
+    return session.scalar(wanted.limit(1))
 
 
 def recover(desk: Desk, *, now: datetime) -> int:

@@ -70,9 +70,9 @@ def look(
     document_id: RoutedId, request: Request, wired: Wired, now: Now, person: SignedIn
 ) -> Response:
     """The document, its steps, and what this person may do now. Opening it is recorded."""
-    found = routed_documents.look(wired.house.desk, document_id, actor=actor_of(person))
-    if found.state not in ("refused", "recalled"):
-        routed_documents.content(wired.house.desk, document_id, actor=actor_of(person), now=now)
+    desk, actor = wired.house.desk, actor_of(person)
+    found = routed_documents.look(desk, document_id, actor=actor)
+    routed_documents.record_view(desk, found, actor=actor, now=now)
     return _page(request, wired, person, found, now=now)
 
 
@@ -86,8 +86,7 @@ def page_of(
     """One page of the file as it stands, drawn in a confined process."""
     desk = wired.house.desk
     found = routed_documents.look(desk, document_id, actor=actor_of(person))
-    if found.state in ("refused", "recalled"):
-        raise StepRefused("routed-document-withdrawn", state=found.state)
+    routed_documents.require_shown(found)
     if page > found.pages:
         raise ApiError("page-not-found")
     picture = wired.pages.find(found.file, page)
