@@ -34,6 +34,8 @@ from records.database import Database
 from records.errors import DomainError
 
 if TYPE_CHECKING:
+    from api.adapters.guarded_fetch import GuardedFetch
+    from api.trust_sources import TrustSources
     from ca.authority import Authority
     from ca.ocsp import Responder
     from ca.trust import TrustStore
@@ -72,6 +74,7 @@ class House:
             house.check_home()
             house.database.migrate()
             house.token.check()
+            _ = house.trust_sources
             if not house.authority.issuers():
                 raise HouseError("hierarchy-missing")
             house.enter(now=now)
@@ -209,6 +212,24 @@ class House:
         from hsm.custody import Custody
 
         return Custody(self.token)
+
+    @cached_property
+    def fetcher(self) -> GuardedFetch | None:
+        """Who asks the network for a verdict; None when that is switched off."""
+        from api.adapters.guarded_fetch import GuardedFetch
+
+        return GuardedFetch() if self.settings.fetch else None
+
+    @cached_property
+    def trust_sources(self) -> TrustSources:
+        """The reviewed file of anchors and trusted lists, refused when it contradicts itself."""
+        from api.trust_sources import TrustSources
+
+        return TrustSources(self.settings.trust_file, self.fetcher)
+
+    def believed(self, now: datetime) -> TrustStore:
+        """Our own hierarchy, the configured anchors, and those of trusted lists at this moment."""
+        return self.trust.and_also(self.trust_sources.store(now))
 
     @cached_property
     def trust(self) -> TrustStore:

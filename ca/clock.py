@@ -77,6 +77,9 @@ class ClockWatch:
     _off: str | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self._allowed = _ns(self.accuracy)
+
     def believed(self, now: datetime) -> datetime:
         """The time to claim: `now`, or the clock's own; raises `ClockDoubtful` like `check`."""
         wall = self.wall()
@@ -98,10 +101,10 @@ class ClockWatch:
             self._ask_references(wall, monotonic)
             if self._off is not None:
                 raise ClockDoubtful(self._off)
-            drift = timedelta(microseconds=(wall - monotonic - self._expected) / 1000)
-            if abs(drift) > self.accuracy:
+            drift = wall - monotonic - self._expected
+            if abs(drift) > self._allowed:
                 self._asked_at = None  # do not wait for the next turn: ask at the next check
-                raise ClockDoubtful(f"the clock jumped by {drift.total_seconds():+.3f} s")
+                raise ClockDoubtful(f"the clock jumped by {drift / 1e9:+.3f} s")
         if self.follows_now:
             behind = datetime.fromtimestamp(wall / 1e9, UTC) - now
             if abs(behind) > self.accuracy:

@@ -106,9 +106,13 @@ def generalized_time(moment: datetime) -> bytes:
 def generalized_time_fraction(moment: datetime) -> bytes:
     """With milliseconds, no trailing zeros, no point without digits (RFC 3161 §2.4.2)."""
     moment = _utc(moment)
-    fraction = f"{moment.microsecond // 1000:03d}".rstrip("0")
-    text = moment.strftime("%Y%m%d%H%M%S") + (f".{fraction}" if fraction else "") + "Z"
-    return tlv(GENERALIZED_TIME, text.encode())
+    digits = (
+        f"{moment.year:04}{moment.month:02}{moment.day:02}"
+        f"{moment.hour:02}{moment.minute:02}{moment.second:02}"
+    )
+    millis = moment.microsecond // 1000
+    fraction = f".{millis:03}".rstrip("0") if millis else ""
+    return tlv(GENERALIZED_TIME, f"{digits}{fraction}Z".encode())
 
 
 def time(moment: datetime) -> bytes:
@@ -131,7 +135,7 @@ def _integer_size(value: int) -> int:
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone cannot be signed: pass an aware datetime")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 # Reading

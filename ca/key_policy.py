@@ -8,6 +8,7 @@ fingerprint, none whose private key is public knowledge. Reuse is judged where t
 from __future__ import annotations
 
 import hashlib
+import threading
 from functools import cache
 from math import gcd, isqrt
 from pathlib import Path
@@ -35,9 +36,22 @@ _KNOWN_BAD = Path(__file__).parent / "known_bad_keys.txt"
 _FERMAT_ROUNDS = 100
 
 
+class _Encoded(threading.local):
+    """The key encoded last in this thread: issuing needs the same one five times in a row."""
+
+    key: object = None
+    spki: bytes = b""
+
+
+_last = _Encoded()
+
+
 def spki(public_key: PublicKey) -> bytes:
     """SubjectPublicKeyInfo, DER."""
-    return public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if _last.key is not public_key:
+        _last.spki = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        _last.key = public_key
+    return _last.spki
 
 
 def load(encoded: bytes) -> PublicKey:

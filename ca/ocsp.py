@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
@@ -64,8 +64,7 @@ class OcspPolicy:
     by_name: bool = False
 
 
-@dataclass(frozen=True)
-class OcspReply:
+class OcspReply(NamedTuple):
     """An answer and how long caches may keep it; `answer` is None for a refusal."""
 
     der: bytes
@@ -181,7 +180,8 @@ class Responder:
         # 2. Read the request; refuse what is malformed or about strangers (RFC 6960 §2.3).
         asked = read_request(request)
         ours = self._ours(issuer, now)
-        if not any(ours.names.named_by(one) for one in asked.certificates):
+        named = list(map(ours.names.named_by, asked.certificates))
+        if True not in named:
             return OcspReply(refusal(Refusal.UNAUTHORIZED))
 
         # 3. One certificate and no nonce: an answer signed ahead will do.
@@ -193,15 +193,26 @@ class Responder:
                 return OcspReply(stored.der, stored)
 
         # 4. Look the status up, 5. sign, 6. keep what may be repeated.
-        made = self._sign(ours, asked, view, now)
+        made = self._sign(ours, asked, view, now, named)
         if made.repeatable:
             self._store.remember(issuer.encode() + request, made)
             self._store.count(issuer, asked.certificates[0], made)
         return OcspReply(made.der, made)
 
-    def _sign(self, ours: OcspUnit, asked: Request, view: IssuerView, now: datetime) -> Answer:
+    def _sign(
+        self,
+        ours: OcspUnit,
+        asked: Request,
+        view: IssuerView,
+        now: datetime,
+        named: Sequence[bool] = (True,),
+    ) -> Answer:
+        """`named` says of each certificate asked about whether its issuer is ours."""
         sequence = view.sequence
-        answers = [self._single(ours, one, view) for one in asked.certificates]
+        answers = [
+            self._single(ours, one, view) if ours_too else Single(one.encoded, UNKNOWN)
+            for one, ours_too in zip(asked.certificates, named, strict=True)
+        ]
         now = now.replace(microsecond=0)
         next_update = min(now + self._policy.lifetime, ours.not_after)
         tbs = ours.template.tbs(
@@ -223,8 +234,6 @@ class Responder:
 
     def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
         """Good only for what is known to be issued; never by default."""
-        if not ours.names.named_by(asked):
-            return Single(asked.encoded, UNKNOWN)
         entry = view.entry_of(asked.serial)
         if entry is not None:
             return Single(asked.encoded, revoked(*crl_encoding.read_entry(entry)))

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ca import der
+from ca.der_forms import Form
 from ca.signature_algorithms import hashed
 
 MAX_REQUEST = 16_384
@@ -52,6 +55,9 @@ def _nonce_alone(length: int) -> bytes:
 _NONCE_ALONE = {_nonce_alone(length): length for length in range(1, 65)}
 """What nearly every request with extensions carries, recognised at a glance."""
 _BEFORE_NONCE = len(_nonce_alone(32))
+_USUAL_NONCE = 32
+"""What RFC 9654 §2.1 asks of new clients."""
+_BEFORE_USUAL_NONCE = _nonce_alone(_USUAL_NONCE)
 
 
 class Refusal(IntEnum):
@@ -74,8 +80,7 @@ class CertId:
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     certificates: tuple[CertId, ...]
     nonce: bytes | None
 
@@ -87,6 +92,24 @@ def read_request(data: bytes) -> Request:
     """
     if len(data) > MAX_REQUEST:
         raise der.MalformedDer("a request longer than anybody needs")
+    if data[-_USUAL_NONCE - _BEFORE_NONCE : -_USUAL_NONCE] == _BEFORE_USUAL_NONCE:
+        # Up to the nonce a client asks the same each time. What follows changes nothing: every
+        # length is in what comes before.
+        certificates = _before_nonce(data[:-_USUAL_NONCE])
+        if certificates is not None:
+            return Request(certificates, data[-_USUAL_NONCE:])
+    return _read(data)
+
+
+@lru_cache(maxsize=8192)
+def _before_nonce(data: bytes) -> tuple[CertId, ...] | None:
+    """What is asked about, when a nonce of the usual length is the end of the request."""
+    nonce = secrets.token_bytes(_USUAL_NONCE)
+    found = _read(data + nonce)
+    return found.certificates if found.nonce == nonce else None
+
+
+def _read(data: bytes) -> Request:
     whole = der.Reader(data)
     outer = whole.inside(der.SEQUENCE)
     whole.end()
@@ -202,8 +225,7 @@ def revoked(revocation_time: bytes, reason: int | None) -> bytes:
     return der.explicit(1, revocation_time + code)
 
 
-@dataclass(frozen=True, slots=True)
-class Single:
+class Single(NamedTuple):
     """The answer about one certificate. `NEVER_ISSUED` sets `extended`, see `Template.tbs`."""
 
     cert_id: bytes
@@ -265,32 +287,70 @@ class AnswerTemplate:
     ) -> bytes:
         """All answers hold from `produced_at` on: each status is read just before signing."""
         now, times = self._times(produced_at, next_update)
+        if len(answers) == 1:
+            cert_id, status, extended = answers[0]
+            form = self._forms.alone[nonce is not None, extended]
+            parts = (now, cert_id, status + times)
+            return form(*parts) if nonce is None else form(*parts, nonce)
+        listed = [der.sequence(one.cert_id, one.status, times) for one in answers]
+        extended = any(one.extended for one in answers)
+        return self._write(extended, now, b"".join(listed), nonce or b"")
+
+    def signed(self, tbs: bytes, signature: bytes) -> bytes:
+        return self._forms.signed(tbs, signature)
+
+    def _times(self, produced_at: datetime, next_update: datetime) -> tuple[bytes, bytes]:
+        """The same for all answers of one second: the last ones are kept."""
+        known: tuple[datetime, datetime, bytes, bytes] | None = self.__dict__.get("_last")
+        if known is None or known[0] != produced_at or known[1] != next_update:
+            now = der.generalized_time(produced_at)
+            until = der.explicit(0, der.generalized_time(next_update))
+            known = (produced_at, next_update, now, now + until + self.archive_cutoff)
+            self.__dict__["_last"] = known
+        return known[2], known[3]
+
+    @cached_property
+    def _forms(self) -> _Forms:
+        alone = {
+            (with_nonce, extended): Form(partial(self._write_alone, extended))
+            for with_nonce in (False, True)
+            for extended in (False, True)
+        }
+        return _Forms(alone, Form(self._write_signed))
+
+    def _write_alone(
+        self, extended: bool, now: bytes, cert_id: bytes, status: bytes, nonce: bytes = b""
+    ) -> bytes:
+        return self._write(extended, now, der.sequence(cert_id, status), nonce)
+
+    def _write(self, extended: bool, now: bytes, listed: bytes, nonce: bytes) -> bytes:
         extensions = b""
-        if nonce is not None:
+        if nonce:
             extensions += der.sequence(_NONCE, der.octet_string(der.octet_string(nonce)))
-        if any(answer.extended for answer in answers):
+        if extended:
             # §4.4.8: "MUST be included in the OCSP response when that response contains a
             # revoked status for a non-issued certificate".
             extensions += _EXTENDED_REVOKE
         return der.sequence(
             self.responder_id,
             now,
-            der.sequence(*[der.sequence(one.cert_id, one.status, times) for one in answers]),
+            der.sequence(listed),
             der.explicit(1, der.sequence(extensions)) if extensions else b"",
         )
 
-    @lru_cache(maxsize=64)  # noqa: B019 – a handful of templates live as long as the process
-    def _times(self, produced_at: datetime, next_update: datetime) -> tuple[bytes, bytes]:
-        """The same for all answers of one second."""
-        now = der.generalized_time(produced_at)
-        until = der.explicit(0, der.generalized_time(next_update))
-        return now, now + until + self.archive_cutoff
-
-    def signed(self, tbs: bytes, signature: bytes) -> bytes:
+    def _write_signed(self, tbs: bytes, signature: bytes) -> bytes:
         basic = der.sequence(tbs, self.algorithm, der.bit_string(signature), self.certificates)
         return der.sequence(
             der.enumerated(0), der.explicit(0, der.sequence(_BASIC, der.octet_string(basic)))
         )
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """`alone` for one certificate, by whether there is a nonce and whether it was never issued."""
+
+    alone: dict[tuple[bool, bool], Form]
+    signed: Form
 
 
 def refusal(status: Refusal) -> bytes:

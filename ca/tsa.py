@@ -54,13 +54,15 @@ class TsaPolicy:
 
     `accuracy` is declared in every token (EN 319 421 asks for one second or better). The clock
     may use up half of it; the other half is for the way from the clock to the token.
-    `log_rows` and `log_interval` say when log entries are written (see `tsa_log`).
+    `log_rows`, `log_interval` and `log_aside` say when log entries are written, and by whom (see
+    `tsa_log`).
     """
 
     policy: str = TIMESTAMP_POLICY
     accuracy: timedelta = timedelta(seconds=1)
     log_rows: int = 500
     log_interval: timedelta = timedelta(seconds=1)
+    log_aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class TimeStampAuthority:
         self._accepted = der.oid(self._policy.policy)
         self._unit: _Unit | None = None
         self._log = TimeStampLog(
-            authority.database, "tsa", self._policy.log_rows, self._policy.log_interval
+            authority.database,
+            "tsa",
+            self._policy.log_rows,
+            self._policy.log_interval,
+            aside=self._policy.log_aside,
         )
 
     @property

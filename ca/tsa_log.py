@@ -23,6 +23,8 @@ from records.database import Database
 from records.errors import RecordsError
 from records.tags import Tag
 
+_insert = insert(TimeStampRow.__table__)
+
 
 @dataclass
 class TimeStampLog:
@@ -33,7 +35,8 @@ class TimeStampLog:
     rows: int = 500
     interval: timedelta = timedelta(seconds=1)
     limit: int = 50_000
-    _waiting: list[dict[str, object]] = field(default_factory=list)
+    aside: bool = False
+    _waiting: list[tuple[int, Imprint, datetime]] = field(default_factory=list)
     _written_at: datetime | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _writer: threading.Lock = field(default_factory=threading.Lock)
@@ -44,29 +47,30 @@ class TimeStampLog:
         with self._lock:
             if len(self._waiting) >= self.limit:
                 raise CaError("time-stamp-log-full", waiting=len(self._waiting))
-            self._waiting.append(
-                {
-                    "tsa": self.tsa,
-                    "serial": f"{serial:032x}",
-                    "algorithm": imprint.name,
-                    "imprint": imprint.digest,
-                    "gen_time": gen_time,
-                }
-            )
+            self._waiting.append((serial, imprint, gen_time))
             due = (
                 len(self._waiting) >= self.rows
                 or self._written_at is None
                 or abs(gen_time - self._written_at) >= self.interval
             )
         if due and self._writer.acquire(blocking=False):
-            try:
-                self._write(gen_time)
-            except RecordsError:
-                if self.rows == 1:
-                    raise
-                # Kept in memory; `limit` says for how long.
-            finally:
-                self._writer.release()
+            if self.aside and self.rows > 1:
+                threading.Thread(
+                    target=self._write_due, args=(gen_time,), name="time-stamp-log"
+                ).start()
+            else:
+                self._write_due(gen_time)
+
+    def _write_due(self, now: datetime) -> None:
+        """What is due, by whoever holds `_writer`; lets go of it."""
+        try:
+            self._write(now)
+        except RecordsError:
+            if self.rows == 1:
+                raise
+            # Kept in memory; `limit` says for how long.
+        finally:
+            self._writer.release()
 
     def flush(self, *, now: datetime) -> int:
         """Write what waits, as before the process ends; returns how many entries."""
@@ -78,19 +82,29 @@ class TimeStampLog:
             group, self._waiting = self._waiting, []
         if not group:
             return 0
+        rows = [
+            {
+                "tsa": self.tsa,
+                "serial": f"{serial:032x}",
+                "algorithm": imprint.name,
+                "imprint": imprint.digest,
+                "gen_time": gen_time,
+            }
+            for serial, imprint, gen_time in group
+        ]
         try:
             with self.database.transaction() as session:
-                session.execute(insert(TimeStampRow), group)
-                serials = "".join(str(row["serial"]) for row in group)
+                session.connection().execute(_insert, rows)
+                serials = "".join([str(row["serial"]) for row in rows])
                 audit.record(
                     session,
                     tag=Tag.TIME_STAMPS_ISSUED,
                     by=f"system:{self.tsa}",
                     subject=f"tsa:{self.tsa}",
                     details={
-                        "count": len(group),
-                        "first": group[0]["gen_time"],
-                        "last": group[-1]["gen_time"],
+                        "count": len(rows),
+                        "first": rows[0]["gen_time"],
+                        "last": rows[-1]["gen_time"],
                         "serials_sha256": hashlib.sha256(serials.encode()).digest(),
                     },
                     now=now,

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import cached_property, partial
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca import der
 from ca import signature_algorithms as algorithms
+from ca.der_forms import Form
 
 MAX_REQUEST = 8_192
 
@@ -59,8 +62,7 @@ class RequestRefused(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Imprint:
+class Imprint(NamedTuple):
     """The digest to be stamped; `algorithm` is the identifier as the requester wrote it."""
 
     name: str
@@ -72,8 +74,7 @@ class Imprint:
         return cls(name, digest, _IMPRINT_ALGORITHMS[name])
 
 
-@dataclass(frozen=True, slots=True)
-class StampRequest:
+class StampRequest(NamedTuple):
     imprint: Imprint
     policy: bytes | None = None
     nonce: int | None = None
@@ -176,15 +177,15 @@ class TokenTemplate:
     ) -> bytes:
         """`ordering` is left at its DEFAULT FALSE: two processes stamp without agreeing on an
         order, so the times of two tokens say which came first only beyond their accuracy."""
-        return der.sequence(
-            _VERSION_1,
-            self.policy,
-            der.sequence(imprint.algorithm, der.octet_string(imprint.digest)),
+        parts = (
+            imprint.algorithm,
+            imprint.digest,
             der.integer(serial),
             der.generalized_time_fraction(gen_time),
-            self.accuracy,
-            der.integer(nonce) if nonce is not None else b"",
         )
+        if nonce is None:
+            return self._forms.info(*parts)
+        return self._forms.info_with_nonce(*parts, der.integer(nonce))
 
     def signed_attributes(self, info: bytes) -> bytes:
         """The body of the attributes; they are signed as a SET (RFC 5652 §5.4)."""
@@ -192,6 +193,29 @@ class TokenTemplate:
 
     def token(
         self, info: bytes, attributes: bytes, signature: bytes, *, with_certificates: bool
+    ) -> bytes:
+        return self._forms.tokens[with_certificates](info, attributes, signature)
+
+    @cached_property
+    def _forms(self) -> _Forms:
+        tokens = {wanted: Form(partial(self._write_token, wanted)) for wanted in (False, True)}
+        return _Forms(Form(self._write_info), Form(self._write_info), tokens)
+
+    def _write_info(
+        self, algorithm: bytes, digest: bytes, serial: bytes, time: bytes, nonce: bytes = b""
+    ) -> bytes:
+        return der.sequence(
+            _VERSION_1,
+            self.policy,
+            der.sequence(algorithm, der.octet_string(digest)),
+            serial,
+            time,
+            self.accuracy,
+            nonce,
+        )
+
+    def _write_token(
+        self, with_certificates: bool, info: bytes, attributes: bytes, signature: bytes
     ) -> bytes:
         signer = der.sequence(
             self.signer_before,
@@ -209,6 +233,15 @@ class TokenTemplate:
             der.tlv(der.SET, signer),
         )
         return der.sequence(_SIGNED_DATA, der.explicit(0, signed_data))
+
+
+@dataclass(frozen=True)
+class _Forms:
+    """`tokens` by whether the certificates are in them."""
+
+    info: Form
+    info_with_nonce: Form
+    tokens: dict[bool, Form]
 
 
 def granted(token: bytes) -> bytes:

@@ -248,6 +248,17 @@ def test_log_is_written_in_groups(world: StatusWorld) -> None:
     assert written() == 13
 
 
+def test_the_log_may_be_written_aside(world: StatusWorld) -> None:
+    """Nobody's stamp waits for the disk; `flush` waits for what is being written."""
+    policy = TsaPolicy(log_rows=10, log_aside=True)
+    tsa = TimeStampAuthority(world.authority, policy)
+    for _ in range(25):
+        tsa.stamp(bytes(32), now=world.now)
+    tsa.flush(now=world.now)
+    with world.database.reading() as session:
+        assert len(session.scalars(select(TimeStampRow.serial)).all()) == 25
+
+
 def test_a_log_that_cannot_be_written_stops_stamping_in_the_end(
     world: StatusWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
