@@ -4,7 +4,7 @@
         if not work_once(desk, shelves, holder=holder, clock=clock):
             rest()
 
-A chunk is up to a hundred documents of one batch, so of one signer. Two commits carry it: the
+A chunk is up to two hundred documents of one batch, so of one signer. Two commits carry it: the
 intention (documents in hand, digests reserved, audited) and the outcome. What dies between the
 two was never delivered: its documents wait again, and their signatures are void. docs/flows/
 batch.md has the same numbers.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNK", "LEASE", "forget_ended", "pending", "work_once"]
 
-CHUNK = 100
+CHUNK = 200
 WARM = timedelta(minutes=1)
 _OF_ONE_DOCUMENT = ("blob-damaged", "blob-missing")
 
