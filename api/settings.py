@@ -45,6 +45,8 @@ KNOWN = frozenset(
         "DAUSO_SSO_NAME",
         "DAUSO_SSO_NUMBER_CLAIM",
         "DAUSO_NATIONAL_STORE_URL",
+        "DAUSO_TRUST",
+        "DAUSO_FETCH",
         "DAUSO_SMTP_URL",
         "DAUSO_MAIL_FROM",
         "DAUSO_PYTHON",  # the launcher's own
@@ -88,6 +90,10 @@ class Settings:
 
     # The population registry that identities are checked with; none means they are not.
     registry_url: str | None = None
+    # Anchors, intermediates and trusted lists believed beside our own (`ca.trust_file`).
+    trust_file: Path | None = None
+    # Whether AIA, OCSP and CRL addresses in certificates of others are asked (`guarded_fetch`).
+    fetch: bool = False
     # Where notices go besides the mail spool (secrets/notice-webhook.secret signs them).
     notice_url: str | None = None
     # People may sign in through this OpenID Connect provider (secrets/sso-client.secret).
@@ -138,6 +144,8 @@ class Settings:
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
             registry_url=values.get("DAUSO_REGISTRY_URL"),
             notice_url=values.get("DAUSO_NOTICE_URL"),
+            trust_file=Path(values["DAUSO_TRUST"]) if "DAUSO_TRUST" in values else None,
+            fetch=values.get("DAUSO_FETCH", "off") == "on",
             sso_issuer=values.get("DAUSO_SSO_ISSUER"),
             sso_client_id=values.get("DAUSO_SSO_CLIENT_ID", "dauso"),
             sso_name=values.get("DAUSO_SSO_NAME", "")[:60],
@@ -176,6 +184,10 @@ class Settings:
             raise SettingsError("setting-smtp-url", path=self.secrets / "smtp.password")
         if self.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise SettingsError("setting-log-level", value=self.log_level)
+        if self.trust_file is not None and not self.trust_file.is_file():
+            raise SettingsError("setting-trust-file", path=self.trust_file)
+        if values.get("DAUSO_FETCH", "off") not in {"on", "off"}:
+            raise SettingsError("setting-fetch", value=values["DAUSO_FETCH"])
         if not readable(self.clock_references):
             given = values.get("DAUSO_CLOCK_REFERENCES", "")
             raise SettingsError("setting-clock-references", value=given)

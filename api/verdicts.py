@@ -1,17 +1,20 @@
 """The verdict on a file from outside: judged in a confined process, then matched with the register.
 
 Our own revocation lists are given to the validator, so that a document that carries none can
-still be judged when our hierarchy issued its certificates. Nothing is fetched from addresses in
-a stranger's file.
+still be judged when our hierarchy issued its certificates. Addresses in a stranger's file are asked
+only when DAUSO_FETCH says so, and then behind a guard (`adapters.guarded_fetch`).
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from api.house import House
+from api.trust_sources import asked
+from ca.trust import TrustStore
 from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
 from records import audit
 from records.tags import Tag
@@ -58,19 +61,24 @@ def judge(
     the forms that the report then carries.
     """
     digest = hashlib.sha256(data).hexdigest()
-    report = shared_pool().validate(
-        data,
-        trust=house.trust,
-        now=now,
-        at=at,
-        revocation=house.published_lists(),
-        content=content,
-        evidence=evidence or evidence_of(house, digest),
-        digests=digests,
-        policy=policy,
-        reports=reports,
-        name=name,
-    )
+    kept = evidence or evidence_of(house, digest)
+
+    def look(trust: TrustStore, lists: Sequence[bytes]) -> Report:
+        return shared_pool().validate(
+            data,
+            trust=trust,
+            now=now,
+            at=at,
+            revocation=lists,
+            content=content,
+            evidence=kept,
+            digests=digests,
+            policy=policy,
+            reports=reports,
+            name=name,
+        )
+
+    report = asked(look, house.believed(now), house.published_lists(), house.fetcher)
     judged = Judged(report.named(name), status_of_digest(house.office, digest), digest)
     with house.database.transaction() as session:
         audit.record(

@@ -99,6 +99,7 @@ def judge(
         findings=tuple(findings),
         policy=policy.title,
         validation_time=at,
+        certificates=material.paths.offered,
     )
     if examined is not None:
         stamps = tuple(one for each in judged for one in each.archives)
@@ -291,4 +292,5 @@ def _timestamp(stamp: Stamp, *, covers_file: bool) -> TimestampVerdict:
         field=stamp.field,
         covers_file=covers_file,
         findings=stamp.findings,
+        certificate=stamp.signed.certificate.der if stamp.signed else None,
     )

@@ -29,6 +29,7 @@ from signer.certificates import Certificate, issued, normal_name, read_certifica
 
 _LONGEST = 10
 _MOST_TRIES = 2000
+_MOST_OFFERED = 50
 
 
 class Trust(Protocol):
@@ -57,6 +58,8 @@ class Paths:
         self.terms: Terms = getattr(trust, "terms", {})
         pool = dict.fromkeys([*self.anchors, *_known(trust.intermediates), *at_hand])
         self.known = list(pool)
+        own = {*self.anchors, *_known(trust.intermediates)}
+        self.offered = tuple(one.der for one in pool if one not in own)[:_MOST_OFFERED]
         self._by_subject: dict[bytes, list[Certificate]] = {}
         for one in pool:
             self._by_subject.setdefault(normal_name(one.subject), []).append(one)

@@ -80,6 +80,7 @@ class TimestampVerdict:
     field: str
     covers_file: bool
     findings: tuple[Finding, ...] = ()
+    certificate: bytes | None = None
 
     @property
     def indication(self) -> Indication:
@@ -97,6 +98,8 @@ class Report:
     file: str | None = None
     policy: str = ""
     validation_time: datetime | None = None
+    # What the file offered for building paths, for whoever asks the network for more.
+    certificates: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
     papers: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """Every form of `signer.reports`, when they were asked for."""
 
@@ -199,6 +202,7 @@ class Report:
             "policy": self.policy,
             "validation_time": _instant(self.validation_time),
             "findings": _findings(self.findings),
+            "certificates": [base64.b64encode(one).decode() for one in self.certificates],
             "signatures": [
                 {
                     **one.to_json(),
@@ -219,6 +223,7 @@ class Report:
                     "authority": one.authority,
                     "field": one.field,
                     "covers_file": one.covers_file,
+                    "certificate": one.certificate and base64.b64encode(one.certificate).decode(),
                     "findings": _findings(one.findings),
                 }
                 for one in self.timestamps
@@ -234,6 +239,7 @@ class Report:
             policy=_text(data["policy"]) or "",
             validation_time=_when(data["validation_time"]),
             findings=_read_findings(data["findings"]),
+            certificates=_octet_list(data.get("certificates")),
             signatures=tuple(_read_signature(one) for one in _rows(data["signatures"])),
             timestamps=tuple(
                 TimestampVerdict(
@@ -242,6 +248,7 @@ class Report:
                     authority=_text(one["authority"]),
                     field=_text(one["field"]) or "",
                     covers_file=bool(one["covers_file"]),
+                    certificate=_octets(one.get("certificate")),
                     findings=_read_findings(one["findings"]),
                 )
                 for one in _rows(data["timestamps"])
@@ -315,6 +322,15 @@ def _text(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError("a string expected")
     return value
+
+
+def _octets(value: object) -> bytes | None:
+    encoded = _text(value)
+    return base64.b64decode(encoded) if encoded else None
+
+
+def _octet_list(value: object) -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(str(one)) for one in value) if isinstance(value, list) else ()
 
 
 def _when(value: object) -> datetime | None:

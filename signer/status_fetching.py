@@ -58,11 +58,17 @@ class Fetched:
     asked: int = 0
 
 
-def fetch_status(leaves: Iterable[bytes], trust: Trust, fetcher: Fetcher) -> Fetched:
-    """Ask for the issuers and the status of these certificates (DER) up to an anchor."""
+def fetch_status(
+    leaves: Iterable[bytes], trust: Trust, fetcher: Fetcher, at_hand: Iterable[bytes] = ()
+) -> Fetched:
+    """Ask for the issuers and the status of these certificates (DER) up to an anchor.
+
+    `at_hand` are certificates that need not be asked for.
+    """
     found = Fetched()
     anchors = [_read(one) for one in trust.anchors]
     known = [*anchors, *(_read(one) for one in trust.intermediates)]
+    known += [read_certificate(one) for one in at_hand]
     done: set[Certificate] = set()
     for leaf in list(dict.fromkeys(leaves))[:_MOST_LEAVES]:
         one = read_certificate(leaf)

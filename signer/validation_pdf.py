@@ -108,6 +108,7 @@ class PdfValidation:
             findings=(*self.document.findings, *told, *self._none_found(verdicts)),
             policy=self.policy.title,
             validation_time=self.at,
+            certificates=material.paths.offered,
         )
         if self.examined is not None:
             self.examined(Examination(report, self.policy, first, tuple(judged), tuple(stamps)))
@@ -364,4 +365,5 @@ class PdfValidation:
             field=stamp.field,
             covers_file=covers_file,
             findings=stamp.findings,
+            certificate=stamp.signed.certificate.der if stamp.signed else None,
         )

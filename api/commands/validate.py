@@ -17,13 +17,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands.terminal import Outcome, complain, language, now, parse_time, say, say_json
+from api.commands.terminal import (
+    Outcome,
+    complain,
+    language,
+    now,
+    parse_time,
+    read_file,
+    say,
+    say_json,
+)
 from records.errors import DomainError
 
 if TYPE_CHECKING:
     from ca.trust import TrustStore
     from signer.document_digests import DocumentDigests
+    from signer.evidence_records import Evidence
     from signer.report import Report
+    from signer.status_fetching import Fetcher
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -57,7 +68,9 @@ def validate(
     ],
     trust: Annotated[
         list[Path] | None,
-        typer.Option(help="Trust anchors, PEM or DER; this instance's own when absent"),
+        typer.Option(
+            help="Trust anchors, PEM or DER, or a trust file (.yaml); this instance's when absent"
+        ),
     ] = None,
     content: Annotated[
         Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
@@ -68,6 +81,15 @@ def validate(
     ] = None,
     at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601)")] = None,
     policy: Annotated[str, typer.Option(help="Validation policy, as dauso-2026-2")] = "",
+    evidence: Annotated[
+        Path | None, typer.Option(help="An evidence record about the file (RFC 4998)")
+    ] = None,
+    companion: Annotated[
+        list[Path] | None, typer.Option(help="Further objects of the record's data group")
+    ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Ask the addresses in certificates, guarded")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per file")] = False,
     report: Annotated[
         Form | None, typer.Option(help="A report in this form instead of the verdict in words")
@@ -77,11 +99,13 @@ def validate(
         Path | None, typer.Option(help="Folder for the reports, one file each; else to the screen")
     ] = None,
 ) -> None:
-    """Validate the signatures of files (EN 319 102-1). Nothing is fetched from outside.
+    """Validate the signatures of files (EN 319 102-1). Nothing is fetched without --fetch.
 
     Reports: simple, detailed, diagnostic (as EU DSS), etsi (TS 119 102-2), siva, all, and pdf
     (sealed by this instance; with --trust unsealed).
     """
+    from api.adapters.guarded_fetch import GuardedFetch
+    from api.trust_sources import asked
     from signer.policy import CURRENT
     from signer.validation import validate_file
 
@@ -89,21 +113,28 @@ def validate(
         raise typer.BadParameter("--report pdf needs --output", param_hint="--output")
     try:
         moment = parse_time(at)
-        store, lists = _trusted(trust)
+        fetcher = GuardedFetch() if fetch else None
+        store, lists = _trusted(trust, fetcher)
         digests = _digests(digest or [])
+        proof = _evidence(evidence, companion or [])
         codes = []
         for path in files:
-            found = validate_file(
-                path,
-                trust=store,
-                now=now(),
-                at=moment,
-                revocation=lists,
-                content=content,
-                digests=digests,
-                policy=policy or CURRENT,
-                reports=language() if report is not None else None,
-            ).named(str(path))
+
+            def look(believed: TrustStore, known: Sequence[bytes], path: Path = path) -> Report:
+                return validate_file(
+                    path,
+                    trust=believed,
+                    now=now(),
+                    at=moment,
+                    revocation=known,
+                    content=content,
+                    evidence=proof,
+                    digests=digests,
+                    policy=policy or CURRENT,
+                    reports=language() if report is not None else None,
+                )
+
+            found = asked(look, store, lists, fetcher).named(str(path))
             codes.append(found.exit_code)
             if report is not None:
                 _write(found, path, report, xml=xml, output=output, sealed=trust is None)
@@ -176,12 +207,27 @@ def _digests(given: Sequence[str]) -> DocumentDigests | None:
     return DocumentDigests({"": known}) if known else None
 
 
-def _trusted(trust: Sequence[Path] | None) -> tuple[TrustStore, list[bytes]]:
+def _evidence(record: Path | None, companions: Sequence[Path]) -> Evidence | None:
+    from signer.evidence_records import Evidence
+
+    if record is None:
+        return None
+    return Evidence(read_file(record), tuple(read_file(one) for one in companions))
+
+
+def _trusted(
+    trust: Sequence[Path] | None, fetcher: Fetcher | None
+) -> tuple[TrustStore, list[bytes]]:
     """The anchors to believe and the revocation lists at hand."""
+    from api.trust_sources import TrustSources
     from ca.trust import TrustStore
 
     if trust:
-        return TrustStore.load(trust), []
+        files = [one for one in trust if one.suffix in {".yaml", ".yml"}]
+        store = TrustStore.load(one for one in trust if one not in files)
+        for one in files:
+            store = store.and_also(TrustSources(one, fetcher).store(now()))
+        return store, []
     from api.house import House
     from api.settings import Settings
 
@@ -192,4 +238,4 @@ def _trusted(trust: Sequence[Path] | None) -> tuple[TrustStore, list[bytes]]:
     with House(settings) as house:
         house.check_home()
         house.database.migrate()
-        return house.trust, house.published_lists()
+        return house.believed(now()), house.published_lists()
