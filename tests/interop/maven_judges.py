@@ -51,9 +51,9 @@ def _is_built(folder: Path) -> bool:
     return all(one.stat().st_mtime <= max(made) for one in sources)
 
 
-def dss_writes(pki: Path, out: Path, file: Path, xml: Path) -> None:
-    """EU DSS signs `file` and `xml` in each format and level it writes, into `out`."""
-    _ask("dss", str(pki), str(out), str(file), str(xml), program="Signer")
+def dss_writes(pki: Path, out: Path, *files: Path) -> None:
+    """EU DSS signs a file, an XML file and a PDF in each format and level it writes, into `out`."""
+    _ask("dss", str(pki), str(out), *map(str, files), program="Signer")
 
 
 def _ask(name: str, *arguments: str, program: str = "Judge") -> list[list[str]]:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from signer.validation import validate
 from tests.interop import maven_judges
+from tests.signed_samples import plain_pdf
 from tests.signer.signed_files import DOSSIER, REPORT
 from tests.small_pki import SmallPki
 
@@ -40,10 +41,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trust]:
     for name, party in (("root", pki.root), ("issuing", pki.issuing)):
         (folder / f"{name}.cer").write_bytes(party.der)
         (folder / f"{name}.crl").write_bytes(pki.crl(party, now).public_bytes(Encoding.DER))
-    file, xml = out / "bao-cao.txt", out / "ho-so.xml"
+    file, xml, pdf = out / "bao-cao.txt", out / "ho-so.xml", out / "quyet-dinh.pdf"
     file.write_bytes(REPORT.data)
     xml.write_bytes(DOSSIER.data)
-    maven_judges.dss_writes(folder, out, file, xml)
+    pdf.write_bytes(plain_pdf())
+    maven_judges.dss_writes(folder, out, file, xml, pdf)
     return out, Trust(pki)
 
 
@@ -52,18 +54,21 @@ def test_every_format_of_dss_is_recognised(written: tuple[Path, Trust], level: s
     """Issue 6: "the answer must be right on documents made by others". LT and LTA pass alone."""
     out, trust = written
     found = [*out.glob(f"cades-*-{level}.p7"), *out.glob(f"xades-*-{level}.xml")]
-    found += out.glob(f"asic-*-{level}.asic")
-    assert len(found) == 9
+    found += [*out.glob(f"asic-*-{level}.asic"), *out.glob(f"pades-{level}.pdf")]
+    assert len(found) == 10
     for path in found:
         content = REPORT.data if "DETACHED" in path.name else None
         now = dt.datetime.now(dt.UTC)
         report = validate(path.read_bytes(), trust=trust, now=now, content=content)
         (verdict,) = report.signatures
-        family = "XAdES" if "xades" in path.name else "CAdES"
+        kinds = {"xades": "XAdES", "pades": "PAdES"}
+        family = next((name for key, name in kinds.items() if key in path.name), "CAdES")
         said = (path.name, report.to_text("en"))
         assert verdict.level == f"{family}-BASELINE-{level}", said
         assert report.passed == level.startswith("LT"), said
-        assert verdict.covers_whole_file, said
+        # Archive data of a PDF are appended to it; everything else is inside the signature.
+        appended = family == "PAdES" and level.startswith("LT")
+        assert verdict.covers_whole_file != appended, said
 
 
 def test_an_archive_manifest_is_believed_only_whole(written: tuple[Path, Trust]) -> None:

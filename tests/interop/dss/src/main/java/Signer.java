@@ -22,6 +22,8 @@ import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
 import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
 import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
 import eu.europa.esig.dss.spi.x509.tsp.KeyEntityTSPSource;
+import eu.europa.esig.dss.pades.PAdESSignatureParameters;
+import eu.europa.esig.dss.pades.signature.PAdESService;
 import eu.europa.esig.dss.xades.XAdESSignatureParameters;
 import eu.europa.esig.dss.xades.signature.XAdESService;
 import java.io.File;
@@ -34,7 +36,7 @@ import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.List;
 
 /**
- * Signer PKI OUT FILE XML: every format and level that EU DSS writes, for others to read. PKI holds
+ * Signer PKI OUT FILE XML [PDF]: every format and level that EU DSS writes, for others to read. PKI holds
  * signer.key (PKCS #8) and signer.cer, issuing.cer, root.cer, tsa.key, tsa.cer, root.crl,
  * issuing.crl. Nothing is fetched.
  */
@@ -52,6 +54,7 @@ public final class Signer {
         out = Path.of(arguments[1]);
         DSSDocument file = new FileDocument(arguments[2]);
         DSSDocument xml = new FileDocument(arguments[3]);
+        DSSDocument pdf = arguments.length > 4 ? new FileDocument(arguments[4]) : null;
         key = key("signer.key");
         signer = certificate("signer.cer");
         CertificateToken issuing = certificate("issuing.cer");
@@ -71,6 +74,11 @@ public final class Signer {
         for (String level : List.of("B", "T", "LT", "LTA")) {
             SignatureLevel cades = SignatureLevel.valueOf("CAdES_BASELINE_" + level);
             SignatureLevel xades = SignatureLevel.valueOf("XAdES_BASELINE_" + level);
+            if (pdf != null) {
+                PAdESSignatureParameters parameters = new PAdESSignatureParameters();
+                parameters.setSignatureLevel(SignatureLevel.valueOf("PAdES_BASELINE_" + level));
+                one(new PAdESService(verifier), pdf, parameters, "pades-" + level + ".pdf");
+            }
             for (SignaturePackaging packaging : List.of(SignaturePackaging.DETACHED, SignaturePackaging.ENVELOPING)) {
                 CAdESSignatureParameters parameters = new CAdESSignatureParameters();
                 parameters.setSignatureLevel(cades);
