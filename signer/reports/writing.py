@@ -15,15 +15,20 @@ from signer.reports.siva import siva_report
 
 def write_reports(examination: Examination, *, name: str, language: str = "vi") -> Json:
     """SimpleReport, DetailedReport, DiagnosticData (members as in EU DSS), ValidationReport (ETSI
-    TS 119 102-2, XML as text) and validationReport (SiVa)."""
-    facts = DiagnosticData(examination, name)
+    TS 119 102-2, XML as text) and validationReport (SiVa). Steps as in docs/flows/reports.md."""
+    # 1. What the validation looked at is in hand; 2. each signature is judged thrice (`processes`).
+    collected = DiagnosticData(examination, name)
+    # 3. The facts.
+    facts = collected.report()
+    # 4. Every building block and process.
     detailed = detailed_report(examination, language)
+    # 5. For people, for archives and courts, for SiVa's clients.
     return {
-        "SimpleReport": simple_report(examination, facts, language),
+        "SimpleReport": simple_report(examination, collected, language),
         "DetailedReport": detailed,
-        "DiagnosticData": facts.report(),
-        "ValidationReport": etsi_report(examination, facts, detailed),
-        **siva_report(examination, facts, language),
+        "DiagnosticData": facts,
+        "ValidationReport": etsi_report(examination, collected, detailed),
+        **siva_report(examination, collected, language),
     }
 
 
