@@ -17,7 +17,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +47,7 @@ class Provider:
     key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", auto_kid=True))
     signing_key: ECKey | None = None
     """Signs instead of `key`, which stays the one that is published."""
+    clock: Callable[[], float] = time.time
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -85,7 +86,7 @@ class Provider:
         hashed = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         if base64.urlsafe_b64encode(hashed).rstrip(b"=").decode() != query["code_challenge"]:
             return None
-        now = int(time.time())
+        now = int(self.clock())
         claims = {
             "iss": self.url,
             "aud": self.client_id,

@@ -127,8 +127,9 @@ class OpenIdConnect:
             return jwt.decode(token, self._keys(), algorithms=_ALGORITHMS)
         except (JoseError, ValueError):
             # The provider may have changed its keys since we looked.
+            stale = self._endpoint("jwks_uri")
             with self._lock:
-                self._known.pop(self._endpoint("jwks_uri"), None)
+                self._known.pop(stale, None)
             return jwt.decode(token, self._keys(), algorithms=_ALGORITHMS)
 
     def _keys(self) -> KeySet:

@@ -30,6 +30,7 @@ def provider(world: World) -> Iterator[Provider]:
         client_id="dauso", secret="provider-secret", redirect_uri=f"{world.base_url}{BACK}"
     ) as made:
         made.person = {"sub": "u1", "citizen_id": "038800000001", "name": "Lê Văn Thử"}
+        made.clock = world.now.timestamp
         yield made
 
 
