@@ -46,11 +46,13 @@ from signer.appearance import Appearance
 from signer.credentials import Credential
 from signer.levels import Level
 from signer.report import Report
-from signer.signing import SignatureRequest, document_digest, sign_pdf
+from signer.signing import SignatureRequest, SignedDocument, document_digest, sign_pdf
 from signer.validation import validate
 
 Hand = tuple[str, str | Callable[[Sequence[bytes]], Authorization]]
 """Who signs: a credential, and its PIN or what gives an authorisation for exactly those digests."""
+
+Keep = Callable[[SignedDocument], object]
 
 FILL_AND_SIGN_ONLY = 2
 """DocMDP after the person's signature: the seal's field may be filled, nothing else
@@ -129,9 +131,18 @@ def prepare(office: Office, intention: Intention, *, now: datetime, by: str) -> 
 
 
 def sign_as_person(
-    office: Office, assembled: Assembled, given: Authorization, *, now: datetime, by: str
+    office: Office,
+    assembled: Assembled,
+    given: Authorization,
+    *,
+    keep: Keep | None = None,
+    now: datetime,
+    by: str,
 ) -> bytes:
-    """The certifying person's PAdES B-LTA signature, with its image between title and name."""
+    """The certifying person's PAdES B-LTA signature, with its image between title and name.
+
+    `keep` stores the result before the signature counts as made (`signer.signing.sign_pdf`).
+    """
     request = SignatureRequest(
         level=Level.B_LTA,
         appearance=Appearance.person(page=assembled.statement_page, box=assembled.signature_box),
@@ -139,7 +150,9 @@ def sign_as_person(
         field_name=PERSON_FIELD,
         certify=FILL_AND_SIGN_ONLY,
     )
-    signed = sign_pdf(office.desk, assembled.pdf, request, authorization=given, now=now, by=by)
+    signed = sign_pdf(
+        office.desk, assembled.pdf, request, authorization=given, now=now, by=by, keep=keep
+    )
     return signed.data
 
 
@@ -149,6 +162,7 @@ def seal_for_unit(
     signed: bytes,
     given: Authorization,
     *,
+    keep: Keep | None = None,
     now: datetime,
     by: str,
 ) -> bytes:
@@ -159,7 +173,9 @@ def seal_for_unit(
         field_name=SEAL_FIELD,
         lock_fields=(PERSON_FIELD, SEAL_FIELD),
     )
-    sealed = sign_pdf(office.desk, signed, request, authorization=given, now=now, by=by)
+    sealed = sign_pdf(
+        office.desk, signed, request, authorization=given, now=now, by=by, keep=keep
+    )
     return sealed.data
 
 

@@ -155,15 +155,23 @@ def write_signature(
 
 
 def recover(
-    desk: Desk, *, now: datetime, by: str, older_than: timedelta = timedelta(minutes=10)
+    desk: Desk,
+    *,
+    now: datetime,
+    by: str,
+    older_than: timedelta = timedelta(minutes=10),
+    authorization_id: str | None = None,
 ) -> int:
     """Void the intentions an interruption left open; their digests may be signed again.
 
-    A signature whose outcome was not committed was never delivered. Returns how many.
+    A signature whose outcome was not committed was never delivered. Returns how many. With
+    `authorization_id` only its own, for the one worker that holds it.
     """
     wanted = select(SignatureRow.id, SignatureRow.authorization_id, SignatureRow.position).where(
         SignatureRow.state == "intended", SignatureRow.intended_at <= now - older_than
     )
+    if authorization_id is not None:
+        wanted = wanted.where(SignatureRow.authorization_id == authorization_id)
     with desk.database.reading() as session:
         left = [_Intention(*row) for row in session.execute(wanted)]
     for intention in left:

@@ -1,0 +1,177 @@
+"""A stack as a durable job: one list, one authorisation, resumed after an interruption."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from certify import intention, issuance, stack_jobs, stack_work, store
+from certify.errors import CertifyError
+from certify.register import entries, gaps
+from certify.stack_jobs import LineState, StackState
+from certify.stack_list import read_list
+from certify.verification import Verdict, verdict, verify_file
+from records import audit
+from signer.errors import ActivationRefused
+from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
+
+HEADING = (
+    "Tệp quét;Người yêu cầu;Số định danh;Loại giấy tờ;Tên bản chính;Cơ quan cấp;"
+    "Số trang;Số hiệu;Ngày cấp;Số bản;Kết quả đối chiếu;Ghi chú"
+)
+LINE = (
+    '"a-1.jpg\n{second}";Nguyễn Thị Mẫu;038812345678;transcript;Bảng điểm {n};'
+    "Trường Đại học Ví Dụ;2;VD-{n};15/06/2026;1;{finding};"
+)
+
+
+def a_list(*findings: str, second: str = "a-2.jpg") -> bytes:
+    rows = [LINE.format(n=n, finding=one, second=second) for n, one in enumerate(findings, 1)]
+    return "\n".join([HEADING, *rows]).encode()
+
+
+def opened(hall: TownHall, data: bytes) -> str:
+    stack = stack_jobs.open_stack(
+        hall.office, unit=UNIT, data=data, place="Văn phòng công chứng", now=hall.now, by=BY
+    )
+    files = dict(zip(("a-1.jpg", "a-2.jpg"), scans(), strict=True))
+    stack_jobs.add_scans(hall.office, stack.id, files, now=hall.now)
+    stack_jobs.start(
+        hall.office, stack.id, person_id=hall.person.id, seal_id=hall.seal.id, now=hall.now, by=BY
+    )
+    return stack.id
+
+
+def work(hall: TownHall, **more: Any) -> None:
+    given = {"clock": lambda: hall.now, "by": "system:stacks", "stop": lambda: False, **more}
+    stack_work.work(hall.office, **given)
+
+
+def test_five_hundred_are_like_three(hall: TownHall) -> None:
+    """Issue §10: "one comparison list, one authorisation for signing, each with its number"."""
+    office = hall.office
+    stack_id = opened(hall, a_list("khớp", "không khớp", "Khớp", second="a-2.jpg"))
+    work(hall)
+    stack = stack_jobs.look(office, stack_id)
+    assert (stack.state, stack.counts["prepared"], stack.counts["failed"]) == ("ready", 2, 1)
+    with pytest.raises(ActivationRefused):
+        stack_jobs.authorize(
+            office, stack_id, person_pin="000000", seal_pin=SEAL_PIN, now=hall.now, by=BY
+        )
+    stack_jobs.authorize(office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY)
+    with pytest.raises(CertifyError):
+        stack_jobs.authorize(
+            office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY
+        )
+    work(hall)
+    stack = stack_jobs.look(office, stack_id)
+    assert (stack.state, stack.counts["issued"]) == (StackState.FINISHED, 2)
+    first, second, third = stack_jobs.outcomes(office, stack_id)
+    assert (first.number, third.number) == ("01", "02")
+    assert (second.state, second.failure) == (LineState.FAILED, "stack-finding-differs")
+    table = stack_jobs.results_csv(office, stack_id).decode("utf-8-sig").splitlines()
+    assert table[1].startswith(f"2,Nguyễn Thị Mẫu,Bảng điểm 1,đã chứng thực,01,{first.code}")
+    assert "đối chiếu" in table[2]
+    assert gaps(office, unit=UNIT, year=hall.now.year) == []
+    assert audit.verify(office.database).ok
+
+
+def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue §10 and DESIGN.md §3.3: cut off at each step, every line ends issued, once, under the
+    one authorisation."""
+
+    class Killed(BaseException):
+        """As a kill: nothing of ours catches it."""
+
+    office = hall.office
+    monkeypatch.setattr(intention, "CLAIM", timedelta(seconds=1))
+    stack_id = opened(hall, a_list("x", "x", "x", "x"))
+
+    def dies_at(module: Any, name: str, *, after: bool) -> Callable[..., Any]:
+        whole = getattr(module, name)
+        left = [1]
+
+        def cut(*arguments: Any, **named: Any) -> Any:
+            if left and not after:
+                left.clear()
+                raise Killed
+            made = whole(*arguments, **named)
+            if left:
+                left.clear()
+                raise Killed
+            return made
+
+        return cut
+
+    def until_killed(module: Any, name: str, *, after: bool) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, dies_at(module, name, after=after))
+            with pytest.raises(Killed):
+                work(hall)
+        hall.now += timedelta(seconds=2)  # the dead worker's claim runs out
+
+    until_killed(stack_work, "record_capture", after=True)
+    until_killed(issuance, "prepare", after=True)
+    work(hall)
+    stack_jobs.authorize(office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY)
+    until_killed(issuance, "sign_as_person", after=True)
+    until_killed(issuance, "seal_for_unit", after=True)
+    until_killed(issuance, "issue", after=True)
+    until_killed(issuance, "counter_check", after=False)
+    work(hall)
+    assert stack_jobs.look(office, stack_id).state is StackState.FINISHED
+    found = stack_jobs.outcomes(office, stack_id)
+    assert [one.number for one in found] == ["01", "02", "03", "04"], found
+    lines = entries(office, unit=UNIT, year=hall.now.year)
+    assert [line.state.value for line in lines] == ["issued"] * 4
+    kept = store.items(office, owner_id=MAU.owner_id)
+    assert sorted(str(item.code) for item in kept) == sorted(str(one.code) for one in found)
+    data = office.blobs.get(kept[0].digest)
+    assert verdict(*verify_file(office, data, now=hall.now)) is Verdict.VALID
+
+
+def test_midnight_comes_between(hall: TownHall) -> None:
+    """A number belongs to its day: it is voided with its reason, and the line gets the next one."""
+    office = hall.office
+    stack_id = opened(hall, a_list("x"))
+    work(hall)
+    hall.now += timedelta(days=1)
+    for _ in range(2):
+        stack_jobs.authorize(
+            office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY
+        )
+        work(hall)
+        work(hall)
+        if stack_jobs.look(office, stack_id).state is StackState.FINISHED:
+            break
+    (one,) = stack_jobs.outcomes(office, stack_id)
+    assert (one.state, one.number) == (LineState.ISSUED, "02")
+    lines = entries(office, unit=UNIT, year=hall.now.year)
+    assert [line.state.value for line in lines] == ["void", "issued"]
+
+
+def test_lists_of_both_kinds() -> None:
+    """Excel or CSV, headings in any case; a line that cannot be taken says why."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(
+        ["FILES", "Requester", "Identifier", "Kind", "Title", "Issuer", "Pages", "Finding"]
+    )
+    sheet.append(["1.jpg; 2.jpg", "Lê Văn Thử", "038912345678", "transcript", "T", "I", 2, "x"])
+    sheet.append(["", "", "1", "nonsense", "T", "I", "two", ""])
+    out = io.BytesIO()
+    book.save(out)
+    good, bad = read_list(out.getvalue())
+    assert (good.scans, good.problems, good.said["matches"]) == (("1.jpg", "2.jpg"), (), True)
+    assert set(bad.problems) == {
+        "stack-cell-missing", "stack-scans-missing", "stack-kind-unknown", "stack-number-wrong",
+    }  # fmt: skip
+    for data in (b"a;b\n1;2\n", HEADING.encode()):
+        with pytest.raises(CertifyError):
+            read_list(data)
