@@ -15,3 +15,20 @@ def shown(moment: datetime) -> str:
 def shown_date(moment: datetime) -> str:
     """`dd/mm/yyyy` in Vietnam."""
     return moment.astimezone(VIETNAM).strftime("%d/%m/%Y")
+
+
+_WEEKDAYS = {
+    "vi": ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+
+
+def shown_hour(moment: datetime) -> str:
+    """`hh:mm` in Vietnam."""
+    return moment.astimezone(VIETNAM).strftime("%H:%M")
+
+
+def shown_day(moment: datetime, language: str) -> str:
+    """`Thứ Ba, 24/11/2026`: what people need to come on the right day."""
+    day = moment.astimezone(VIETNAM)
+    return f"{_WEEKDAYS[language][day.weekday()]}, {day:%d/%m/%Y}"

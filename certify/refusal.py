@@ -96,12 +96,14 @@ def issue_refusal(
     *,
     person: Hand,
     explanation: str = "",
+    shown: str | None = None,
     viewer: Viewer = SERVICE,
     now: datetime,
     by: str,
 ) -> Refusal:
     """Sign and deliver the refusal of a refused case; made once, asked again it is the same.
 
+    `shown` is the digest of the draft the signer has read; another draft is not signed.
     Raises `CertifyError`: `case-state-wrong`, `not-competent`, `refusal-check-failed`,
     and `SignerError`.
     """
@@ -115,6 +117,8 @@ def issue_refusal(
     try:
         # 3. The same frozen words always give the same document.
         document = render(frozen["template"], frozen["words"])
+        if shown is not None and document_digest(document).hex() != shown:
+            raise CertifyError("shown-not-current")
         # 4. The person signs, with their image above their name; nothing may follow.
         given = authorise(office, person, [document_digest(document)], now=now, by=by)
         request = SignatureRequest(
@@ -132,6 +136,22 @@ def issue_refusal(
     except DomainError as error:
         _record(office, Tag.REFUSAL_FAILED, case_id, {"reason": error.code}, now=now, by=by)
         raise
+
+
+def draft_refusal(
+    office: Office,
+    case_id: str,
+    *,
+    person_id: str,
+    explanation: str = "",
+    viewer: Viewer = SERVICE,
+    now: datetime,
+    by: str,
+) -> bytes:
+    """Steps 1 to 3: the document to read before it is signed; the same words, the same bytes."""
+    official = usable(office, (person_id, ""), now=now)
+    frozen, _ = _intend(office, case_id, official, explanation, viewer, now=now, by=by)
+    return render(frozen["template"], frozen["words"])
 
 
 def find_refusal(office: Office, case_id: str, *, viewer: Viewer = SERVICE) -> Refusal | None:

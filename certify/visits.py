@@ -30,7 +30,7 @@ from certify.models import CaseRow, CaseState
 from certify.office import Office
 from certify.units import unit as find_unit
 from certify.viewers import SERVICE, Viewer
-from certify.visit_models import VisitCaseRow, VisitRow
+from certify.visit_models import AppointmentRow, AppointmentState, VisitCaseRow, VisitRow
 from records.tags import Tag
 
 MOST_DOCUMENTS = 20
@@ -239,6 +239,24 @@ def list_visits(
         query = query.where(VisitRow.requester_id == viewer.owner_id)
     elif viewer.units is not None:
         query = query.where(VisitRow.unit.in_(viewer.units))
+    with office.database.reading() as session:
+        return [_as_visit(session, row) for row in session.scalars(query)]
+
+
+def expected_visits(
+    office: Office, unit: str, *, viewer: Viewer, since: datetime, limit: int = 100
+) -> list[Visit]:
+    """Who holds an appointment at this unit from then on, by the hour."""
+    if not viewer.works_for(unit):
+        raise NotFound("unit-unknown", unit=unit)
+    query = (
+        select(VisitRow)
+        .join(AppointmentRow, AppointmentRow.visit_id == VisitRow.id)
+        .where(AppointmentRow.unit == unit, AppointmentRow.starts_at >= since)
+        .where(AppointmentRow.state == AppointmentState.BOOKED.value)
+        .order_by(AppointmentRow.starts_at, AppointmentRow.seat)
+        .limit(limit)
+    )
     with office.database.reading() as session:
         return [_as_visit(session, row) for row in session.scalars(query)]
 

@@ -119,6 +119,8 @@ def _environment() -> Environment:
     filters: dict[str, Callable[..., str]] = {
         "local_time": local_time.shown,
         "local_date": local_time.shown_date,
+        "local_hour": local_time.shown_hour,
+        "local_day": local_time.shown_day,
     }
     environment.filters.update(filters)
     return environment

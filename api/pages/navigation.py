@@ -32,6 +32,9 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk/outgoing-numbers", "nav.outgoing", roles=("clerk", "admin", "auditor")),
     Entry("/desk/signing", "nav.signing", roles=("admin",)),
     Entry("/desk/batches", "nav.batches", roles=("signer", "clerk")),
+    Entry("/desk/requests", "nav.requests", kinds=(CITIZEN,)),
+    Entry("/desk/counter", "nav.counter", roles=("intake", "comparer", "signer")),
+    Entry("/desk/sao-y", "nav.sao_y", roles=("clerk",)),
     Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
 )
 
