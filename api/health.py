@@ -158,7 +158,29 @@ def examine_chain(house: House, now: datetime) -> list[Finding]:
         if named is not None and named != house.settings.base_url:
             facts: dict[str, object] = {"old": named, "new": house.settings.base_url}
             return [*found, Finding("chain", "failed", "setting-base-url-changed", facts)]
+    for name, until in _responders_of_roots(house):
+        if until <= now + _EXPIRES_SOON:
+            facts = {"name": name, "until": shown(until)}
+            found.append(Finding("chain", "warning", "health-ceremony-due", facts))
     return found or [Finding("chain", "ok", "health-chain-ok", {"count": len(issuers)})]
+
+
+def _responders_of_roots(house: House) -> list[tuple[str, datetime]]:
+    """The newest OCSP responder of each root: it is renewed in a ceremony, not by the schedule."""
+    from cryptography import x509
+
+    from ca.models import ServiceKeyRow
+
+    roots = [one.name for one in house.authority.issuers() if one.key_id is None]
+    wanted = (
+        select(ServiceKeyRow)
+        .where(ServiceKeyRow.profile == "ocsp", ServiceKeyRow.issuer.in_(roots))
+        .order_by(ServiceKeyRow.created_at)
+    )
+    with house.database.reading() as session:
+        newest = {row.issuer: row for row in session.scalars(wanted)}
+    ends = [(row.name, x509.load_der_x509_certificate(row.certificate)) for row in newest.values()]
+    return [(name, certificate.not_valid_after_utc) for name, certificate in ends]
 
 
 def _validity(name: str, certificate: x509.Certificate, now: datetime) -> list[Finding]:
@@ -198,4 +220,6 @@ def _lists(house: House, now: datetime) -> list[Finding]:
         if due is None or due <= now:
             code = "health-crl-stale-root" if issuer.key_id is None else "health-crl-stale"
             found.append(Finding("crl", "failed", code, facts))
+        elif issuer.key_id is None and due <= now + _EXPIRES_SOON:
+            found.append(Finding("crl", "warning", "health-ceremony-due", facts))
     return found or [Finding("crl", "ok", "health-crl-ok")]

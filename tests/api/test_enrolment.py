@@ -17,6 +17,7 @@ from api import notices, schedule
 from api.adapters.notice_channels import SpoolChannel, WebhookChannel, channels_of
 from api.adapters.population_registry import registry_of
 from api.csc.outbox import SpoolOutbox
+from api.health import examine_chain
 from api.notice_models import NoticeRow
 from api.settings import Settings, SettingsError, write_secret
 from ca import enrolment, identity
@@ -307,3 +308,12 @@ def test_channels_come_from_the_settings(world: World, tmp_path: Any) -> None:
         channels_of(house.settings)
     write_secret(house.settings.secrets / "notice-webhook.secret", "whsec_" + "A" * 32)
     assert [one.name for one in channels_of(house.settings)] == ["mail", "webhook"]
+
+
+def test_the_root_says_when_its_ceremony_is_due(service: Service) -> None:
+    """Its list and its responder are renewed by people, so people are told in time."""
+    house = service.house
+    assert all(one.code != "health-ceremony-due" for one in examine_chain(house, service.now))
+    ends = service.world.authority.service("ocsp-root").certificate.not_valid_after_utc
+    due = examine_chain(house, ends - timedelta(days=59))
+    assert ("warning", "ocsp-root") in [(one.state, one.params.get("name")) for one in due]

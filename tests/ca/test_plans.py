@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from sqlalchemy import func, select
 
 from ca import crl
@@ -15,6 +16,7 @@ from ca.ceremony import CeremonyResult, RootSettings, run_ceremony
 from ca.checks import check_everything
 from ca.issuance import issue
 from ca.models import CertificateRow
+from ca.ocsp import Responder
 from ca.plan import Plan, load_plan, parse_plan
 from tests.ca.subjects import MAU
 from tests.world import BASE_URL, BY, PROVINCE, WITNESSES, World
@@ -75,6 +77,26 @@ def test_rollover(world: World) -> None:
     for name in ("persons-g1", "persons-g2"):
         assert crl.publish(world.authority, name, now=world.now, by=BY)
     assert check_everything(world.authority, world.now).problems == []
+
+
+def test_once_a_year(world: World) -> None:
+    """RFC 6960 §4.2.2.2: a responder's certificate is short-lived, so a root's is made again."""
+    before = world.authority.service("ocsp-root").certificate
+    number = crl_number(world)
+    made = held(world, quick(PROVINCE.parent / "root-yearly.yaml")).certificates
+    assert list(made) == ["ocsp-root-2027"]
+    assert made["ocsp-root-2027"].public_key() != before.public_key()
+    about = world.authority.issuer("persons-g1").certificate
+    answer = ocsp.load_der_ocsp_response(Responder(world.authority).answer(about, now=world.now))
+    assert answer.certificates == [made["ocsp-root-2027"]]
+    assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
+    assert crl_number(world) == number + 1
+    assert check_everything(world.authority, world.now).problems == []
+
+
+def crl_number(world: World) -> int:
+    parsed = x509.load_der_x509_crl(crl.current(world.authority, "root") or b"")
+    return parsed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
 def test_root_rekey(world: World, tmp_path: Path) -> None:
