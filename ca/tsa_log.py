@@ -12,8 +12,9 @@ import hashlib
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import insert
+from sqlalchemy import Table, insert
 
 from ca.errors import CaError
 from ca.status_models import TimeStampRow
@@ -23,7 +24,7 @@ from records.database import Database
 from records.errors import RecordsError
 from records.tags import Tag
 
-_insert = insert(TimeStampRow.__table__)
+_insert = insert(cast("Table", TimeStampRow.__table__))
 
 
 @dataclass
