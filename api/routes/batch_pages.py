@@ -348,7 +348,7 @@ def _list(
         status=status,
         batches=[batch_view(one, names[one.batch.credential_id]) for one in found],
         keys=[one for one in usable_of(desk, person) if one.kind != "agency"],
-        problem=problem.message(language_for(request)) if problem is not None else "",
+        problem=approval.told(problem, language_for(request)) if problem is not None else "",
         most_files=_MOST_FILES,
     )
 
@@ -382,5 +382,5 @@ def _review(
         count=len(digests),
         chosen=fingerprint(digests),
         passkey_offered=approval.offered(wired, key.id),
-        problem=problem.message(language) if problem is not None else "",
+        problem=approval.told(problem, language) if problem is not None else "",
     )
