@@ -33,7 +33,7 @@ from signer import (
 )
 from signer.appearance import Appearance, Template
 from signer.document import Document, Original
-from signer.errors import ActivationRefused, StepRefused
+from signer.errors import ActivationRefused, DocumentRefused, StepRefused
 from signer.levels import Level
 from signer.routed_documents import Actor, RoutedDocument, as_document, happened, load
 from signer.signing import SignatureRequest
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.workflow import Authorizer
 
-LONGEST_TEXT = 500
+MOST_BYTES = 64 << 20
+"""People read these page by page, and each step holds the file in memory."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,8 @@ def _request(
 
 def inspect(desk: Desk, data: bytes, steps: Sequence[PlannedStep]) -> int:
     """Whether a draft has what each of its steps will need; its number of pages."""
+    if len(data) > MOST_BYTES:
+        raise DocumentRefused("document-too-large", limit_mb=MOST_BYTES >> 20)
     names = _names(desk, steps)
     with Document.open(Original.of(data), desk.limits) as document:
         document.require_signable()

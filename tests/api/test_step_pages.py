@@ -100,6 +100,9 @@ def test_from_the_draft_to_the_seal(service: Service, house: SigningHouse) -> No
     page = http.get(here, headers=HTML).text
     assert re.search(r'name="digest" value="([0-9a-f]{64})"', page)
     form = {"digest": document.file, "credential_id": house.deputy.id, "kind": "signature"}
+    asked = {"digest": "0" * 64, "credential_id": house.deputy.id}
+    assert post(service, f"{here}/question", **asked).status_code == 409
+    assert post(service, f"{here}/question", **{**asked, "digest": document.file}).status_code < 500
     wrong = post(service, f"{here}/signature", pin="000999", **form)
     assert (wrong.status_code, "PIN" in wrong.text) == (403, True)
     assert post(service, f"{here}/signature", pin=PIN, **form).status_code == 303

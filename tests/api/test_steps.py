@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
+from standardwebhooks import Webhook
 
 from api import notices, step_notices
+from api.adapters.notice_channels import SpoolChannel, WebhookChannel
+from api.csc.outbox import SpoolOutbox
 from api.notice_models import NoticeRow
-from api.notices import Notice
+from api.schedule import move_steps
 from signer import mandates
 from signer.validation import validate
 from signer.working_days import local
@@ -187,35 +192,34 @@ def test_refused_mended_reassigned_recalled(service: Service, house: SigningHous
     )
 
 
-class Taken:
-    """A channel that keeps what it is given."""
-
-    name = "webhook"
-
-    def __init__(self) -> None:
-        self.sent: list[Notice] = []
-
-    def send(self, notice: Notice, *, now: datetime) -> None:
-        self.sent.append(notice)
-
-
 def test_who_waits_is_told(service: Service, house: SigningHouse) -> None:
-    """Each event goes out once, whatever is repeated; the late are told on their day."""
-    from api.schedule import move_steps
+    """Each event goes out once, signed, whatever is repeated; the late are told on their day."""
+    secret = "whsec_" + base64.b64encode(b"t" * 24).decode()
+    arrived: list[Any] = []
 
-    channel, database = Taken(), service.house.database
+    def take(request: httpx.Request) -> httpx.Response:
+        arrived.append(Webhook(secret).verify(request.content.decode(), dict(request.headers)))
+        return httpx.Response(204)
+
+    channel = WebhookChannel("https://a.example/", secret, transport=httpx.MockTransport(take))
+    database, true_now = service.house.database, datetime.now(UTC)
     document = submitted(service, house, service.bearer("sign"))
     assert step_notices.announce(database, [channel], now=service.now) == 1
     assert step_notices.announce(database, [channel], now=service.now) == 0
-    notices.deliver(database, [channel], now=service.now)
-    notices.deliver(database, [channel], now=service.now)
-    (turn,) = channel.sent
-    assert turn.payload["type"] == "routed-document.turn"
-    assert (turn.payload["document"], turn.payload["step_kind"]) == (document["id"], "initial")
+    notices.deliver(database, [channel], now=true_now)
+    notices.deliver(database, [channel], now=true_now)
+    (turn,) = arrived
+    assert turn["type"] == "routed-document.turn"
+    assert (turn["data"]["document"], turn["data"]["step_kind"]) == (document["id"], "initial")
+    assert "mail" not in turn["data"]  # names are for the people, not for other systems
     late = datetime.fromisoformat(document["steps"][0]["due_at"]) + timedelta(seconds=1)
     move_steps(service.services, late)
     move_steps(service.services, late)
     with database.reading() as session:
         rows = session.scalars(select(NoticeRow).where(NoticeRow.kind == "mail")).all()
     assert [row.payload["type"] for row in rows] == ["routed-document.overdue"]
-    assert "Quá hạn" in rows[0].payload["mail"]["subject"]
+    spool = SpoolChannel(SpoolOutbox(service.house.settings.home / "outbox"))
+    assert notices.deliver(database, [spool], now=late) == 1
+    (message,) = (service.house.settings.home / "outbox").glob("*")
+    said = message.read_text("utf-8")
+    assert "Quá hạn" in json.dumps(json.loads(said), ensure_ascii=False)

@@ -32,6 +32,7 @@ from tests.signer.signing_house import (
     CLERK,
     DEPUTY,
     DRAFTER,
+    PIN,
     REVIEWER,
     ROUTE,
     SEAL_PIN,
@@ -413,3 +414,34 @@ def test_what_a_draft_must_have(house: SigningHouse) -> None:
     )
     document = house.sign(house.submit(route=(boxed,)))
     assert document.state == "complete"
+
+
+@ONLY_SQLITE
+def test_two_who_sign(house: SigningHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second signs only over a valid signature of the first, and hides nothing of it."""
+    delegate(
+        house, holder_id=REVIEWER.holder_id, name=REVIEWER.name, authority_lines=("VĂN PHÒNG",)
+    )
+    boxes = ((330, 60, 560, 190), (60, 60, 290, 190))
+    first, second = (
+        PlannedStep(StepKind.SIGNATURE, UNIT, who.holder_id, look=Look(-1, box))
+        for who, box in zip((DEPUTY, REVIEWER), boxes, strict=True)
+    )
+    document = house.sign(house.submit(route=(first, second)))
+    theirs = {
+        "credential_id": house.reviewer.id,
+        "authorize": house.hand(house.reviewer, PIN),
+        "actor": REVIEWER,
+    }
+    done = house.sign(document, **theirs)
+    assert done.state == "complete"
+    data = house.world.desk.blobs.get(done.file)
+    report = validate(data, trust=house.world.trust, now=house.world.now)
+    assert [one.signer for one in report.signatures] == [DEPUTY.name, REVIEWER.name]
+    assert report.passed
+    # The same box twice would hide the first signature; a file beyond the limit is not taken in.
+    over = dataclasses.replace(second, look=first.look)
+    document = house.sign(house.submit(route=(first, over)))
+    assert refusal(house.sign, document, **theirs) == "appearance-covers-signature"
+    monkeypatch.setattr(steps, "MOST_BYTES", 1000)
+    assert refusal(house.submit) == "document-too-large"
