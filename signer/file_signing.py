@@ -87,7 +87,7 @@ def sign_files(
             # 5. Build, 6. sign in the token, 7. check with the public key, 8. raise the level.
             key = joint.key_of(desk, authorization, now=now)
             pen = Pen(template, key, credential.name)
-            data = _written(desk, files, request, credential, pen, now=now)
+            data = written(desk, files, request, credential, pen, now=now)
             result = hashlib.sha256(data).hexdigest()
             return [Made(data, result=result, facts={"result": result}) for _ in parts]
 
@@ -111,7 +111,7 @@ def sign_files(
     return finished(values[0])
 
 
-def _written(
+def written(
     desk: Desk,
     files: Sequence[SourceFile],
     request: FileRequest,
@@ -120,6 +120,8 @@ def _written(
     *,
     now: datetime,
 ) -> bytes:
+    """Steps 5 to 8 alone, for whoever has reserved and will record."""
+
     def evidence() -> Material:
         path = (credential.certificate, *credential.chain)
         return augmentation.evidence(desk, path, now=now)

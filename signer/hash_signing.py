@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from signer import activation, joint, signature, signing
+from signer import activation, cades, joint, signature, signing
 from signer.activation import LONGEST_MINUTES
 from signer.cms import Scheme
 from signer.errors import ActivationRefused, SignerError
@@ -133,13 +133,15 @@ def prepare_containers(
     *,
     level: Level,
     scheme: Scheme | None,
+    signing_time: datetime | None = None,
     authorization: Authorization,
     now: datetime,
     by: str,
 ) -> Prepared:
     """The CMS of a PAdES signature for each digest of a PDF's byte range (CSC signDoc, `P`).
 
-    The client puts them into its files; B-B and B-T are what can be made without the file.
+    With a `signing_time` they are detached CAdES signatures, for files of any kind. The client puts
+    them where they belong; B-B and B-T are what can be made without the file.
     """
     try:
         if level.long_term:
@@ -154,7 +156,10 @@ def prepare_containers(
             key = joint.key_of(desk, authorization, now=now)
             made = []
             for digest in digests:
-                attributes = template.attributes(digest)
+                if signing_time is None:
+                    attributes = template.attributes(digest)
+                else:
+                    attributes = cades.attributes(template, digest, signing_time)
                 value = template.sign(key, attributes)
                 template.check(value, attributes)
                 stamp = None

@@ -1,4 +1,4 @@
-"""Several PDFs signed as one act, under one authorisation (CSC signDoc).
+"""Several documents signed as one act, under one authorisation (CSC signDoc).
 
     prepared = prepare(desk, [Order(data, SignatureRequest(level=Level.B_LTA))],
                        authorization=given, now=now, by=by)
@@ -10,14 +10,16 @@ every one of them is whole, signable and authorised.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signer import appearance, joint, signing
+from signer import appearance, file_signing, joint, signing, xades
 from signer.document import Document, Original
 from signer.errors import SignerError
+from signer.formats import FileRequest, SourceFile
 from signer.joint import Made, Part, Prepared
 from signer.signature import Pen, SignatureRequest
 
@@ -30,11 +32,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """One document and how it is to be signed; `scheme` is the key's usual one unless given."""
+    """One document and how it is to be signed; `scheme` is the key's usual one unless given.
+
+    A PDF with a SignatureRequest, anything else with a FileRequest; `name` is what a detached XML
+    signature calls it.
+    """
 
     data: bytes = field(repr=False)
-    request: SignatureRequest
+    request: SignatureRequest | FileRequest
     scheme: Scheme | None = None
+    name: str = "document"
 
 
 def prepare(
@@ -54,6 +61,12 @@ def prepare(
     try:
         credential = joint.usable_credential(desk, authorization, now=now)
         for original, order in originals:
+            if isinstance(order.request, FileRequest):
+                source = SourceFile(order.name, order.data)
+                file_signing.require_fitting(desk, [source], order.request)
+                if order.request.format.is_xml:
+                    xades.require_signable(order.data, order.request)
+                continue
             with Document.open(original, desk.limits) as opened:
                 opened.require_signable()
                 appearance.prepare(desk, opened, order.request, credential)
@@ -62,7 +75,7 @@ def prepare(
                 original.sha256,
                 f"document:{original.sha256.hex()}",
                 order.request.level.value,
-                {"reason": order.request.reason or "", "location": order.request.location or ""},
+                _details(order.request),
             )
             for original, order in originals
         ]
@@ -74,6 +87,11 @@ def prepare(
         def sign(original: Original, order: Order, key: PrivateKey) -> Made:
             template = signing.template_for(desk, credential, order.scheme)
             pen = Pen(template, key, credential.name)
+            if isinstance(order.request, FileRequest):
+                source = SourceFile(order.name, order.data)
+                made = file_signing.written(desk, [source], order.request, credential, pen, now=now)
+                result = hashlib.sha256(made).hexdigest()
+                return Made(made, result=result, facts={"result": result})
             with Document.open(original, desk.limits) as opened:
                 stamp = appearance.prepare(desk, opened, order.request, credential)
                 appender, name = signing.write_signature(
@@ -88,3 +106,9 @@ def prepare(
         subject = f"authorization:{authorization.id}"
         joint.record_refusal(desk, subject, authorization, refusal, now=now, by=by)
         raise
+
+
+def _details(request: SignatureRequest | FileRequest) -> dict[str, object]:
+    if isinstance(request, FileRequest):
+        return {"format": request.format.value}
+    return {"reason": request.reason or "", "location": request.location or ""}

@@ -7,6 +7,7 @@ from typing import Any
 from api.csc.algorithms import EC_ALGORITHMS, RSA_ALGORITHMS, RSA_PSS
 from api.csc.calls import Call, Reply
 from api.csc.credential_methods import language_of
+from api.csc.document_shapes import ANNOUNCED
 
 _NAME = "Dấu Số"
 _WORDS = {
@@ -46,10 +47,7 @@ def announce(call: Call, methods: tuple[str, ...]) -> Reply:
             # one per algorithm: the parameters each takes
             "algoParams": [RSA_PSS if one == RSA_PSS else "" for one in algorithms],
         },
-        "signature_formats": {
-            "formats": ["P"],
-            "envelope_properties": [["Certification", "Revision"]],
-        },
+        "signature_formats": dict(ANNOUNCED),
         "conformance_levels": ["AdES-B-B", "AdES-B-T", "AdES-B-LT", "AdES-B-LTA"],
     }
     if settings.csc_specs == "2.2.0.0":
@@ -62,6 +60,6 @@ def announce(call: Call, methods: tuple[str, ...]) -> Reply:
             }
         ]
         answer["supportedHashTypes"] = ["dtbsr", "sodr"]
-        answer["documentTypes"] = ["application/pdf"]
+        answer["documentTypes"] = ["application/pdf", "application/xml", "application/octet-stream"]
         answer["signature_formats"]["allowMix"] = False
     return Reply(answer)

@@ -23,29 +23,19 @@ from api.csc.authorization_methods import presented, read_hashes
 from api.csc.calls import Call, Parameters, Reply
 from api.csc.consent import QUALIFIERS
 from api.csc.credential_methods import visible
+from api.csc.document_shapes import request_of
 from api.csc.errors import CscRefusal
 from signer import credentials, hash_signing, joint, joint_documents
 from signer.cms import Scheme
 from signer.credentials import Credential
 from signer.errors import ActivationRefused, SignerError
+from signer.formats import FileRequest, Format
 from signer.hash_signing import HashRequest
 from signer.joint import Prepared
 from signer.joint_documents import Order
-from signer.levels import Level
 from signer.signature import SignatureRequest
 
 _MOST_DOCUMENTS = 50
-_LEVELS = {
-    "ades-b-b": Level.B_B,
-    "ades-b-t": Level.B_T,
-    "ades-b-lt": Level.B_LT,
-    "ades-b-lta": Level.B_LTA,
-    "ades-b": Level.B_B,
-    "ades-t": Level.B_T,
-    "ades-lt": Level.B_LT,
-    "ades-lta": Level.B_LTA,
-}
-_PROPERTIES = {"Reason": "reason", "Location": "location"}
 
 
 def sign_hash(call: Call) -> Reply:
@@ -84,7 +74,7 @@ def sign_document(call: Call) -> Reply:
     mode, life = _mode(call)
     try:
         if documents:
-            kind, prepared = "signDoc", _documents(call, credential, documents)
+            kind, prepared = _documents(call, credential, documents)
         else:
             kind, prepared = "signDigest", _digests(call, credential, digests)
     except ActivationRefused as refusal:
@@ -94,7 +84,7 @@ def sign_document(call: Call) -> Reply:
     if mode == "A":
         return operations.accept(call, kind, prepared, life)
     values = joint.carry_out(call.wired.house.desk, prepared, now=call.now, by=call.by)
-    name = "DocumentWithSignature" if documents else "SignatureObject"
+    name = "DocumentWithSignature" if kind == "signDoc" else "SignatureObject"
     answer: dict[str, Any] = {name: [_encoded(one) for one in values]}
     if given.flag("returnValidationInfo"):
         answer["validationInfo"] = _validation(call, credential)
@@ -140,16 +130,27 @@ def _credential(call: Call) -> Credential:
     return credential
 
 
-def _documents(call: Call, credential: Credential, documents: list[Parameters]) -> Prepared:
+def _documents(
+    call: Call, credential: Credential, documents: list[Parameters]
+) -> tuple[str, Prepared]:
+    """Signatures inside their documents, or all beside them: one answer has one kind of result."""
     orders = []
     for one in documents:
         data = read_base64(one.text("document", longest=1 << 30), name="documents")
         scheme = _document_scheme(credential, one)
-        orders.append(Order(data, _request(one), scheme))
+        orders.append(Order(data, request_of(one, scheme), scheme))
+    beside = {_is_detached(one.request) for one in orders}
+    if len(beside) > 1:
+        raise CscRefusal("csc-parameter-invalid", name="signed_envelope_property")
     authorization = presented(call, credential)
-    return joint_documents.prepare(
+    prepared = joint_documents.prepare(
         call.wired.house.desk, orders, authorization=authorization, now=call.now, by=call.by
     )
+    return ("signDigest" if beside == {True} else "signDoc"), prepared
+
+
+def _is_detached(request: SignatureRequest | FileRequest) -> bool:
+    return isinstance(request, FileRequest) and request.format.detached
 
 
 def _digests(call: Call, credential: Credential, entries: list[Parameters]) -> Prepared:
@@ -159,13 +160,17 @@ def _digests(call: Call, credential: Credential, entries: list[Parameters]) -> P
     for one in entries:
         listed = [one.text("hashes")] if not _is_list(one, "hashes") else one.texts("hashes")
         hashes += [read_hash(text, name="hashes") for text in listed]
-        request = _request(one)
-        ways.add((request.level, _document_scheme(credential, one)))
+        # Of a file that stays with the client, only a CMS can be made: PAdES, or CAdES detached.
+        request = request_of(one, None)
+        pdf = isinstance(request, SignatureRequest)
+        if isinstance(request, FileRequest) and request.format is not Format.CADES_DETACHED:
+            raise CscRefusal("csc-parameter-invalid", name="signature_format")
+        ways.add((request.level, _document_scheme(credential, one), pdf))
     if not hashes:
         raise CscRefusal("csc-hash-empty")
     if len(ways) != 1:
         raise CscRefusal("csc-parameter-invalid", name="documentDigests")
-    level, scheme = ways.pop()
+    level, scheme, pdf = ways.pop()
     if level.long_term:
         raise CscRefusal("csc-parameter-invalid", name="conformance_level")
     authorization = presented(call, credential)
@@ -174,6 +179,7 @@ def _digests(call: Call, credential: Credential, entries: list[Parameters]) -> P
         hashes,
         level=level,
         scheme=scheme,
+        signing_time=None if pdf else call.now,
         authorization=authorization,
         now=call.now,
         by=call.by,
@@ -186,42 +192,6 @@ def _is_list(given: Parameters, name: str) -> bool:
     except CscRefusal:
         return False
     return True
-
-
-def _request(given: Parameters) -> SignatureRequest:
-    """`signature_format`, `conformance_level`, `signed_envelope_property`, `signed_props`."""
-    if given.text("signature_format") != "P":
-        raise CscRefusal("csc-parameter-invalid", name="signature_format")
-    level = _LEVELS.get((given.maybe("conformance_level") or "AdES-B-B").lower())
-    if level is None:
-        raise CscRefusal("csc-parameter-invalid", name="conformance_level")
-    envelope = given.maybe("signed_envelope_property") or "Revision"
-    if envelope not in {"Certification", "Revision"}:
-        raise CscRefusal("csc-parameter-invalid", name="signed_envelope_property")
-    said: dict[str, str] = {}
-    for one in given.objects("signed_props"):
-        name = one.text("attribute_name", longest=128)
-        value = one.maybe("attribute_value", longest=2048)
-        if name not in _PROPERTIES or value is None:
-            raise CscRefusal("csc-properties-invalid", names=name)
-        said[_PROPERTIES[name]] = _property(name, value)
-    return SignatureRequest(
-        level=level,
-        certify=2 if envelope == "Certification" else None,
-        reason=said.get("reason"),
-        location=said.get("location"),
-    )
-
-
-def _property(name: str, value: str) -> str:
-    """Base64 of the text (table of §11.11)."""
-    try:
-        text = read_base64(value, name="signed_props").decode()
-    except (CscRefusal, UnicodeDecodeError):
-        raise CscRefusal("csc-properties-invalid", names=name) from None
-    if len(text) > 500 or not text.isprintable():
-        raise CscRefusal("csc-properties-invalid", names=name)
-    return text
 
 
 def _algorithm(call: Call, credential: Credential, given: Parameters) -> Algorithm:

@@ -249,3 +249,56 @@ def test_pss_and_stronger_hashes(app: App, hall: TownHall) -> None:
         padding.PSS(padding.MGF1(hashes.SHA512()), 64),
         utils.Prehashed(hashes.SHA512()),
     )
+
+
+def test_other_formats(app: App, hall: TownHall) -> None:
+    """§11.11: "C" a CAdES and "X" a XAdES signature, in the envelope that was asked for."""
+    house, now = app.service.house, app.service.now
+    xml, text = b"<a><b>1</b></a>", "văn bản".encode()
+    inside = [
+        document(text, signature_format="C", conformance_level="AdES-B-LTA"),
+        document(xml, signature_format="X", conformance_level="AdES-B-LT"),
+        document(text, signature_format="X", signed_envelope_property="Enveloping"),
+    ]
+    sad = authorize(app, hall, *(hashlib.sha256(one).digest() for one in (text, xml)))
+    body = {"credentialID": hall.seal.id, "SAD": sad, "documents": inside[:2]}
+    answer = app.call("signatures/signDoc", body)
+    assert answer.status_code == 200, answer.text
+    levels = []
+    for one in answer.json()["DocumentWithSignature"]:
+        report = validate(base64.b64decode(one), trust=house.trust, now=now)
+        assert report.passed, report.to_text("en")
+        levels.append(report.signatures[0].level)
+    assert levels == ["CAdES-BASELINE-LTA", "XAdES-BASELINE-LT"]
+
+    sad = authorize(app, hall, hashlib.sha256(text).digest())
+    beside = document(text, signature_format="C", signed_envelope_property="Detached")
+    for wrong, name in (
+        ([beside, inside[2]], "signed_envelope_property"),
+        ([document(text, signature_format="J")], "signature_format"),
+        ([document(text, signature_format="C", signed_envelope_property="Enveloped")], "signed_en"),
+    ):
+        refused = app.call(
+            "signatures/signDoc", {"credentialID": hall.seal.id, "SAD": sad, "documents": wrong}
+        )
+        assert refused.status_code == 400
+        assert name in refused.json()["error_description"]
+    body = {"credentialID": hall.seal.id, "SAD": sad, "documents": [beside]}
+    answer = app.call("signatures/signDoc", body)
+    (made,) = answer.json()["SignatureObject"]
+    report = validate(base64.b64decode(made), trust=house.trust, now=now, content=text)
+    assert report.signatures[0].level == "CAdES-BASELINE-B"
+
+    sad = authorize(app, hall, hashlib.sha256(text).digest())
+    entry = {
+        "hashes": [b64(hashlib.sha256(text).digest())],
+        "hashAlgorithmOID": SHA256,
+        "signature_format": "C",
+        "signed_envelope_property": "Detached",
+        "conformance_level": "AdES-B-T",
+        "signAlgo": RSA_SHA256,
+    }
+    body = {"credentialID": hall.seal.id, "SAD": sad, "documentDigests": [entry]}
+    (made,) = app.call("signatures/signDoc", body).json()["SignatureObject"]
+    report = validate(base64.b64decode(made), trust=house.trust, now=now, content=text)
+    assert report.signatures[0].level == "CAdES-BASELINE-T"

@@ -10,6 +10,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,34 @@ def test_batches_take_turns(world: World, holders: Holders, shelves: Shelves) ->
         work(world, shelves, later=timedelta(seconds=second), size=2)
     assert look(world, small).state == "done"
     assert look(world, large).state == "running"
+
+
+def test_two_pins_at_the_same_moment_start_it_once(
+    world: World, holders: Holders, shelves: Shelves
+) -> None:
+    """Whoever loses the race is told so (409), and the key that was opened for it is erased."""
+    batch_id = filled(world, holders, shelves, documents(2))
+
+    def give(_: int) -> str:
+        try:
+            return authorize(world, batch_id).state
+        except BatchRefused as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(3) as pool:
+        told = sorted(pool.map(give, range(3)))
+    assert told == ["batch-state-wrong", "batch-state-wrong", "running"]
+    with world.database.reading() as session:
+        left = session.scalars(
+            select(AuthorizationRow).where(AuthorizationRow.sealed_key.is_not(None))
+        ).all()
+    assert len(left) == 1
+    assert left[0].id == batch_of(world, batch_id).authorization_id
+
+
+def batch_of(world: World, batch_id: str) -> BatchRow:
+    with world.database.reading() as session:
+        return session.get_one(BatchRow, batch_id)
 
 
 def desk_in_another_process(
