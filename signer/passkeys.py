@@ -8,7 +8,7 @@ A second copy of the wrapped key is sealed under a secret that only the authenti
 WebAuthn PRF extension, W3C WebAuthn Level 3 §10.1.4): as with the PIN, neither database nor token
 nor administrator can sign without it. The challenge that the authenticator signs is a hash over
 the digests, the client and the credential, so that its signature proves afterwards that these
-documents were authorised. docs/decisions/0230-passkeys-open-keys.md says what was weighed.
+documents were authorised. docs/decisions/0240-passkeys-open-keys.md says what was weighed.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -187,8 +189,6 @@ def test_what_is_not_the_answer(world: World, credential: Any) -> None:
 
 def test_a_question_is_for_one_thing(world: World, credential: Any) -> None:
     """Other digests, another order, another client, a late answer: `passkey-question-over`."""
-    from datetime import timedelta
-
     key = device()
     enrol(world, credential, key)
     for other in (
@@ -199,8 +199,10 @@ def test_a_question_is_for_one_thing(world: World, credential: Any) -> None:
     ):
         asked = ask(world, credential)
         answer = Answer(key.get(asked.challenge), key.prf(asked.passkeys[0][1]))
-        work = lambda a=asked, g=answer, o=other: authorize(world, credential, a.id, g, **o)  # noqa: E731
-        refused("passkey-question-over", work)
+        refused(
+            "passkey-question-over",
+            partial(authorize, world, credential, asked.id, answer, **other),
+        )
 
 
 def test_enrolling_needs_the_pin(world: World, credential: Any) -> None:
