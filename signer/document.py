@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 _TAIL = 2048
 _START = re.compile(rb"startxref\s+(\d{1,12})\s+%%EOF")
 _PDFA_PART = re.compile(rb"pdfaid:part(?:>|\s*=\s*[\"'])\s*(\d)")
+# What pikepdf and our reading of its objects raise over files that are not what they say.
+_ODD = (
+    pikepdf.PdfError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    KeyError,
+    RuntimeError,
+    OverflowError,
+)
 _HIGHEST = re.compile(r"highest object number \((\d+)\)")
 _HASH_CHUNK = 1 << 20
 
@@ -133,6 +143,13 @@ class Document:
             raise DocumentRefused("document-encrypted") from None
         except (pikepdf.PdfError, ValueError, RuntimeError, OverflowError) as error:
             raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+        try:
+            rooted = isinstance(pdf.Root, pikepdf.Dictionary)
+        except pikepdf.PdfError:
+            rooted = False
+        if not rooted:
+            pdf.close()
+            raise DocumentRefused("document-damaged", reason="no /Root")
         return cls(original, pdf, xref_at=xref_at, limits=limits)
 
     def __enter__(self) -> Document:
@@ -269,8 +286,12 @@ class Document:
 
     def require_signable(self) -> None:
         """Refuse what a signature would break or could not mean anything on."""
-        self.require_readable()
-        if self.doc_mdp == 1:
+        try:
+            self.require_readable()
+            certified = self.doc_mdp == 1
+        except _ODD as error:
+            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+        if certified:
             raise DocumentRefused("document-certified")
 
     def require_readable(self) -> None:

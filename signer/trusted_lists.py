@@ -129,8 +129,8 @@ def read_list(
     _require_signed(data, name, signers, now)
     root = parse(data, Unreadable).getroot()
     try:
-        return _read(root, name, kind, now)
-    except (ValueError, binascii.Error, AttributeError, OverflowError) as error:
+        return read_content(root, name, kind, now)
+    except READING_ERRORS as error:
         what = str(error)[:80] or type(error).__name__
         raise MalformedList("trusted-list-malformed", name=name, what=what) from None
 
@@ -162,7 +162,11 @@ def _require_signed(
         raise refuse("certificate-dates")
 
 
-def _read(root: Element, name: str, kind: str, now: datetime) -> TrustedList:
+READING_ERRORS = (ValueError, binascii.Error, AttributeError, OverflowError)
+
+
+def read_content(root: Element, name: str, kind: str, now: datetime) -> TrustedList:
+    """What a list says, once its signature was checked; raises one of READING_ERRORS."""
     if root.tag != f"{_TSL}TrustServiceStatusList":
         raise ValueError("another document")
     scheme = _one(root, "SchemeInformation")

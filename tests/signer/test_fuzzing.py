@@ -1,0 +1,60 @@
+"""A short look at every parser's edge; `./dauso campaign fuzz` looks for hours.
+
+Hostile files get a verdict or a refusal, never an odd exception. hypothesis chooses where the seeds
+of tests/fuzz_targets.py are cut, changed and joined.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz_targets import TARGETS, Target
+from tests.signed_samples import plain_pdf
+
+_SLOW = frozenset({"pdf-validate", "trusted-list", "xml", "scan", "signature-picture", "table"})
+EDIT = st.tuples(st.floats(0, 1), st.integers(0, 12), st.binary(max_size=6))
+
+
+def mutated(seed: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
+    """At a place, so many octets go and these come."""
+    for where, gone, come in edits:
+        place = int(where * len(seed))
+        seed = seed[:place] + come + seed[place + gone :]
+    return seed
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda one: one.name)
+def test_every_reader_answers_or_refuses(target: Target) -> None:
+    seeds = target.seeds()
+    for seed in seeds:
+        target(seed)
+    for rubbish in (b"", b"\0", b"\x30\x80", b"\x30\x84\xff\xff\xff\xff", b"<", b"PK\x03\x04"):
+        target(rubbish)
+
+    @settings(
+        max_examples=6 if target.name in _SLOW else 60,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.sampled_from(seeds), st.lists(EDIT, min_size=1, max_size=3))
+    def tried(seed: bytes, edits: list[tuple[float, int, bytes]]) -> None:
+        target(mutated(seed, edits))
+
+    tried()
+
+
+def _named(name: str) -> Target:
+    return next(one for one in TARGETS if one.name == name)
+
+
+def test_a_file_without_a_catalogue_is_refused() -> None:
+    """Found by the campaign: a trailer without /Root came out as pikepdf's own exception."""
+    for data in (
+        plain_pdf(form=True).replace(b"/Root", b"/Riot"),
+        plain_pdf(form=True).replace(b"/AcroForm", b"/Perms   "),
+    ):
+        _named("pdf-sign")(data)
+        _named("pdf-validate")(data)
