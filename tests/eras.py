@@ -146,7 +146,8 @@ class Eras:
         with Document.open(Original.of(plain_pdf(text=text))) as document:
             appender = Appender(document)
             request = SignatureRequest(level=Level.B_T)
-            pen = Pen(template, official.key, "Nguyễn Thị Mẫu")
+            key: Any = official.key  # a software key behaves like a token's
+            pen = Pen(template, key, "Nguyễn Thị Mẫu")
             place_signature(appender, pen, request, stamp=None, time_stamper=self, now=now)
             return appender.whole()
 

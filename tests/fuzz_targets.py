@@ -20,6 +20,7 @@ from cryptography.x509 import ocsp
 
 from ca import enrolment, ocsp_request, tst_encoding
 from ca.names import Subject
+from ca.trust import TrustStore
 from certify import capture
 from records.errors import DomainError
 from signer import images, spreadsheets, trusted_lists, validation_asic, validation_xades
@@ -41,6 +42,7 @@ from signer.signed_data import (
 )
 from signer.validation import validate
 from signer.verdict import Unreadable
+from signer.xml_reading import parse
 from tests.signed_samples import pki, plain_pdf, signed
 from tests.small_pki import SIGNED_AT, ec_key, name
 
@@ -112,7 +114,7 @@ def _record(data: bytes) -> None:
 
 
 def _trusted_list(data: bytes) -> None:
-    root = trusted_lists.parse(data, Unreadable).getroot()
+    root = parse(data, Unreadable).getroot()
     try:
         trusted_lists.read_content(root, "fuzz", "foreign", NOW)
     except trusted_lists.READING_ERRORS:
@@ -128,9 +130,7 @@ def _status(data: bytes) -> None:
 
 
 @functools.cache
-def _trust() -> object:
-    from ca.trust import TrustStore
-
+def _trust() -> TrustStore:
     return TrustStore((pki().root.certificate,))
 
 

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -64,11 +65,12 @@ def trusted_list(
 <TSPServices>{listed}</TSPServices></TrustServiceProvider></TrustServiceProviderList>
 </TrustServiceStatusList>"""
     template = CmsTemplate(signer.certificate, [])
+    key: Any = signer.key  # a software key behaves like a token's
     request = FileRequest(format=Format.XADES_ENVELOPED, level=Level.B_B)
     return xades.sign_document(
         SourceFile("tsl.xml", text.encode(), "text/xml"),
         request,
-        Pen(template, signer.key, "TEST operator"),
+        Pen(template, key, "TEST operator"),
         evidence=Material,
         time_stamper=None,
         now=issued,

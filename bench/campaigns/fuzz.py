@@ -67,7 +67,7 @@ def main(arguments_: list[str] | None = None) -> int:
 
 
 def _fuzz(options: argparse.Namespace) -> None:
-    import atheris
+    import atheris  # type: ignore[import-untyped]  # it ships no types
 
     # What is instrumented tells the fuzzer which branches its input took.
     with atheris.instrument_imports(
