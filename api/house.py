@@ -283,6 +283,7 @@ class House:
             database=self.database,
             blobs=self.blobs,
             base_url=self.settings.base_url,
+            attach_capture_data=self.settings.copy_capture_data,
             ways=frozenset(
                 {"mail"} | ({"national-store"} if self.settings.national_store_url else set())
             ),

@@ -35,6 +35,7 @@ KNOWN = frozenset(
         "DAUSO_RATE_PER_MINUTE",
         "DAUSO_CLOCK_REFERENCES",
         "DAUSO_CRL_SHARD_SIZE",
+        "DAUSO_COPY_CAPTURE_DATA",
         "DAUSO_EST_CERTIFICATE_HEADER",
         "DAUSO_LOG_LEVEL",
         "DAUSO_CSC_SPECS",
@@ -83,6 +84,8 @@ class Settings:
     clock_references: tuple[str, ...] = ("auto",)
     # How many certificates share one list; 0 keeps one list per issuer.
     crl_shard_size: int = 10_000
+    # Certified copies are PDF/A-3b with their capture's record attached, instead of PDF/A-2b.
+    copy_capture_data: bool = False
     # The header in which a TLS proxy passes on the client's certificate; none when absent.
     est_certificate_header: str | None = None
     # What `info` of /csc/v2 announces: 2.0.0.2, or 2.2.0.0 with the fields of that version.
@@ -140,6 +143,7 @@ class Settings:
             log_level=values.get("DAUSO_LOG_LEVEL", "INFO").upper(),
             clock_references=_listed(values.get("DAUSO_CLOCK_REFERENCES", "auto")),
             crl_shard_size=_number(values, "DAUSO_CRL_SHARD_SIZE", 10_000, 0, 1_000_000),
+            copy_capture_data=values.get("DAUSO_COPY_CAPTURE_DATA", "off") == "on",
             est_certificate_header=values.get("DAUSO_EST_CERTIFICATE_HEADER"),
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),
             registry_url=values.get("DAUSO_REGISTRY_URL"),

@@ -12,11 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
+
 from certify.assembly import Assembled
+from certify.errors import NotFound
 from certify.intention import intend, release
 from certify.issuance import prepare, record_failure, usable
-from certify.kept_assembly import as_kept
-from certify.models import EntryRow
+from certify.kept_assembly import as_kept, kept
+from certify.models import EntryRow, EntryState
 from certify.office import Office
 from records.errors import DomainError
 
@@ -61,6 +64,30 @@ def prepare_copy(
         pages=assembled.pages,
         statement_page=assembled.statement_page,
         pdf=assembled.pdf,
+    )
+
+
+def find_prepared(office: Office, case_id: str) -> PreparedCopy:
+    """The copy that was prepared and is not signed yet; nothing is claimed by looking at it.
+
+    Raises `NotFound` `copy-unknown`.
+    """
+    query = select(EntryRow).where(
+        EntryRow.case_id == case_id, EntryRow.state == EntryState.OPEN.value
+    )
+    with office.database.reading() as session:
+        row = session.scalars(query).one_or_none()
+    found = None if row is None else kept(office, row.frozen)
+    if row is None or found is None:
+        raise NotFound("copy-unknown")
+    return PreparedCopy(
+        entry_id=row.id,
+        number=office.register.number(row.number),
+        book=office.register.book(row.volume, row.year),
+        digest=str(row.frozen["assembled"]["digest"]),
+        pages=found.pages,
+        statement_page=found.statement_page,
+        pdf=found.pdf,
     )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
+from certify import appointments, digital_copies
 from certify.deadlines import local
 from certify.models import EntryRow, EntryState
 from certify.office import Office
@@ -31,7 +32,7 @@ class Recovery:
 
 
 def recover(office: Office, *, now: datetime, by: str) -> Recovery:
-    """Free the claims of dead workers; void what was left from an earlier day."""
+    """Free the claims of dead workers; void what was left; record appointments nobody kept."""
     today = local(now).date()
     waiting: list[str] = []
     voided: list[str] = []
@@ -53,4 +54,6 @@ def recover(office: Office, *, now: datetime, by: str) -> Recovery:
             else:
                 void(session, row, reason=STOPPED, now=now, by=by)
                 voided.append(row.id)
+    digital_copies.void_unfinished(office, now=now, by=by)
+    appointments.sweep_missed(office, now=now, by=by)
     return Recovery(tuple(waiting), tuple(voided))

@@ -30,7 +30,7 @@ from certify.comparison import Ground
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, certify_copy
 from certify.models import CaseState
-from certify.prepared import PreparedCopy, prepare_copy
+from certify.prepared import PreparedCopy, find_prepared, prepare_copy
 from certify.units import unit as find_unit
 from records.errors import DomainError
 from signer import credentials, mandates, page_images
@@ -53,8 +53,17 @@ def prepare(
     case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn
 ) -> Response:
     """Take the number and show the copy as it will be."""
+    office = wired.house.office
     try:
-        _prepared(wired, person, case_id, now=now)
+        intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
+        prepare_copy(
+            office,
+            case_id,
+            person_id=_own_key(wired, person).id,
+            seal_id=_seal(wired, person).id,
+            now=now,
+            by=person.by,
+        )
     except DomainError as error:
         status = record_refusal(request, wired, person, error, now=now)
         return page(request, wired, person, case_id, now=now, problem=error, status=status)
@@ -74,11 +83,10 @@ def shown(
     case_id: CaseId,
     number: Annotated[int, Path(ge=1, le=2000)],
     wired: Wired,
-    now: Now,
     person: SignedIn,
 ) -> Response:
     """One page of the copy, as it will be signed."""
-    copy = _prepared(wired, person, case_id, now=now)
+    copy = _prepared(wired, person, case_id)
     picture = wired.pages.find(copy.digest, number)
     if picture is None:
         picture = page_images.page_image(copy.pdf, page=number)
@@ -92,7 +100,7 @@ def question(
     case_id: CaseId, wired: Wired, now: Now, person: SignedIn, digest: Digest = ""
 ) -> dict[str, Any]:
     """What the passkey is asked: the digest of the copy that is shown."""
-    copy = _prepared(wired, person, case_id, now=now)
+    copy = _prepared(wired, person, case_id)
     if copy.digest != digest:
         raise CertifyError("shown-not-current")
     key = _own_key(wired, person)
@@ -113,7 +121,7 @@ def certify(
     """The person signs what was shown, the unit seals it; then the copy exists."""
     office = wired.house.office
     try:
-        copy = _prepared(wired, person, case_id, now=now)
+        copy = _prepared(wired, person, case_id)
         if copy.digest != digest:
             raise CertifyError("shown-not-current")
         key = _own_key(wired, person)
@@ -230,17 +238,11 @@ def refused(case_id: CaseId, wired: Wired, person: SignedIn) -> Response:
     return pdf_answer(made.data, f"tu-choi-{made.code}.pdf")
 
 
-def _prepared(wired: Services, person: Person, case_id: str, *, now: datetime) -> PreparedCopy:
+def _prepared(wired: Services, person: Person, case_id: str) -> PreparedCopy:
+    """The copy that is shown, for a signer of its unit."""
     office = wired.house.office
     intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
-    return prepare_copy(
-        office,
-        case_id,
-        person_id=_own_key(wired, person).id,
-        seal_id=_seal(wired, person).id,
-        now=now,
-        by=person.by,
-    )
+    return find_prepared(office, case_id)
 
 
 def _draft(
@@ -308,9 +310,10 @@ def _certification(
     office = wired.house.office
     case = intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
     if case.state is not CaseState.CERTIFYING:
+        # Issued meanwhile, or its number was voided: the case says what is next.
         return page(request, wired, person, case_id, now=now, problem=problem, status=status)
     copy, key, seal = (
-        _prepared(wired, person, case_id, now=now),
+        _prepared(wired, person, case_id),
         _own_key(wired, person),
         _seal(wired, person),
     )

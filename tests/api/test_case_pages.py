@@ -94,7 +94,7 @@ def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownH
     after = post(service, f"{here}/pages/2/finding", matches="true", note="có dấu nổi")
     assert 'id="conclusion"' in after.text
     post(service, f"{here}/conclusion", security="dấu nổi")
-    assert "Còn phải thu 12000" in page_of(service, here)
+    assert "Còn phải thu 12.000" in page_of(service, here)
     post(service, f"{here}/payment")
 
     seen = post(service, f"{here}/preparation")
