@@ -6,7 +6,7 @@
 DOMAIN.md §4 *Capture*: colour, at least 200 dpi, true size, as many pages as the original was
 declared to have. What breaks that is refused; blur and blank pages are only warned of. A straight
 page's JPEG bytes are kept as they are. One that lies crooked or on a dark bed is cleaned up, and
-the untouched scan is kept beside it as evidence (docs/decisions/0402).
+the untouched scan is kept beside it as evidence (docs/decisions/0403).
 """
 
 from __future__ import annotations
