@@ -17,7 +17,7 @@ from api.services import Services
 from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
-from certify import deliveries
+from certify import deliveries, recovery, stack_work
 from records import audit
 from signer import (
     activation,
@@ -129,6 +129,22 @@ def carry_deliveries(services: Services, now: datetime) -> int:
     return deliveries.carry(house.office, carriers_of(house), now=now)
 
 
+def work_stacks(services: Services, now: datetime) -> int:
+    """Stacks go on for a while; what is left goes on at the next turn, here or elsewhere."""
+    until = now + STACKED_AT_ONCE
+    return stack_work.work(
+        services.house.office,
+        clock=services.clock,
+        by="system:stacks",
+        stop=lambda: services.clock() >= until,
+    )
+
+
+def recover_register(services: Services, now: datetime) -> None:
+    """Numbers of earlier days that nobody took up are voided, with their reason."""
+    recovery.recover(services.house.office, now=now, by="system:recovery")
+
+
 def forget(services: Services, now: datetime) -> None:
     """Notices delivered long ago, and codes that were never fetched."""
     notices.purge(services.house.database, now=now)
@@ -140,6 +156,7 @@ def keep_proofs(services: Services, now: datetime) -> None:
     long_life.keep(services.house, now=now, by="system:renewal")
 
 
+STACKED_AT_ONCE = timedelta(seconds=12)
 ENROLLED_AT_ONCE = timedelta(seconds=12)
 RENEWED_BEFORE = timedelta(days=30)
 # A time-stamp is worth its unit's certificate: none is made that would end within the year.
@@ -160,5 +177,7 @@ TASKS = (
     Task("move-steps", timedelta(minutes=1), move_steps),
     Task("deliver-notices", timedelta(minutes=2), deliver_notices),
     Task("carry-deliveries", timedelta(0), carry_deliveries),
+    Task("work-stacks", timedelta(0), work_stacks),
+    Task("recover-register", timedelta(hours=1), recover_register),
     Task("forget", timedelta(hours=12), forget),
 )

@@ -35,7 +35,12 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk/requests", "nav.requests", kinds=(CITIZEN,)),
     Entry("/desk/counter", "nav.counter", roles=("intake", "comparer", "signer")),
     Entry("/desk/sao-y", "nav.sao_y", roles=("clerk",)),
+    Entry("/desk/stacks", "nav.stacks", roles=("comparer", "signer", "clerk")),
+    Entry("/desk/papers", "nav.papers", kinds=(CITIZEN,)),
+    Entry("/desk/figures", "nav.figures", roles=("admin", "auditor", "signer")),
     Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
+    Entry("/desk/accounts", "nav.accounts", roles=("admin",)),
+    Entry("/desk/audit", "nav.audit", roles=("auditor",)),
 )
 
 

@@ -1,0 +1,145 @@
+"""Papers, stacks and figures on the screen; open data for everybody."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from typing import Any
+
+from certify import stack_work
+from certify.deadlines import local
+from certify.indicators import CODES
+from certify.issuance import certify_copy
+from tests.api.conftest import ONLY_SQLITE, Service
+from tests.api.people import CITIZEN_ID, csrf, sign_in
+from tests.certify.test_stack_jobs import a_list
+from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, TownHall, scans
+
+pytestmark = ONLY_SQLITE
+
+
+def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
+    """Issue §7: my papers, share, who used it, revoke, export, delete."""
+    case = hall.compared()
+    copy = certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
+    http = sign_in(
+        service.http, service.house, kind="citizen", holder_id=CITIZEN_ID, unit=None, name=MAU.name
+    )  # noqa: E501 – one call
+    page = http.get("/desk/papers").text
+    assert "Còn hiệu lực" in page
+
+    def post(path: str, **form: Any) -> Any:
+        return http.post(f"/desk/papers{path}", data={"csrf": csrf(http), **form}, **files)
+
+    files: dict[str, Any] = {"files": {"file": ("anh.jpg", b"\xff\xd8\xff image")}}
+    assert "Không có chứng thực" in post("", title="Ảnh thẻ").text
+    files = {}
+    mine = f"/{copy.item_id}"
+    shared = post(f"{mine}/share", kind="link", recipient="thu@example.vn", purpose="x", days=7)
+    link = shared.text.partition('href="http://pki.dauso.vn/d/')[2][:24]
+    assert link, shared.text
+    assert http.post(f"/d/{link}").content == copy.data
+    page = http.get(f"/desk/papers{mine}").text
+    assert "link:thu@example.vn" in page
+    grant = page.partition("/grants/")[2][:32]
+    assert "Đã kết thúc" in post(f"{mine}/grants/{grant}/revoke").text
+    assert http.post(f"/d/{link}").status_code == 422
+    wrong = post(f"{mine}/share", kind="agency", recipient=" ", purpose=" ", days=7)
+    assert (wrong.status_code, "alert" in wrong.text) == (422, True)
+    archive = zipfile.ZipFile(io.BytesIO(http.get("/desk/papers/export").content))
+    assert len(archive.namelist()) == 3
+    assert "Đã xóa" in post(f"{mine}/delete").text
+    assert http.post(f"/desk/papers{mine}/delete").status_code in {403, 422}, "no token, no act"
+    other = sign_in(
+        service.http,
+        service.house,
+        kind="citizen",
+        holder_id="CCCD:038900000009",
+        unit=None,
+        name="X",
+    )  # noqa: E501 – one call
+    assert other.get(f"/desk/papers{mine}").status_code == 404
+    assert other.get(f"/desk/papers{mine}/file").status_code == 404
+
+
+def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
+    """Issue §10: list and scans in, one authorisation, progress, the result file."""
+    http = sign_in(service.http, service.house, roles=["signer", "comparer"])
+    first, second = scans()
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as made:
+        made.writestr("x/a-1.jpg", first)
+        made.writestr("a-2.jpg", second)
+    sent = http.post(
+        "/desk/stacks",
+        data={"csrf": csrf(http), "place": "Văn phòng công chứng"},
+        files=[
+            ("comparison_list", ("ds.csv", a_list("x", "không"))),
+            ("scans", ("scans.zip", package.getvalue())),
+        ],
+    )
+    assert sent.status_code == 200, sent.text
+    page = str(sent.url).removeprefix("http://pki.dauso.vn")
+
+    def go_on() -> str:
+        stack_work.work(
+            hall.office, clock=lambda: service.now, by="system:stacks", stop=lambda: False
+        )
+        return str(http.get(page).text)
+
+    assert "Chờ cho phép ký" in go_on()
+    pins = {"csrf": csrf(http), "person_pin": "000000", "seal_pin": SEAL_PIN}
+    assert http.post(f"{page}/authorize", data=pins).status_code == 403
+    http.post(f"{page}/authorize", data={**pins, "person_pin": PIN})
+    assert "Hoàn thành" in go_on()
+    table = list(csv.reader(io.StringIO(http.get(f"{page}/results").content.decode("utf-8-sig"))))
+    assert [row[3] for row in table[1:]] == ["đã chứng thực", "không chứng thực được"]
+    headers = service.bearer("certify")
+    stack_id = page.rpartition("/")[2]
+    api = service.http.get(f"/api/v1/stacks/{stack_id}/outcomes", headers=headers).json()
+    assert [one["number"] for one in api["outcomes"]] == ["01", None]
+    far = service.bearer("certify", name="far", units=["16522"])
+    assert service.http.get(f"/api/v1/stacks/{stack_id}", headers=far).status_code == 404
+    bad = service.http.post(
+        f"/api/v1/stacks/{stack_id}/scans", files=[("scans", ("a.zip", b"PK\x03\x04"))],
+        headers=headers,
+    )  # fmt: skip
+    assert bad.json()["code"] == "stack-zip-wrong"
+
+
+def test_figures_and_open_data(service: Service, hall: TownHall) -> None:
+    """Issue §11: "CSV/JSON open data (no personal data, DCAT description) with the digitisation
+    indicators' codes, per unit and period"."""
+    case = hall.compared()
+    certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
+    http, today = service.http, local(hall.now).date()
+    told = http.get(f"/open-data/indicators.json?year={today.year}&month={today.month}").json()
+    (unit,) = told["units"]
+    assert unit["values"]["ELECTRONIC_CERTIFIED_COPY"] == 1
+    assert unit["values"]["SO_HOA_GIAY_TO_GIAI_QUYET"] == 1
+    assert (unit["values"]["CASES_ON_TIME"], unit["values"]["FEES"]) == (1, 4000)
+    assert set(CODES) <= set(told["indicators"])
+    assert http.get("/open-data/indicators.json?year=2025").json()["units"] == []
+    text = http.get("/open-data/indicators.csv").content.decode("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert {line["indicator"] for line in lines} >= set(CODES)
+    described = http.get("/open-data/catalog.jsonld")
+    assert described.headers["content-type"] == "application/ld+json"
+    shared = [
+        one["dcat:downloadURL"]["@id"]
+        for one in described.json()["dcat:dataset"]["dcat:distribution"]
+    ]  # noqa: E501 – one path
+    for address in shared:
+        assert http.get(address).status_code == 200
+    turtle = http.get("/open-data/catalog.ttl").text
+    assert turtle.count("a dcat:Distribution") == 2
+    page = http.get("/open-data").text
+    for text in (json.dumps(told, ensure_ascii=False), turtle, page, str(lines)):
+        for personal in ("Mẫu", "0388", "VD-TEST", "Thử"):
+            assert personal not in text.replace("mẫu", "")
+    for odd in ("indicators.xml", "catalog.rdf", "indicators.json?month=13"):
+        assert http.get(f"/open-data/{odd}").status_code in {404, 422}
+    desk = sign_in(service.http, service.house, roles=["auditor"])
+    assert "ELECTRONIC_CERTIFIED_COPY" in desk.get("/desk/figures").text
