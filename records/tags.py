@@ -182,6 +182,7 @@ class Tag(StrEnum):
     PASSKEY_ADDED = "passkey.added"
     PASSKEY_REMOVED = "passkey.removed"
     DOCUMENT_VIEWED = "document.viewed"
+    AUDIT_LOG_READ = "audit-log.read"
     SIGNING_PASSKEY_ADDED = "signing-passkey.added"
     SIGNING_PASSKEY_USED = "signing-passkey.used"
     SIGNING_PASSKEY_REMOVED = "signing-passkey.removed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
+    account_pages,
+    audit_pages,
     batch_pages,
     batches,
     cancellations,
@@ -92,6 +94,8 @@ ROUTERS = (
     desk.router,
     own_certificates.router,
     batch_pages.router,
+    account_pages.router,
+    audit_pages.router,
     offline_codes.router,
     step_submission.router,  # before the pages of documents: `new` is no document
     step_pages.router,

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from api.auth import accounts
 from hsm.mechanisms import KeyAlgorithm
+from records import audit, merkle
+from records.checkpoints import Checkpoint
 from signer import credentials
 from signer.handout import new_code
 from tests.api.conftest import ONLY_SQLITE, Service
-from tests.api.people import CITIZEN_ID, csrf, sign_in
+from tests.api.people import CITIZEN_ID, csrf, person, sign_in
 from tests.ca.subjects import THU
 from tests.certify.town_hall import DEMO, PIN, TownHall
 from tests.software_authenticator import Authenticator, b64url
@@ -217,3 +220,60 @@ def test_accounts_by_program(service: Service) -> None:
         answer = http.post("/api/v1/people", content=json.dumps(wrong), headers=headers)
         assert answer.status_code == 422, wrong
     assert http.get("/api/v1/people", headers=service.bearer("sign")).status_code == 403
+
+
+def test_the_administrators_page(service: Service) -> None:
+    """A unit's administrator makes, changes and disables accounts of that unit only."""
+    http = service.http
+    boss = {"holder_id": "CCCD:038800000005", "name": "Đỗ Thị Thử", "now": service.now}
+    sign_in(http, service.house, roles=["admin"], unit="14797", **boss)
+    form = {"name": "Lê Thị Thử", "number": "038800000007", "unit": "14798", "roles": ["intake"]}
+    made = post(service, "/desk/accounts", form)
+    assert made.status_code == 201
+    assert "/sign-in/link/" in made.text
+    again = post(service, "/desk/accounts", form)
+    assert again.status_code == 409
+    assert "đã có tài khoản" in again.text
+    (account,) = http_accounts(service, "038800000007")
+    assert account.person.unit == "14797"
+    home = f"/desk/accounts/{account.person.account_id}"
+    assert "/sign-in/link/" in post(service, f"{home}/link").text
+    assert post(service, f"{home}/place", {"roles": ["comparer", "king"]}).status_code == 422
+    assert post(service, f"{home}/place", {"roles": ["comparer"]}).status_code == 303
+    assert post(service, f"{home}/disabling").status_code == 303
+    assert "đã khóa" in http.get("/desk/accounts?matching=Lê").text
+    assert post(service, f"{home}/enabling").status_code == 303
+    other = person(service.house, holder_id="CCCD:038800000008", unit="14800", now=service.now)
+    assert post(service, f"/desk/accounts/{other.account_id}/link").status_code == 404
+    assert other.account_id not in http.get("/desk/accounts").text
+    (me,) = http_accounts(service, boss["holder_id"])
+    assert post(service, f"/desk/accounts/{me.person.account_id}/disabling").status_code == 422
+    sign_in(http, service.house, roles=["auditor"], now=service.now)
+    assert http.get("/desk/accounts").status_code == 403
+    assert post(service, "/desk/accounts", form).status_code == 403
+
+
+def http_accounts(service: Service, matching: str) -> list[Any]:
+    return accounts.everyone(service.house.database, matching=matching)
+
+
+def test_the_auditors_page(service: Service) -> None:
+    """RFC 9162 §2.1.3: an entry's proof is checked with nothing but the signed tree head."""
+    http, house = service.http, service.house
+    sign_in(http, house, roles=["auditor"], now=service.now)
+    assert http.get("/desk/audit/0/proof.json").status_code == 422
+    key = house.authority.service("audit").key
+    audit.checkpoint(house.database, key, now=service.now)
+    told = http.get("/desk/audit/0/proof.json").json()
+    leaf = merkle.leaf_hash(base64.b64decode(told["leaf"]))
+    path = [bytes.fromhex(one) for one in told["path"]]
+    root = bytes.fromhex(told["root"])
+    assert merkle.includes(leaf, 0, told["size"], path, root)
+    assert Checkpoint.parse(told["checkpoint"]).root == root
+    page = http.get("/desk/audit?tag=session.opened").text
+    assert "official:038800000001" in page
+    assert "Nhật ký nguyên vẹn" in post(service, "/desk/audit/verification").text
+    assert service.tags().count("audit-log.read") == 3
+    sign_in(http, house, roles=["admin"], now=service.now)
+    for address in ("/desk/audit", "/desk/audit/0/proof.json"):
+        assert http.get(address).status_code == 403
