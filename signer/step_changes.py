@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from records import audit
 from records.tags import Tag
-from signer import credentials, outgoing_numbers, step_claims, step_order, steps
+from signer import outgoing_numbers, step_claims, step_order, steps
 from signer.errors import StepRefused
 from signer.routed_documents import Actor, RoutedDocument, as_document, happened, load
 from signer.step_routes import Look, PlannedStep, StepKind
@@ -154,7 +154,7 @@ def assign(
         _require_may_assign(row, step, actor)
         before = step.holder_id
         step.holder_id = holder_id
-        step.holder_name = _name_in_unit(desk, step, holder_id)
+        step.holder_name = _name(desk, step, holder_id)
         happened(
             session,
             row.id,
@@ -235,15 +235,12 @@ def _require_may_assign(row: RoutedDocumentRow, step: RouteStepRow, actor: Actor
         raise StepRefused("step-not-yours")
 
 
-def _name_in_unit(desk: Desk, step: RouteStepRow, holder_id: str | None) -> str | None:
-    if holder_id is None:
-        if step.kind == StepKind.SIGNATURE.value:
-            raise StepRefused("route-signer-missing")
-        return None
-    for one in credentials.by_holder(desk, holder_id):
-        if one.unit == step.unit and one.kind == "official":
-            return one.name
-    raise StepRefused("step-holder-not-of-unit", unit=step.unit)
+def _name(desk: Desk, step: RouteStepRow, holder_id: str | None) -> str | None:
+    if holder_id is not None:
+        return step_order.name_in_unit(desk, holder_id, step.unit)
+    if step.kind == StepKind.SIGNATURE.value:
+        raise StepRefused("route-signer-missing")
+    return None
 
 
 def _end(

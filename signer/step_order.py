@@ -94,6 +94,20 @@ def require_credential(
     return credential
 
 
+def name_in_unit(desk: Desk, holder_id: str, unit: str) -> str:
+    """An official of the unit, as their newest certificate names them.
+
+    Raises StepRefused `step-holder-unknown`, `step-holder-not-of-unit`.
+    """
+    known = [one for one in credentials.by_holder(desk, holder_id) if one.kind == "official"]
+    if not known:
+        raise StepRefused("step-holder-unknown", holder=holder_id)
+    for one in known:
+        if one.unit == unit:
+            return one.name
+    raise StepRefused("step-holder-not-of-unit", unit=unit)
+
+
 def signed_by(desk: Desk, steps: Sequence[RouteStepRow]) -> set[int]:
     """The certificates (serial numbers) of the signatures that the steps done so far made."""
     made = {one.credential_id for one in steps if one.state == "done" and one.credential_id}

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from records import audit
 from records.tags import Tag
 from signer import (
-    credentials,
     delegations,
     number_place,
     placement,
@@ -301,13 +300,11 @@ def inspect(desk: Desk, data: bytes, steps: Sequence[PlannedStep]) -> int:
 
 def _names(desk: Desk, steps: Sequence[PlannedStep]) -> dict[str, str]:
     """The people of the steps, as their certificates name them."""
-    names = {}
-    for holder_id in {one.holder_id for one in steps if one.holder_id is not None}:
-        known = credentials.by_holder(desk, holder_id)
-        if not known:
-            raise StepRefused("step-holder-unknown", holder=holder_id)
-        names[holder_id] = known[0].name
-    return names
+    return {
+        one.holder_id: step_order.name_in_unit(desk, one.holder_id, one.unit)
+        for one in steps
+        if one.holder_id is not None
+    }
 
 
 def _signers(steps: Sequence[RouteStepRow]) -> str:

@@ -11,14 +11,8 @@ from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
 from api.routes.documents import Signer
 from api.routes.shapes import problems
-from api.routes.step_shapes import (
-    DelegationOrder,
-    DelegationShape,
-    NumberShape,
-    RouteOrder,
-    RouteShape,
-    UnitCode,
-)
+from api.routes.step_orders import DelegationOrder, RouteOrder, UnitCode
+from api.routes.step_shapes import DelegationShape, NumberShape, RouteShape
 from signer import delegations, outgoing_numbers, step_routes
 
 router = APIRouter(prefix="/api/v1", tags=["steps"])

@@ -12,8 +12,8 @@ from api.auth.guard import Now, Wired
 from api.auth.people import Person, SignedIn, csrf_checked, record_refusal
 from api.errors import ApiError
 from api.pages import render
+from api.routes.step_orders import DocumentKind, Line, Title
 from api.routes.step_pages import actor_of
-from api.routes.step_shapes import DocumentKind, Line, Title
 from api.services import Services
 from api.transit import safe_name
 from records.errors import DomainError

@@ -237,7 +237,7 @@ def test_assignment_and_deadlines(house: SigningHouse) -> None:
     stranger = {"holder_id": STRANGER.holder_id, "now": now}
     assert (
         refusal(step_changes.assign, desk, document.id, 0, actor=CLERK, **stranger)
-        == "step-holder-not-of-unit"
+        == "step-holder-unknown"
     )
     nobody = {"holder_id": None, "now": now}
     assert (
@@ -398,6 +398,11 @@ def test_what_a_draft_must_have(house: SigningHouse) -> None:
             house.draft(),
             (PlannedStep(StepKind.SIGNATURE, UNIT, "CCCD:038900000077"),),
             "step-holder-unknown",
+        ),
+        (
+            house.draft(),
+            (PlannedStep(StepKind.SIGNATURE, "14758", DEPUTY.holder_id),),
+            "step-holder-not-of-unit",
         ),
         (
             house.draft(),
