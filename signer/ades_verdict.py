@@ -17,6 +17,7 @@ from signer import anchors
 from signer.acceptance import acceptance_findings, own_stamp_findings
 from signer.certificates import issued, read_all, read_certificate, spoiled_copies
 from signer.chain import Chain, Material, judge_chain
+from signer.evidence_records import Proof, believe_all
 from signer.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.path import Paths, Trust
 from signer.policy import Policy
@@ -78,17 +79,26 @@ def judge(
     at: datetime,
     revocation: Iterable[bytes],
     policy: Policy,
+    proof: Proof | None = None,
     examined: Examined | None = None,
 ) -> Report:
-    """The report on a file as of `at`. No signature at all is never passed."""
+    """The report on a file as of `at`. No signature at all is never passed.
+
+    `proof` is an evidence record about the whole file.
+    """
     findings = [*claims.findings, *claims.spoils]
     if not claims.signatures:
         none = fails("validation-no-signature", SubIndication.NO_SIGNATURE_FOUND)
         decisive = worst(findings) or SubIndication.NO_SIGNATURE_FOUND
         return Report(decisive, findings=(*findings, none), policy=policy.title, validation_time=at)
-    material = _material(claims.signatures, trust, at, tuple(revocation), policy)
-    judged = [_judge(claim, material, claims.spoils) for claim in claims.signatures]
-    timestamps = []
+    lists, proof = tuple(revocation), proof or Proof(())
+    material = _material(claims.signatures, trust, at, lists, policy, proof)
+    record = believe_all(proof, material, lists)
+    findings += record.findings
+    judged = [
+        _judge(claim, record.material, claims.spoils, record.since) for claim in claims.signatures
+    ]
+    timestamps = [_timestamp(one, covers_file=True) for one in record.stamps]
     for each in judged:
         timestamps += [_timestamp(one, covers_file=True) for one in each.archives]
         timestamps += [_timestamp(one, covers_file=False) for one in each.own]
@@ -113,9 +123,14 @@ def _material(
     at: datetime,
     revocation: tuple[bytes, ...],
     policy: Policy,
+    proof: Proof,
 ) -> Material:
-    certificates: dict[bytes, None] = {}
-    evidence: dict[bytes, datetime] = dict.fromkeys(revocation, at)
+    certificates: dict[bytes, None] = dict.fromkeys(sorted(proof.certificates))
+    evidence: dict[bytes, datetime] = dict.fromkeys((*revocation, *sorted(proof.revocation)), at)
+    for link in proof.links:
+        if link.signed is not None:
+            certificates |= dict.fromkeys((link.signed.certificate.der, *link.signed.bag))
+            evidence |= dict.fromkeys(link.signed.revocation, at)
     for claim in claims:
         stamps = [*claim.stamps, *(one.stamp for one in claim.archives)]
         for signed in (claim.signed, *(one.signed for one in stamps)):
@@ -128,7 +143,9 @@ def _material(
     return Material(paths, evidence, at, policy)
 
 
-def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> ExaminedSignature:
+def _judge(
+    claim: Claim, material: Material, spoils: tuple[Finding, ...], since: datetime | None
+) -> ExaminedSignature:
     findings = [*spoils, *claim.findings]
     signed, policy, at = claim.signed, material.policy, material.at
     if signed is None:
@@ -136,7 +153,7 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
         return ExaminedSignature(verdict, references=claim.references, spoils=spoils)
 
     # 1. Archive time-stamps, newest first: each proves when what it covers existed.
-    archives, material, proof = _believe(claim, material)
+    archives, material, proof = _believe(claim, material, since)
     findings += _archive_findings(claim, archives, material)
 
     # 2. The signature's own time-stamps, judged at the moment the archive proves.
@@ -175,9 +192,11 @@ def _judge(claim: Claim, material: Material, spoils: tuple[Finding, ...]) -> Exa
     )
 
 
-def _believe(claim: Claim, material: Material) -> tuple[list[Stamp], Material, datetime | None]:
+def _believe(
+    claim: Claim, material: Material, since: datetime | None
+) -> tuple[list[Stamp], Material, datetime | None]:
     judged: list[Stamp] = []
-    proof: datetime | None = None
+    proof = since
     for archive in reversed(claim.archives):
         moment = proof or material.at
         one = judge_stamp(archive.stamp, moment, material, proven=proof is not None)

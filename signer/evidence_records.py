@@ -115,6 +115,20 @@ def believe(proof: Proof, material: Material) -> Believed:
     return Believed(moment, tuple(judged), material, tuple(findings))
 
 
+def believe_all(proof: Proof, material: Material, outside: Iterable[bytes]) -> Believed:
+    """`believe`, and then everything that came with the file is as old as the record says.
+
+    `outside` is revocation data that did not: what the caller holds fresh.
+    """
+    believed = believe(proof, material)
+    if believed.since is None:
+        return replace(believed, material=material)
+    links = [link.signed for link in proof.links if link.signed is not None]
+    later = {*outside, *(one for signed in links for one in signed.revocation)}
+    inside = set(believed.material.evidence) - later
+    return replace(believed, material=_dated(believed.material, inside, believed.since))
+
+
 def companion(material: dss.Material) -> bytes:
     """Certificates and revocation data as one object: a CMS without a signer (RFC 5652 §5)."""
     bare = CmsParts((), der.oid("1.2.840.113549.1.7.1"), None, (), (), ())

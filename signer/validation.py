@@ -22,12 +22,13 @@ from pathlib import Path
 
 from signer.ades_verdict import judge
 from signer.document_digests import DocumentDigests
-from signer.evidence_records import Evidence
+from signer.evidence_records import Evidence, read_proof
 from signer.examination import Examined
 from signer.file_kinds import Kind, kind_of
 from signer.path import Trust
 from signer.policy import CURRENT, Policy, load_policy
 from signer.report import Report, unreadable
+from signer.signed_data import digest
 from signer.validation_files import read_claims
 from signer.validation_pdf import PdfValidation
 from signer.verdict import Unreadable
@@ -78,6 +79,7 @@ def validate(
             at=moment,
             revocation=revocation,
             policy=rules,
+            proof=read_proof(evidence, lambda one: digest(one, data)) if evidence else None,
             examined=examined,
         )
     except Unreadable as refusal:

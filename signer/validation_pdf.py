@@ -21,7 +21,7 @@ from signer.archive_data import ArchiveData, damage
 from signer.certificates import read_all, spoiled_copies
 from signer.chain import Chain, Material, judge_chain
 from signer.changes import Judgement, judge_changes
-from signer.evidence_records import Evidence, Proof, believe, read_proof
+from signer.evidence_records import Evidence, Proof, believe_all, read_proof
 from signer.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.path import Paths, Trust
 from signer.policy import Policy
@@ -85,15 +85,16 @@ class PdfValidation:
 
         # 4. Proofs of existence, newest time-stamp first.
         first = self._material(signatures, stamps)
-        recorded, material, told = self._believe_record(first)
-        stamps, material = self._believe(stamps, material)
+        record = believe_all(self.proof, first, self.revocation)
+        self.since = record.since
+        stamps, material = self._believe(stamps, record.material)
 
         # 5. and 6. Each signature.
         shared = self._shared_findings(stamps)
         shared += self._archive_findings(stamps, material)
         judged = [self._judge(one, stamps, material, shared) for one in signatures]
         verdicts = tuple(one.verdict for one in judged)
-        timestamps = [self._timestamp(one, covers_file=True) for one in (*stamps, *recorded)]
+        timestamps = [self._timestamp(one, covers_file=True) for one in (*stamps, *record.stamps)]
         timestamps += [
             self._timestamp(stamp, covers_file=False) for one in judged for stamp in one.own
         ]
@@ -105,7 +106,7 @@ class PdfValidation:
             sub_indication=decisive,
             signatures=verdicts,
             timestamps=tuple(timestamps),
-            findings=(*self.document.findings, *told, *self._none_found(verdicts)),
+            findings=(*self.document.findings, *record.findings, *self._none_found(verdicts)),
             policy=self.policy.title,
             validation_time=self.at,
             certificates=material.paths.offered,
@@ -191,23 +192,6 @@ class PdfValidation:
         evidence |= dict.fromkeys(sorted(self.proof.revocation), self.at)
         paths = Paths(self.trust, read_all(certificates), self.policy.limits.path_seconds)
         return Material(paths, evidence, self.at, self.policy)
-
-    def _believe_record(
-        self, material: Material
-    ) -> tuple[tuple[Stamp, ...], Material, tuple[Finding, ...]]:
-        """An evidence record that can be believed dates all that is in the file (5.6.2.4)."""
-        believed = believe(self.proof, material)
-        self.since = believed.since
-        if self.since is None:
-            return believed.stamps, material, believed.findings
-        links = [link.signed for link in self.proof.links if link.signed is not None]
-        outside = {*self.revocation, *(one for signed in links for one in signed.revocation)}
-        dated = {
-            one: time if one in outside else min(time, self.since)
-            for one, time in believed.material.evidence.items()
-        }
-        material = Material(material.paths, dated, self.at, self.policy)
-        return believed.stamps, material, believed.findings
 
     def _believe(self, stamps: list[Stamp], material: Material) -> tuple[list[Stamp], Material]:
         """Judge document time-stamps from the newest; each good one dates what it covers."""

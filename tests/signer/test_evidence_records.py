@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from ca import crl
 from records.blobs import BlobStore
 from records.database import Database
 from signer import evidence_renewal, evidence_store
 from signer.augmentation import augment
 from signer.evidence_records import Evidence
 from signer.evidence_syntax import EvidenceRecord
+from signer.file_signing import FileRequest, Format
 from signer.hash_tree import HashTree, hashed, node, root_of
 from signer.levels import Level
 from signer.report import Report
 from signer.validation import validate
 from tests.eras import YEAR, Eras, patient_policy
 from tests.interop import maven_judges
+from tests.signer.signed_files import Official
 from tests.small_pki import SIGNED_AT
 from tests.world import BY, World
 
@@ -162,6 +165,26 @@ def test_what_is_not_a_proof_of_this_file_proves_nothing(
         report = judged(one, replace(proof, record=bytes(spoilt)))
         found = {each.code: each.params.get("time") for each in report.findings}
         assert found.keys() & nothing or found == {"evidence-since": since}
+
+
+def test_a_record_about_any_kind_of_signed_file(world: World) -> None:
+    """EN 319 102-1 §5.6.2.4 for CAdES and XAdES: as old as the record says, whatever the format."""
+    if world.database.dialect != "sqlite":
+        pytest.skip("nothing of this depends on the database")
+    official = Official.of(world)
+    later = world.now + HOUR
+    lists = [crl.current(world.authority, one.name) for one in world.authority.issuers()]
+    for form in (Format.CADES_ENVELOPING, Format.XADES_ENVELOPED):
+        data = official.sign(FileRequest(format=form, level=Level.B_B)).data
+        evidence_store.protect(world.desk, [hashlib.sha256(data).hexdigest()], now=later, by=BY)
+        proof = evidence_store.evidence_of(world.desk, hashlib.sha256(data).hexdigest())
+        report = validate(
+            data, trust=world.trust, now=later, revocation=[one for one in lists if one],
+            evidence=proof,
+        )  # fmt: skip
+        assert report.signatures[0].best_signature_time == later
+        assert "evidence-since" in {one.code for one in report.findings}
+        assert [one.field for one in report.timestamps] == ["evidence-record"]
 
 
 def test_outside_judges_agree(world: World, tmp_path: Path) -> None:
