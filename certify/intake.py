@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from certify import dossier
 from certify.captures import Capture, record_capture
+from certify.case_lookup import count_in_hand, find_case, list_cases
 from certify.cases import (
     UNNUMBERED,
     Case,
@@ -56,6 +56,7 @@ __all__ = [
     "assign",
     "case_row",
     "close",
+    "count_in_hand",
     "find_case",
     "list_cases",
     "locked_case",
@@ -254,50 +255,6 @@ def withdraw(
         close(row, CaseState.WITHDRAWN, reason, now=now)
         _audit(session, Tag.CASE_WITHDRAWN, case_id, {"reason": reason}, now=now, by=by)
     return as_case(row)
-
-
-def find_case(
-    office: Office,
-    case_id: str,
-    *,
-    unit: str | None = None,
-    owner_id: str | None = None,
-    viewer: Viewer = SERVICE,
-) -> Case:
-    """A case, for those who may see it: its unit's officials, or its own requester.
-
-    Somebody else's case does not exist for the asker (`NotFound`), DOMAIN.md §6.
-    """
-    if unit is not None:
-        viewer = Viewer.official(unit=unit, by=viewer.by)
-    elif owner_id is not None:
-        viewer = Viewer.citizen(owner_id)
-    with office.database.reading() as session:
-        row = case_row(session, case_id)
-        viewer.require_sight(unit=row.unit, owner_id=row.requester_id)
-        return as_case(row)
-
-
-def list_cases(
-    office: Office,
-    *,
-    unit: str | None = None,
-    owner_id: str | None = None,
-    state: CaseState | None = None,
-    limit: int = 100,
-) -> list[Case]:
-    """Cases of a unit or of a requester, those due first at the top."""
-    if unit is None and owner_id is None:
-        raise CertifyError("case-list-needs-owner")
-    query = select(CaseRow).order_by(CaseRow.due_at, CaseRow.id).limit(limit)
-    if unit is not None:
-        query = query.where(CaseRow.unit == unit)
-    if owner_id is not None:
-        query = query.where(CaseRow.requester_id == owner_id)
-    if state is not None:
-        query = query.where(CaseRow.state == state.value)
-    with office.database.reading() as session:
-        return [as_case(row) for row in session.scalars(query)]
 
 
 def _check_presentation(presentation: Presentation, *, now: datetime) -> None:

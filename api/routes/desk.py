@@ -16,6 +16,8 @@ from api.house import House
 from api.pages import render
 from api.pages.own_certificates import SOON
 from api.routes.step_pages import actor_of
+from certify import intake, visits
+from certify.deadlines import local
 from hsm.sealing import is_under_code
 from signer import batch_review, routed_documents
 
@@ -73,7 +75,24 @@ def documents_under_way(house: House, person: Person, now: datetime) -> int:
     return routed_documents.waiting(house.desk, actor=actor_of(person))
 
 
+def appointments_today(house: House, person: Person, now: datetime) -> int:
+    """Who is expected at the unit's counter today."""
+    if person.unit is None:
+        return 0
+    since = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    until = since + timedelta(days=1)
+    return visits.expected_count(house.office, person.unit, since=since, until=until)
+
+
+def cases_in_hand(house: House, person: Person, now: datetime) -> int:
+    """Cases of the unit that wait for a finding or a signature."""
+    del now
+    return 0 if person.unit is None else intake.count_in_hand(house.office, person.unit)
+
+
 WAITING: tuple[Task, ...] = (
+    Task("/desk/counter", "waiting.expected", appointments_today, roles=("intake", "comparer")),
+    Task("/desk/counter", "waiting.cases", cases_in_hand, roles=("comparer", "signer")),
     Task("/desk/documents", "waiting.documents", documents_under_way),
     Task("/desk/batches", "waiting.batches", batches_to_sign, roles=("signer", "clerk")),
     Task("/desk/certificates", "waiting.activation", keys_to_activate, ("official", "citizen")),
