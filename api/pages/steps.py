@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from signer.routed_documents import Actor, RoutedDocument, Step
 
+_MOMENT = timedelta(minutes=2)
 TONES = {
     "under-way": "open",
     "returned": "bad",
@@ -114,6 +115,15 @@ def document_view(one: RoutedDocument, *, actor: Actor, now: datetime) -> Docume
         may_recall=sender and open_yet,
         may_replace=sender and open_yet and not one.signed,
     )
+
+
+def just_done(one: RoutedDocument, *, by: str, now: datetime) -> Step | None:
+    """What this person has done a moment ago, to be told in words: from the record, no link."""
+    mine = [each for each in one.steps if each.done_by == by and each.done_at is not None]
+    latest = max(mine, key=lambda each: (each.done_at or now, each.position), default=None)
+    if latest is None or latest.done_at is None or now - latest.done_at > _MOMENT:
+        return None
+    return latest
 
 
 def may_act(step: Step, actor: Actor) -> bool:

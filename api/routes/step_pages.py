@@ -20,14 +20,14 @@ from api.auth.keys import require_own, usable_of
 from api.auth.people import Person, SignedIn, csrf_checked, record_refusal
 from api.errors import ApiError
 from api.pages import render
-from api.pages.steps import document_view, row_view
+from api.pages.steps import document_view, just_done, row_view
 from api.routes.steps import RoutedId
 from api.services import Services
 from records.errors import DomainError
 from signer import credentials, page_images, routed_documents, step_changes, steps
 from signer.credentials import Credential
 from signer.errors import StepRefused
-from signer.routed_documents import Actor, RoutedDocument
+from signer.routed_documents import Actor, RoutedDocument, Step
 from signer.step_routes import StepKind
 
 router = APIRouter(
@@ -67,13 +67,19 @@ def listed(
 
 @router.api_route("/{document_id}", methods=_HEAD)
 def look(
-    document_id: RoutedId, request: Request, wired: Wired, now: Now, person: SignedIn
+    document_id: RoutedId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    done: Annotated[str, Query(max_length=8)] = "",
 ) -> Response:
     """The document, its steps, and what this person may do now. Opening it is recorded."""
     desk, actor = wired.house.desk, actor_of(person)
     found = routed_documents.look(desk, document_id, actor=actor)
     routed_documents.record_view(desk, found, actor=actor, now=now)
-    return _page(request, wired, person, found, now=now)
+    made = just_done(found, by=person.by, now=now) if done else None
+    return _page(request, wired, person, found, now=now, made=made)
 
 
 @router.api_route("/{document_id}/pages/{page}", methods=_HEAD)
@@ -303,7 +309,7 @@ def _done(
         found = routed_documents.look(wired.house.desk, document_id, actor=actor)
         status = record_refusal(request, wired, person, error, now=now)
         return _page(request, wired, person, found, now=now, problem=error, status=status)
-    return RedirectResponse(f"/desk/documents/{document_id}", status_code=303)
+    return RedirectResponse(f"/desk/documents/{document_id}?done=yes", status_code=303)
 
 
 def _page(
@@ -314,6 +320,7 @@ def _page(
     *,
     now: datetime,
     problem: DomainError | None = None,
+    made: Step | None = None,
     status: int = 200,
 ) -> Response:
     desk, actor = wired.house.desk, actor_of(person)
@@ -333,6 +340,7 @@ def _page(
         colleagues=sorted(colleagues, key=lambda one: one.name),
         history=routed_documents.history(desk, found.id, actor=actor),
         problem=problem,
+        made=made,
     )
 
 

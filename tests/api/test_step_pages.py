@@ -105,7 +105,9 @@ def test_from_the_draft_to_the_seal(service: Service, house: SigningHouse) -> No
     assert post(service, f"{here}/question", **{**asked, "digest": document.file}).status_code < 500
     wrong = post(service, f"{here}/signature", pin="000999", **form)
     assert (wrong.status_code, "PIN" in wrong.text) == (403, True)
-    assert post(service, f"{here}/signature", pin=PIN, **form).status_code == 303
+    signed = post(service, f"{here}/signature", pin=PIN, **form)
+    assert signed.status_code == 303
+    assert "chữ ký hợp lệ" in http.get(signed.headers["location"], headers=HTML).text
     # The clerk, with the unit's seal.
     as_(service, CLERK, "clerk")
     for kind in ("number", "seal"):
@@ -169,6 +171,7 @@ def test_every_word_is_there(service: Service) -> None:
         for kind in StepKind:
             assert f"documents.step.{kind.value}" in known
             assert f"documents.act.{kind.value}.help" in known
+            assert f"documents.done.{kind.value}" in known
         for state in routed_documents.STATES:
             assert f"documents.state.{state}" in known
         assert all(f"documents.event.{act}" in known for act in acts)
