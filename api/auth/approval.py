@@ -45,7 +45,7 @@ class Approval:
 
 def _form(
     pin: Annotated[SecretStr, Form(max_length=_LONGEST_PIN)] = _NOTHING,
-    question: Annotated[str, Form(max_length=64)] = "",
+    question: Annotated[str, Form(max_length=64, pattern="^[0-9a-f]*$")] = "",
     answer: Annotated[SecretStr, Form(max_length=_LARGEST_ANSWER)] = _NOTHING,
     secret: Annotated[SecretStr, Form(max_length=100)] = _NOTHING,
 ) -> Approval:

@@ -23,7 +23,7 @@ from records.errors import DomainError
 router = APIRouter(
     prefix="/desk/accounts", include_in_schema=False, dependencies=[Depends(csrf_checked)]
 )
-AccountId = Annotated[str, Path(max_length=64)]
+AccountId = Annotated[str, Path(max_length=64, pattern="^acc_[0-9a-f]+$")]
 Roles = Annotated[list[str] | None, Form(max_length=20)]
 Unit = Annotated[str, Form(max_length=64)]
 

@@ -20,7 +20,7 @@ from api.pages import language_for, render
 from api.services import Services
 from records import audit
 from records.audit_check import AuditReport
-from records.entry import entry_bytes
+from records.entry import entry_bytes, plain
 from records.models import AuditEntry
 from records.tags import Tag
 
@@ -43,9 +43,10 @@ def search(
 ) -> Response:
     """The newest first; by tag and by exact subject, which are indexed."""
     needs(person, Role.AUDITOR)
+    tag, subject = plain(tag), plain(subject).strip()
     if tag or subject:
         _note(wired, person, {"tag": tag, "subject": subject}, now=now)
-    return _page(request, wired, tag=tag, subject=subject.strip(), before=before)
+    return _page(request, wired, tag=tag, subject=subject, before=before)
 
 
 @router.post("/verification")

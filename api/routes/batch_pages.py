@@ -46,7 +46,7 @@ router = APIRouter(
 _HEAD = ["GET", "HEAD"]
 _MOST_FILES = 500
 PAGE = 100
-BatchId = Annotated[str, Path(max_length=64)]
+BatchId = Annotated[str, Path(max_length=64, pattern="^bat_[0-9a-f]+$")]
 Position = Annotated[int, Path(ge=0, lt=batch.MOST_DOCUMENTS)]
 Chosen = Annotated[str, Form(max_length=64)]
 

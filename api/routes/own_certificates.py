@@ -19,6 +19,7 @@ from api.errors import ApiError
 from api.pages import language_for, render
 from api.pages.own_certificates import certificate_view
 from api.services import Services
+from records.entry import plain
 from records.errors import DomainError
 from signer import holder_acts, passkey_questions, pins
 from signer import passkeys as signing_passkeys
@@ -169,7 +170,7 @@ def add_passkey(
 @router.post(f"{_PATH}/{{credential_id}}/passkeys/{{passkey_id}}/removal")
 def remove_passkey(
     credential_id: CredentialId,
-    passkey_id: Annotated[str, Path(max_length=64)],
+    passkey_id: Annotated[str, Path(max_length=64, pattern="^[0-9a-f]+$")],
     request: Request,
     wired: Wired,
     now: Now,
@@ -200,7 +201,7 @@ def suspend(
             wired.house.desk,
             credential_id,
             pin=pin.get_secret_value(),
-            reason=reason,
+            reason=plain(reason),
             now=now,
             by=person.by,
         )
@@ -221,7 +222,7 @@ def ask_for_key(
 
     def act() -> None:
         holder_acts.request_rekey(
-            wired.house.desk, credential_id, reason=reason, now=now, by=person.by
+            wired.house.desk, credential_id, reason=plain(reason), now=now, by=person.by
         )
 
     return _acted(request, wired, person, credential_id, act, "rekey", now=now)

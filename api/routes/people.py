@@ -18,7 +18,7 @@ from api.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 Directory = Annotated[Client, Security(caller, scopes=["people"])]
-AccountId = Annotated[str, Path(max_length=64, examples=["acc_5f0c…"])]
+AccountId = Annotated[str, Path(max_length=64, pattern="^[\\w-]+$", examples=["acc_5f0c"])]
 
 
 class NewAccount(Shape):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
@@ -69,9 +70,7 @@ def use_link(link: Link, request: Request, wired: Wired, now: Now) -> Response:
     require_same_origin(request, wired.house.settings.base_url)
     wired.rates.take("code", f"link:{address_of(request)}")
     opened = sign_in.by_link(wired.house.database, link, agent=agent_of(request), now=now)
-    answer = RedirectResponse("/desk/account", status_code=303)
-    sessions.set_cookie(answer, wired.house.settings, opened.token)
-    return answer
+    return _entered(request, wired, opened, "/desk/account", now=now)
 
 
 @public.post("/sign-in/passkey/options")
@@ -103,9 +102,7 @@ def use_passkey(
         agent=agent_of(request),
         now=now,
     )
-    reply = RedirectResponse(safe_next(onward), status_code=303)
-    sessions.set_cookie(reply, settings, opened.token)
-    return reply
+    return _entered(request, wired, opened, safe_next(onward), now=now)
 
 
 @public.get("/sign-in/provider")
@@ -153,9 +150,8 @@ def from_provider(
         agent=agent_of(request),
         now=now,
     )
-    answer = RedirectResponse(onward, status_code=303, headers={"Cache-Control": "no-store"})
+    answer = _entered(request, wired, opened, onward, now=now)
     answer.delete_cookie(_JOURNEY, path=_BACK)
-    sessions.set_cookie(answer, wired.house.settings, opened.token)
     return answer
 
 
@@ -244,6 +240,19 @@ def remove_passkey(
     """Taken away: a lost device."""
     passkeys.remove(wired.house.database, person, passkey, now=now)
     return RedirectResponse("/desk/account", status_code=303)
+
+
+def _entered(
+    request: Request, wired: Services, opened: sign_in.Opened, onward: str, *, now: datetime
+) -> Response:
+    """On with the new session; the one that this browser had before ends."""
+    settings = wired.house.settings
+    before = request.cookies.get(sessions.cookie_name(settings))
+    if before:
+        sessions.end(wired.house.database, before, now=now)
+    answer = RedirectResponse(onward, status_code=303, headers={"Cache-Control": "no-store"})
+    sessions.set_cookie(answer, settings, opened.token)
+    return answer
 
 
 def _provider(wired: Services) -> IdentityProvider:

@@ -103,3 +103,42 @@ def test_forms_of_others_are_refused(service: Service) -> None:
     for target in ("//evil.example", "https://evil.example", "/\\evil.example", "/x\\y"):
         moved = http.post("/desk/language", data={**form, "next": target}, follow_redirects=False)
         assert moved.headers["location"] == "/desk", target
+
+
+def test_hostile_input_is_refused_whole(service: Service) -> None:
+    """Junk in every field of the ways in and of the pages: a refusal, never a 5xx, nothing done."""
+    http = service.http
+    junk = ("", "\0", "x" * 40_000, "{" * 9000, '{"id": 5}', "[]", "\u202e", "%00")
+    for one in junk:
+        for path, field in (("/sign-in/passkey", "answer"), ("/sign-in/passkey", "ticket")):
+            form = {"ticket": "t", "answer": "{}", field: one}
+            assert 400 <= http.post(path, data=form).status_code < 500, (path, one[:9])
+        ticket = http.post("/sign-in/passkey/options").json()["ticket"]
+        answer = http.post("/sign-in/passkey", data={"ticket": ticket, "answer": one})
+        assert answer.status_code in {403, 422}, one[:9]
+    sign_in(http, service.house, roles=["signer", "admin", "auditor"], now=service.now)
+    token = csrf(http)
+    for one in junk:
+        for path in (
+            "/desk/account/passkeys",
+            "/desk/accounts",
+            "/desk/certificates/00/passkeys",
+            "/desk/batches/bat_00/authorization",
+            "/desk/accounts/acc_00/place",
+        ):
+            fields = (
+                "ticket",
+                "answer",
+                "name",
+                "number",
+                "roles",
+                "question",
+                "secret",
+                "passkey",
+            )
+            form = dict.fromkeys(fields, one[:1000])
+            answer = http.post(path, data={**form, "csrf": token})
+            assert 400 <= answer.status_code < 500, (path, one[:9])
+        for path in ("/desk/audit", "/desk/accounts"):
+            shown = http.get(path, params={"subject": one[:200], "matching": one[:100], "tag": "x"})
+            assert shown.status_code == 200, path
