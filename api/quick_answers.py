@@ -28,7 +28,7 @@ from api.request_log import Metrics, security_headers
 from api.routes.pki import OCSP_MAX_AGE, OCSP_RESPONSE, cache_headers
 from ca.der import MalformedDer
 from ca.ocsp import OcspReply, decode_get
-from ca.ocsp_encoding import MAX_REQUEST
+from ca.ocsp_request import MAX_REQUEST
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

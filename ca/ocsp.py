@@ -31,16 +31,13 @@ from ca.errors import CaError
 from ca.models import CertificateRow, IntentionRow, IntentionState, serial_text
 from ca.ocsp_encoding import (
     GOOD,
-    MAX_REQUEST,
     UNKNOWN,
-    CertId,
     Refusal,
-    Request,
     Single,
-    read_request,
     refusal,
     revoked,
 )
+from ca.ocsp_request import MAX_REQUEST, CertId, Request, read_request
 from ca.ocsp_store import Answer
 from ca.ocsp_unit import OcspUnit, look_up
 from ca.revoked import GLANCE, IssuerView

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ca.models import serial_text
-from ca.ocsp_encoding import CertId, cert_id_of_encoded
+from ca.ocsp_request import CertId, cert_id_of_encoded
 from ca.revoked import IssuerView
 from ca.status_models import OcspAnswerRow, StatusChangeRow
 from records.database import Database

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
-from ca import crl, der, ocsp_encoding, status_lint
+from ca import crl, der, ocsp_encoding, ocsp_request, status_lint
 from ca.der import MalformedDer
 from ca.errors import CaError
 from ca.models import IntentionRow, serial_text
@@ -530,7 +530,7 @@ def test_cryptographys_own_requests_are_read(world: StatusWorld) -> None:
     for serial in (1, 127, 128, 2**64, 2**159 - 1):
         for algorithm in (hashes.SHA1(), hashes.SHA256(), hashes.SHA512()):
             asked = question(world, serial, nonce=b"n" * 20, algorithm=algorithm)
-            read = ocsp_encoding.read_request(asked)
+            read = ocsp_request.read_request(asked)
             theirs = ocsp.load_der_ocsp_request(asked)
             assert [one.serial for one in read.certificates] == [theirs.serial_number]
             assert read.certificates[0].key_hash == theirs.issuer_key_hash
