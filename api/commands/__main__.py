@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "serve": "API, pages and worker in one process",
     "demo": "sets everything up and runs the main job",
     "sign": "signs a PDF, any file, or several together",
+    "batch": "signs a folder or a list of PDFs with one PIN",
     "prepare": "has a signature made with a key elsewhere",
     "augment": "raises the level of signatures, renews archives",
     "timestamp": "proves that a file exists now",

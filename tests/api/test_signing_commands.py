@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.commands import augment, prepare, sign, timestamp
+from api.commands import augment, batch, prepare, sign, timestamp
 from api.commands.__main__ import main
+from signer import batch_work
 from signer.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
@@ -33,7 +36,7 @@ def desk(
     def opened() -> Iterator[Any]:
         yield service.house
 
-    for module in (augment, prepare, sign, timestamp):
+    for module in (augment, batch, prepare, sign, timestamp):
         monkeypatch.setattr(module, "opened_house", opened)
     monkeypatch.chdir(tmp_path)
     pin = tmp_path / "pin"
@@ -108,3 +111,42 @@ def test_a_key_elsewhere(service: Service, desk: Path, capsys: pytest.CaptureFix
     assert (desk / "stamped.pdf").read_bytes().startswith(b"%PDF")
     assert main(["timestamp", "report.txt", "-o", "token"]) == 0
     assert (desk / "token").read_bytes()[:1] == b"\x30"
+
+
+def test_a_folder_with_one_pin(
+    service: Service,
+    hall: TownHall,
+    desk: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Preview signs nothing; each document has its outcome; what was interrupted goes on."""
+    folder, decision = desk / "in", (desk / "decision.pdf").read_bytes()
+    (folder / "sub").mkdir(parents=True)
+    for number in range(3):
+        (folder / "sub" / f"{number}.pdf").write_bytes(decision + b"%% %d\n" % number)
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 not really")
+    who = ["--credential", hall.person.id, "--pin-file", "pin", "--level", "B-LT"]
+    assert main(["batch", "in", *who, "--preview"]) == 0
+    assert "signature.made" not in service.tags()
+    assert "broken.pdf" in capsys.readouterr().out
+    assert main(["batch", "in", *who]) == 1, "a folder for the results is needed"
+
+    real = batch_work.work_once
+
+    def interrupted(*_: Any, **__: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch_work, "work_once", interrupted)
+    assert main(["batch", "in", *who, "-o", "out"]) == 130
+    monkeypatch.setattr(batch_work, "work_once", real)
+    (identifier,) = set(re.findall(r"bat_[0-9a-f]{32}", capsys.readouterr().out))
+    assert not (desk / "out").exists()
+    assert main(["batch", "--resume", identifier, "-o", "out"]) == 2
+    for number in range(3):
+        assert passed(service, desk / "out" / "sub" / f"{number}.pdf") == "PAdES-BASELINE-LT"
+    rows = list(csv.DictReader((desk / "out" / "ket-qua.csv").read_text("utf-8-sig").splitlines()))
+    assert sorted(one["state"] for one in rows) == ["refused", "signed", "signed", "signed"]
+    assert next(one for one in rows if one["state"] == "refused")["reason"]
+    (desk / "list.csv").write_text("in/sub/0.pdf,a\n../outside.pdf,b\n")
+    assert main(["batch", "list.csv", *who, "-o", "out2"]) == 1
