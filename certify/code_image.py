@@ -22,28 +22,28 @@ from certify.errors import CertifyError
 
 QUIET = 4
 """White modules around a code (ISO/IEC 18004 §6.3.8)."""
-_SMALLEST = 11
-_LARGEST = 15
+_HELD = {11: 251, 12: 287, 13: 331, 14: 362, 15: 412}
+"""Octets that a version holds at level M (ISO/IEC 18004 table 7)."""
+_MASK = 3
+"""What a code says is mostly a signature: any mask is as good as another, and trying all eight
+costs as much processor time as a signature."""
 _PIXELS = re.compile(rb"/DauSoCode true[^<>]{0,200}>>\s?stream\r?\n([0-9A-F]+)>")
 
 
-def version_for(longest: str) -> int:
-    """The version that holds a text of this length at level M, so that its size is known early.
+def version_for(longest: int) -> int:
+    """The version that holds so many octets at level M, so that its size is known early.
 
     Raises `CertifyError`: `qr-too-long`.
     """
-    for version in range(_SMALLEST, _LARGEST + 1):
-        try:
-            segno.make(longest, version=version, error="m", boost_error=False, mode="byte")
-        except segno.DataOverflowError:
-            continue
-        return version
+    for version, octets in _HELD.items():
+        if longest <= octets:
+            return version
     raise CertifyError("qr-too-long")
 
 
 def matrix_of(text: str, version: int) -> list[bytes]:
     """The code's modules with its quiet zone, row by row; 1 is dark."""
-    made = segno.make(text, version=version, error="m", boost_error=False, mode="byte")
+    made = segno.make(text, version=version, error="m", boost_error=False, mode="byte", mask=_MASK)
     return [bytes(row) for row in made.matrix_iter(border=QUIET)]
 
 

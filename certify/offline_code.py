@@ -26,7 +26,8 @@ _LONGEST_PAYLOAD = 160
 
 def version_of(address: str) -> int:
     """The QR version that holds this address and any payload."""
-    return code_image.version_for(f"{address}#{code_seal.fragment(bytes(_LONGEST_PAYLOAD))}")
+    longest = f"{address}#{code_seal.fragment(bytes(_LONGEST_PAYLOAD))}"
+    return code_image.version_for(len(longest.encode()))
 
 
 def with_code(

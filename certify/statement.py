@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,7 @@ def draw(statement: Statement, *, pages: int, sealed_code: bool = False) -> Draw
     return Drawn(render(template.template, data), template)
 
 
+@lru_cache(maxsize=64)
 def qr_svg(address: str) -> str:
     """The verification address as a QR code (ISO/IEC 18004, level M), without a library font."""
     out = io.BytesIO()
