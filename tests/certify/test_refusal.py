@@ -162,7 +162,7 @@ def test_what_cannot_be_copied_digitally(hall: TownHall) -> None:
 
     office = hall.office
     source = signed_original(hall)
-    changed = source.replace(b"/Type /Page", b"/Type /Pagf", 1)
+    changed = source.replace(b"/Count 3", b"/Count 2", 1)
     order = {"unit": UNIT, "title": "Văn bản", "seal": (hall.seal.id, SEAL_PIN), "now": hall.now}
     for data, form, pages, code in (
         (decision(), "SAO Y", None, "digital-original-unsigned"),
