@@ -38,8 +38,8 @@ from records.errors import DomainError
 from records.models import AuditEntry
 from records.tags import Tag
 
-GRACE = timedelta(minutes=5)
-"""How old an open intention may be before it needs an explanation."""
+GRACE = timedelta(minutes=25)
+"""How old an open intention may be before it needs an explanation: recovery voids it sooner."""
 _PAGE = 500
 _REVOKED = (CertificateStatus.REVOKED.value, CertificateStatus.HELD.value)
 
