@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from signer import activation, credentials
 from signer.errors import ActivationRefused, SignerError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 QUESTION_LIFE = timedelta(minutes=5)
 MOST_PASSKEYS = 10
+_UNANSWERED = timedelta(days=1)
 ENROL = "enrol"
 """The client of a question whose answer opens nothing yet."""
 
@@ -110,6 +111,12 @@ def _asked(
         use.id, challenge, known or ((bytes(digests[0]), use.nonce),), use.expires_at
     )
     with desk.database.transaction() as session:
+        # Questions that nobody answered prove nothing; they go when the next one comes.
+        session.execute(
+            delete(PasskeyUseRow).where(
+                PasskeyUseRow.expires_at < now - _UNANSWERED, PasskeyUseRow.state == "asked"
+            )
+        )
         session.add(use)
     return question
 
