@@ -182,8 +182,10 @@ def spoiled_copies(bag: Iterable[bytes], chain: Iterable[Certificate]) -> list[F
             continue
         twin = any(one.spki == member.spki or one.subject == member.subject for member in known)
         near = any(one.serial == member.serial or one.issuer == member.issuer for member in known)
-        # Below a member of the chain, or above its anchor: not a twin but family.
-        vouched = any(issued(one, member) or issued(member, one) for member in known)
+        # Below a member of the chain, or above its anchor: not a twin but family. (A damaged
+        # copy has the member's key, and so "issued" what the member issued.)
+        above = all(one.spki != member.spki for member in known) and issued(known[-1], one)
+        vouched = above or any(issued(one, member) for member in known)
         if (twin or near) and not vouched:
             return [fails("validation-bag-damaged", SubIndication.SIG_CONSTRAINTS_FAILURE)]
     return []
