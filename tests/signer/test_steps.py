@@ -172,6 +172,7 @@ def test_delegation_at_the_moment_of_signing(world: World) -> None:
     assert refusal(delegate, house, valid_from=now, valid_to=now) == "signing-delegation-dates"
 
 
+@ONLY_SQLITE
 def test_refusal_mending_and_recall(house: SigningHouse) -> None:
     """Before the first signature back to the drafter and mended; after it, the end."""
     desk, now = house.world.desk, house.world.now
