@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api.errors import ApiError
 from api.models import ApiAnswer
-from api.transit import Transit
+from api.transit import STREAMED, Transit
 from records.database import Database
 
 _KEY = re.compile(r"[\x21-\x7e]{8,128}")
@@ -92,12 +92,18 @@ class Idempotency:
         self, answer: Answer, client_id: str, now: datetime, *, replayed: bool = False
     ) -> Response:
         body: str | bytes = answer.text or ""
-        if answer.document_id is not None:
-            document = self._transit.find(answer.document_id, client_id=client_id, now=now)
-            body = self._transit.content(document)
         headers = {"Cache-Control": "no-store"} | dict(answer.headers)
         if replayed:
             headers["Idempotency-Replayed"] = "true"
+        if answer.document_id is not None:
+            document = self._transit.find(answer.document_id, client_id=client_id, now=now)
+            if document.size >= STREAMED:
+                headers["Content-Length"] = str(document.size)
+                pieces = self._transit.stream(document)
+                return StreamingResponse(
+                    pieces, answer.status, headers=headers, media_type=answer.media_type
+                )
+            body = self._transit.content(document)
         return Response(body, answer.status, headers=headers, media_type=answer.media_type)
 
     def _fingerprint(self, request: Iterable[str | bytes]) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,9 +21,13 @@ from api.models import ApiDocument
 from records import audit
 from records.blobs import BlobStore
 from records.database import Database
+from records.errors import RecordsError
 from records.tags import Tag
+from signer.document import Original
 
 KEPT_FOR = timedelta(hours=24)
+STREAMED = 8 << 20
+"""A document from this size on goes out piece by piece."""
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]+')
 
 
@@ -62,12 +68,53 @@ class Transit:
         if not data:
             raise ApiError("document-empty")
         digest = self._store(now).put(data)
+        return self._kept(
+            digest, len(data), client_id=client_id, name=name, act=act, source_id=source_id, now=now
+        )
+
+    def put_chunks(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        client_id: str,
+        name: str | None,
+        act: str,
+        source_id: str | None = None,
+        now: datetime,
+    ) -> Document:
+        """The same for a document that is too big to be held: it goes to the store as it comes."""
+        size = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for one in chunks:
+                size += len(one)
+                yield one
+
+        digest = self._store(now).put_chunks(counted())
+        if not size:
+            raise ApiError("document-empty")
+        return self._kept(
+            digest, size, client_id=client_id, name=name, act=act, source_id=source_id, now=now
+        )
+
+    def _kept(
+        self,
+        digest: str,
+        size: int,
+        *,
+        client_id: str,
+        name: str | None,
+        act: str,
+        source_id: str | None,
+        now: datetime,
+    ) -> Document:
         document = Document(
             id=f"doc_{secrets.token_urlsafe(18)}",
             client_id=client_id,
             name=safe_name(name),
             digest=digest,
-            size=len(data),
+            size=size,
             act=act,
             source_id=source_id,
             created_at=now,
@@ -98,6 +145,19 @@ class Transit:
     def content(self, document: Document) -> bytes:
         """The bytes, checked against the digest."""
         return self._store(document.created_at).get(document.digest)
+
+    @contextmanager
+    def original(self, document: Document) -> Iterator[Original]:
+        """The document mapped into memory, hashed and checked, for as long as the block lasts."""
+        with self._store(document.created_at).file(document.digest) as path:
+            found = Original.at(path)
+            if found.sha256.hex() != document.digest:
+                raise RecordsError("blob-damaged", digest=document.digest)
+            yield found
+
+    def stream(self, document: Document) -> Iterator[bytes]:
+        """The bytes piece by piece; damage ends the stream with an error."""
+        return self._store(document.created_at).stream(document.digest)
 
     def delivered(self, document: Document, *, now: datetime) -> None:
         """Every view of a person's document says who and when (DOMAIN.md §6)."""

@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -75,6 +76,34 @@ class BlobStore:
             with _reachable():
                 obstore.put(self._store, _path(digest), path)
         return digest
+
+    def put_chunks(self, chunks: Iterable[bytes]) -> str:
+        """Store what comes piece by piece, one piece of it in memory; return its digest."""
+        if self._directory is not None:
+            return self._write(self._directory, chunks)
+        with tempfile.NamedTemporaryFile(prefix="dauso-blob-") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            return self.put_file(Path(file.name))
+
+    @contextlib.contextmanager
+    def file(self, digest: str) -> Iterator[Path]:
+        """The content as a file to be read, for as long as the block lasts; not checked.
+
+        Raises `blob-missing`. Whoever reads it all compares the digest.
+        """
+        if self._directory is not None:
+            path = self._directory / _path(digest)
+            if not path.exists():
+                raise RecordsError("blob-missing", digest=digest)
+            yield path
+            return
+        with tempfile.NamedTemporaryFile(prefix="dauso-blob-") as file:
+            for chunk in self.stream(digest):
+                file.write(chunk)
+            file.flush()
+            yield Path(file.name)
 
     def get(self, digest: str) -> bytes:
         """The content, checked. Raises `blob-missing`, `blob-damaged`."""

@@ -77,15 +77,14 @@ class Original:
 
     @classmethod
     def at(cls, path: Path) -> Original:
-        """Mapped, not read: the kernel pages in what is looked at."""
+        """Mapped, not read: the kernel pages in what is looked at. Hashed in pieces beside it."""
         with path.open("rb") as file:
             if path.stat().st_size == 0:
                 return cls(b"", hashlib.sha256())
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        state = hashlib.sha256()
-        with memoryview(mapped) as view:
-            for start in range(0, len(view), _HASH_CHUNK):
-                state.update(view[start : start + _HASH_CHUNK])
+            state = hashlib.sha256()
+            while piece := file.read(_HASH_CHUNK):
+                state.update(piece)
         return cls(mapped, state, path)
 
     @property

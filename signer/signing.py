@@ -66,6 +66,12 @@ class SignedDocument:
 
     def chunks(self, size: int = 1 << 20) -> Iterator[bytes]:
         """The file piece by piece, for one that is too big to hold twice."""
+        if self.original.path is not None:
+            with self.original.path.open("rb") as file:
+                while piece := file.read(size):
+                    yield piece
+            yield from self.revisions
+            return
         with memoryview(self.original.data) as view:
             for start in range(0, len(view), size):
                 yield bytes(view[start : start + size])

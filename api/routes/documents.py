@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Path, Request, Security, UploadFile
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.idempotency import Answer
 from api.routes.shapes import DocumentShape, IdempotencyKey, content_url, problems
-from api.transit import Document
+from api.services import Services
+from api.transit import STREAMED, Document
 from signer.file_kinds import Kind, kind_of
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
@@ -22,6 +27,7 @@ _MEDIA_TYPES = {
     Kind.XML: "application/xml",
     Kind.CONTAINER: "application/zip",
 }
+_PIECE = 1 << 20
 Signer = Annotated[Client, Security(caller, scopes=["sign"])]
 DocumentId = Annotated[str, Path(max_length=64, examples=["doc_4aJmYx0c1yJr9hQbqXo2Vw7T"])]
 
@@ -41,11 +47,11 @@ def upload(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """The answer shows the digest: it is what the holder authorises, and what is signed."""
-    data = file.file.read()
+    digest = digest_of(file).hex()
 
     def act() -> Answer:
-        document = wired.transit.put(
-            data, client_id=client.client_id, name=file.filename, act="uploaded", now=now
+        document = wired.transit.put_chunks(
+            pieces_of(file), client_id=client.client_id, name=file.filename, act="uploaded", now=now
         )
         return Answer(
             201,
@@ -56,7 +62,7 @@ def upload(
     return wired.idempotency.once(
         idempotency_key,
         client_id=client.client_id,
-        request=("POST /documents", file.filename or "", data),
+        request=("POST /documents", file.filename or "", digest),
         act=act,
         now=now,
     )
@@ -90,9 +96,36 @@ def fetch(
     etag = f'"{document.digest}"'
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
+    if document.size >= STREAMED:
+        return _streamed(wired, document, now=now)
     data = wired.transit.content(document)
     wired.transit.delivered(document, now=now)
     return Response(data, media_type=media_type_of(data), headers=delivery_headers(document))
+
+
+def pieces_of(file: UploadFile) -> Iterator[bytes]:
+    """An upload from its beginning; large ones lie on disk, not in memory."""
+    file.file.seek(0)
+    while piece := file.file.read(_PIECE):
+        yield piece
+
+
+def digest_of(file: UploadFile) -> bytes:
+    """The SHA-256 of an upload, read piece by piece."""
+    found = hashlib.sha256()
+    for piece in pieces_of(file):
+        found.update(piece)
+    return found.digest()
+
+
+def _streamed(wired: Services, document: Document, *, now: datetime) -> Response:
+    pieces = wired.transit.stream(document)
+    first = next(pieces)
+    wired.transit.delivered(document, now=now)
+    headers = {**delivery_headers(document), "Content-Length": str(document.size)}
+    return StreamingResponse(
+        chain([first], pieces), media_type=media_type_of(first), headers=headers
+    )
 
 
 def media_type_of(data: bytes) -> str:
