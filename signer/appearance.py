@@ -11,16 +11,13 @@ A certified copy's statement is no signature template: it belongs to `certify` (
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import pypdfium2 as pdfium
-
-from signer import credentials, images, layouts, number_place, placement
+from signer import credentials, images, layouts, number_place, page_images, placement
 from signer.document import Document, Original
 from signer.drawing import Colours, Ground, Layout, Placed, Stamp, StampShelf
 from signer.errors import SignerError
@@ -208,7 +205,6 @@ def preview(
     *,
     credential_id: str,
     now: datetime,
-    dots_per_inch: int = 110,
 ) -> Preview:
     """The page as it will look, before anybody signs; and whether the stamp lies on text."""
     credential = credentials.find(desk, credential_id)
@@ -228,14 +224,15 @@ def preview(
         appender.append(annotations, reference(annotation))
         appender.commit_plain()
         covers = bool(placement.covered_text(document, placed.page, placed.rect))
-        return Preview(_render(appender.whole(), placed.page, dots_per_inch), placed, covers)
+        picture = page_images.page_image(appender.whole(), page=placed.page)
+        return Preview(picture, placed, covers)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A PNG of the page, the stamp's place on it, and whether it would cover text."""
+    """A picture of the page, the stamp's place on it, and whether it would cover text."""
 
-    png: bytes = field(repr=False)
+    picture: bytes = field(repr=False)
     placed: Placed
     covers_text: bool
 
@@ -315,15 +312,3 @@ def _drawn(
         details=details,
         show_time=appearance.show_time if appearance.show_time is not None else picture is None,
     )
-
-
-def _render(data: bytes, page: int, dots_per_inch: int) -> bytes:
-    pdf = pdfium.PdfDocument(data)
-    try:
-        pdf.init_forms()
-        image = pdf[page - 1].render(scale=dots_per_inch / 72).to_pil()
-    finally:
-        pdf.close()
-    png = io.BytesIO()
-    image.save(png, "PNG")
-    return png.getvalue()
