@@ -137,6 +137,9 @@ def _claim(one: _Signer) -> Claim:
 
 def _mathematics(one: _Signer) -> SignedData:
     """The signature alone: no other signer, no unsigned attribute but its time-stamps."""
+    if _kind(one.signer.digest_algorithm) not in map(_kind, one.parts.digest_algorithms):
+        # RFC 5652, 5.1: such a signature may be refused; what says so was altered.
+        raise Rejected(fails("validation-cms-digest-algorithms", SubIndication.FORMAT_FAILURE))
     tokens = one.signer.values(_STAMP)
     stamps = (attribute(SIGNATURE_TIME_STAMP, b"".join(tokens)),) if tokens else ()
     enveloped = one.parts.content is not None
@@ -147,6 +150,10 @@ def _mathematics(one: _Signer) -> SignedData:
     )
     # The content is not needed twice.
     return replace(signed, content=None)
+
+
+def _kind(algorithm: bytes) -> bytes:
+    return Reader(algorithm).inside(der.SEQUENCE).raw(der.OBJECT_IDENTIFIER)
 
 
 def _carried(one: _Signer) -> tuple[frozenset[bytes], frozenset[bytes]]:

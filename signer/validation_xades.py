@@ -190,7 +190,8 @@ def _require_shape(one: _Signature) -> None:
     names = [each.tag for each in one.element.iterchildren("*")]
     order = [ds(name) for name in _CHILDREN]
     places = [order.index(each) if each in order else len(order) for each in names]
-    if places != sorted(places) or len(order) in places:
+    single = [place for place in places if place != order.index(ds("Object"))]
+    if places != sorted(places) or len(order) in places or len(set(single)) < len(single):
         raise refused("validation-xml-structure", part="Signature")
 
 

@@ -20,7 +20,7 @@ from bench.report import Report, arguments
 from ca.trust import TrustStore
 from signer.report import Report as Verdict
 from signer.validation import validate
-from tests import attacks
+from tests import attacks, attacks_prepared
 from tests.signed_samples import MINUTE, pki, plain_pdf, raised, signed
 from tests.small_pki import SIGNED_AT
 
@@ -44,7 +44,7 @@ def main(arguments_: list[str] | None = None) -> int:
                 kept.write_bytes(mutant.data)
                 report.say(f"PASSED: {mutant.recipe}: {mutant.name}, kept as {kept}")
     report.say("documents prepared before signing")
-    for mutant in attacks.prepared(_signed, _certified):
+    for mutant in attacks_prepared.prepared(_signed, _certified):
         tried[mutant.recipe] += 1
         passed[mutant.recipe] += _judge(mutant.data).passed
     for recipe, count in sorted(tried.items()):

@@ -12,7 +12,7 @@ import pytest
 from pyhanko.sign import fields
 
 from signer.report import Report
-from tests import attacks
+from tests import attacks, attacks_prepared
 from tests.signed_samples import pki, raised, signed
 from tests.signer.test_validation import judged
 from tests.small_pki import SIGNED_AT
@@ -65,7 +65,7 @@ def test_prepared_documents_do_not_pass() -> None:
         return raised(document, made, made.official, 1, SIGNED_AT, "LT", certify=how)
 
     seen: collections.Counter[str] = collections.Counter()
-    for mutant in attacks.prepared(sign, certify):
+    for mutant in attacks_prepared.prepared(sign, certify):
         seen[mutant.recipe] += 1
         assert not judged(mutant.data).passed, mutant
     assert seen["shadow"] >= 12

@@ -1,0 +1,205 @@
+"""Forgeries of CAdES, XAdES and ASiC files, made from properly signed ones.
+
+Everything in the file is taken away, doubled, moved or altered, one thing at a time: elements, CMS
+parts, entries of a container, octets. Sources: McIntosh & Austel, "XML signature element wrapping
+attacks" (2005); EN 319 162-1 §A.7; RFC 5652. A mutant is never TOTAL_PASSED; where it only lacks
+what nobody signed (a time-stamp, evidence) it may be, and claims no more than it holds
+(`legitimate`).
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import random
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lxml import etree
+
+from signer.cms_parts import CmsParts
+from signer.file_kinds import Kind, kind_of
+from tests.attacks import Mutant
+
+DS = "http://www.w3.org/2000/09/xmldsig#"
+XADES = "http://uri.etsi.org/01903/v1.3.2#"
+_UNSIGNED = f"{{{XADES}}}UnsignedProperties"
+
+
+def forged_files(data: bytes, other: bytes, *, every: int = 150) -> Iterator[Mutant]:
+    """Every forgery of one signed file; `other` is one that somebody else signed."""
+    kind = kind_of(data)
+    yield from _octets(data, every)
+    yield Mutant("damage", "doubled", data + data)
+    for share in (0.2, 0.5, 0.9):
+        yield Mutant("damage", f"cut at {share}", data[: int(len(data) * share)])
+    if kind is Kind.CMS:
+        yield from _cms(data, other)
+    elif kind is Kind.XML:
+        yield from _xml(data, other)
+    elif kind is Kind.CONTAINER:
+        yield from _container(data, other)
+
+
+def _octets(data: bytes, every: int) -> Iterator[Mutant]:
+    """One bit here and there, none that only makes a letter of a name small (RFC 5280, 7.1). In a
+    ZIP some octets say nothing (times of files)."""
+    chance = random.Random(6)
+    skipped = _telling_nothing(data) if kind_of(data) is Kind.CONTAINER else frozenset()
+    for start in range(0, len(data), every):
+        place = min(start + chance.randrange(every), len(data) - 1)
+        if place not in skipped:
+            forged = bytearray(data)
+            forged[place] ^= 1 << chance.randrange(5)
+            yield Mutant("octet", f"at {place}", bytes(forged))
+
+
+def _telling_nothing(data: bytes) -> frozenset[int]:
+    """Where a ZIP keeps versions, times and attributes: no reader shows them as content."""
+    found: set[int] = set()
+    for mark, spans in (
+        (b"PK\x03\x04", ((4, 6), (10, 14))),
+        (b"PK\x01\x02", ((4, 8), (12, 16), (34, 42))),
+    ):
+        at = data.find(mark)
+        while at >= 0:
+            for low, high in spans:
+                found.update(range(at + low, at + high))
+            at = data.find(mark, at + 4)
+    return frozenset(found)
+
+
+def _cms(data: bytes, other: bytes) -> Iterator[Mutant]:
+    """Digests named otherwise, and every part without, twice, or somebody else's."""
+    sha256 = bytes.fromhex("0609608648016503040201")
+    for name, oid in (("sha512", "0609608648016503040203"), ("sha224", "0609608648016503040204")):
+        yield Mutant("cms", f"{name} everywhere", data.replace(sha256, bytes.fromhex(oid)))
+        for match in list(re.finditer(re.escape(sha256), data))[:12]:
+            forged = data[: match.start()] + bytes.fromhex(oid) + data[match.end() :]
+            yield Mutant("cms", f"{name} at {match.start()}", forged)
+    parts, theirs = CmsParts.read(data), CmsParts.read(other)
+    (signer,), (stranger,) = parts.signers, theirs.signers
+    for index in range(len(parts.certificates)):
+        kept = (*parts.certificates[:index], *parts.certificates[index + 1 :])
+        yield Mutant("cms", f"without certificate {index}", _with(parts, certificates=kept))
+    for index in range(len(parts.revocation)):
+        kept = (*parts.revocation[:index], *parts.revocation[index + 1 :])
+        yield Mutant("cms", f"without evidence {index}", _with(parts, revocation=kept))
+    yield Mutant("cms", "no certificates", _with(parts, certificates=()))
+    yield Mutant("cms", "no signer", _with(parts, signers=()))
+    for member in ("sid", "digest_algorithm", "signed_attributes", "signature"):
+        foreign = replace(signer, **{member: getattr(stranger, member)})
+        if foreign != signer:
+            yield Mutant("cms", f"{member} of another", _with(parts, signers=(foreign,)))
+    yield Mutant(
+        "cms",
+        "time-stamps of another",
+        _with(parts, signers=(replace(signer, unsigned=stranger.unsigned),)),
+    )
+    for index in range(len(signer.unsigned)):
+        kept = (*signer.unsigned[:index], *signer.unsigned[index + 1 :])
+        bare = _with(parts, signers=(replace(signer, unsigned=kept),))
+        yield Mutant("cms", f"without unsigned attribute {index}", bare, legitimate=True)
+
+
+def _with(parts: CmsParts, **members: object) -> bytes:
+    return replace(parts, **members).encode()  # type: ignore[arg-type]  # one member at a time
+
+
+def _xml(data: bytes, other: bytes) -> Iterator[Mutant]:
+    count = sum(1 for _ in etree.fromstring(data).iter("*"))
+    for number in range(count):
+        for act in (_removed, _doubled, _altered, _renamed, _emptied):
+            root = etree.fromstring(data)
+            element = list(root.iter("*"))[number]
+            tag = etree.QName(element).localname
+            loose = any(one.tag == _UNSIGNED for one in (element, *element.iterancestors()))
+            if act(element):
+                made = etree.tostring(root.getroottree())
+                yield Mutant("xml", f"{act.__name__} {tag} {number}", made, legitimate=loose)
+    theirs = etree.fromstring(other).find(f".//{{{DS}}}Signature")
+    root = etree.fromstring(data)
+    own = root.find(f".//{{{DS}}}Signature")
+    if own is not None and theirs is not None and own is not root:
+        own.getparent().replace(own, theirs)
+        yield Mutant("xml", "signature of another document", etree.tostring(root.getroottree()))
+
+
+def _removed(element: etree._Element) -> bool:
+    parent = element.getparent()
+    if parent is None:
+        return False
+    parent.remove(element)
+    return True
+
+
+def _doubled(element: etree._Element) -> bool:
+    parent = element.getparent()
+    if parent is None:
+        return False
+    parent.insert(parent.index(element) + 1, copy.deepcopy(element))
+    return True
+
+
+def _altered(element: etree._Element) -> bool:
+    if element.text is None or not element.text.strip():
+        return False
+    text = element.text
+    element.text = ("A" if text[0] != "A" else "B") + text[1:]
+    return True
+
+
+def _renamed(element: etree._Element) -> bool:
+    element.tag = "{urn:forged}" + etree.QName(element).localname
+    return True
+
+
+def _emptied(element: etree._Element) -> bool:
+    if not len(element):
+        return False
+    for child in list(element):
+        element.remove(child)
+    return True
+
+
+def _container(data: bytes, other: bytes) -> Iterator[Mutant]:
+    entries = _entries(data)
+    foreign = _entries(other)
+    for name in entries:
+        if name == "mimetype":
+            yield Mutant("asic", "another mimetype", _packed({**entries, name: b"text/plain"}))
+            continue
+        rest = {one: value for one, value in entries.items() if one != name}
+        loose = _loose(name)
+        yield Mutant("asic", f"without {name}", _packed(rest), loose)
+        yield Mutant("asic", f"{name} cut", _packed({**rest, name: entries[name][:-1]}), loose)
+        yield Mutant("asic", f"{name} renamed", _packed({**rest, f"x-{name}": entries[name]}))
+        yield Mutant("asic", f"{name} empty", _packed({**rest, name: b""}), loose)
+        if name in foreign and foreign[name] != entries[name]:
+            yield Mutant("asic", f"{name} of another", _packed({**rest, name: foreign[name]}))
+        yield Mutant("asic", f"{name} twice", _packed(entries, again=(name, b"forged")))
+    for name in ("thêm.txt", "META-INF/x.txt.exe", "../out.txt", "/root.txt", "a\\b.txt"):
+        loose = name.startswith("META-INF/")
+        yield Mutant("asic", f"{name} added", _packed({**entries, name: b"forged"}), loose)
+
+
+def _loose(name: str) -> bool:
+    """What a signature need not have or sign: its archive's parts, the list of media types."""
+    return "ArchiveManifest" in name or name.endswith((".tst", "META-INF/manifest.xml"))
+
+
+def _entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {one.filename: archive.read(one) for one in archive.infolist()}
+
+
+def _packed(entries: dict[str, bytes], again: tuple[str, bytes] | None = None) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, value in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), value)
+            if again is not None and again[0] == name:
+                archive.writestr(zipfile.ZipInfo(name), again[1])
+    return out.getvalue()
