@@ -23,6 +23,8 @@ from certify.errors import CertifyError
 from certify.issuance import CertifiedCopy, certify_copy
 from tests.certify.town_hall import BY, UNIT, TownHall
 
+ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 def scanned(data: bytes, *, dpi: int = 300) -> str:
     """What a scanner reads from the page with the statement: the one code with a payload."""
@@ -44,6 +46,7 @@ def refused(call: object, *arguments: object) -> str:
     return caught.value.code
 
 
+@ONLY_SQLITE
 def test_the_code_proves_the_copy_without_a_network(hall: TownHall, tmp_path: Path) -> None:
     """Issue §9: "a compact payload signed by the unit (number, unit, date, SHA-256)"."""
     office, now = hall.office, hall.now

@@ -29,6 +29,8 @@ LINE = (
     "Trường Đại học Ví Dụ;2;VD-{n};15/06/2026;1;{finding};"
 )
 
+ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 def a_list(*findings: str, second: str = "a-2.jpg") -> bytes:
     rows = [LINE.format(n=n, finding=one, second=second) for n, one in enumerate(findings, 1)]
@@ -52,6 +54,7 @@ def work(hall: TownHall, **more: Any) -> None:
     stack_work.work(hall.office, **given)
 
 
+@ONLY_SQLITE
 def test_five_hundred_are_like_three(hall: TownHall) -> None:
     """Issue §10: "one comparison list, one authorisation for signing, each with its number"."""
     office = hall.office
@@ -135,6 +138,7 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
     assert verdict(*verify_file(office, data, now=hall.now)) is Verdict.VALID
 
 
+@ONLY_SQLITE
 def test_midnight_comes_between(hall: TownHall) -> None:
     """A number belongs to its day: it is voided with its reason, and the line gets the next one."""
     office = hall.office
