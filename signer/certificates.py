@@ -83,13 +83,23 @@ class Certificate:
             return None
 
 
+# `cryptography` derives the first two from Exception alone.
+_UNREADABLE = (
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    UnsupportedAlgorithm,
+    ValueError,
+    TypeError,
+)
+
+
 @functools.lru_cache(maxsize=4096)
 def read_certificate(der: bytes) -> Certificate | None:
     """The certificate, or None when these bytes are not one we can use."""
     try:
         certificate = Certificate(der)
         _ = certificate.x509.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, TypeError):
+    except _UNREADABLE:
         return None
     return certificate
 

@@ -139,7 +139,7 @@ def _certificates(data: bytes) -> Iterator[Certificate]:
             read = read_certificate(each.public_bytes(Encoding.DER))
             if read is not None:
                 yield read
-    except (ValueError, TypeError, NotImplementedError):
+    except (ValueError, TypeError, NotImplementedError, x509.InvalidVersion):
         return
 
 

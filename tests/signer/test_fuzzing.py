@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from signer.certificates import read_certificate
 from tests.fuzz_targets import TARGETS, Target
 from tests.signed_samples import plain_pdf
 
@@ -58,3 +59,11 @@ def test_a_file_without_a_catalogue_is_refused() -> None:
     ):
         _named("pdf-sign")(data)
         _named("pdf-validate")(data)
+
+
+def test_a_certificate_of_another_version_is_none() -> None:
+    """Found by the campaign: `cryptography`'s InvalidVersion is no ValueError."""
+    for seed in _named("certificate").seeds():
+        place = seed.index(b"\xa0\x03\x02\x01\x02") + 4
+        changed = seed[:place] + b"\x7a" + seed[place + 1 :]
+        assert read_certificate(changed) is None
