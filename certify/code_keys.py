@@ -36,6 +36,7 @@ from certify.office import Office
 from certify.units import unit as find_unit
 from hsm.custody import WrappedKey
 from hsm.mechanisms import KeyAlgorithm
+from hsm.private_key import TokenEcPrivateKey
 from hsm.public_key import load_public_key
 from records.database import Database
 
@@ -89,15 +90,15 @@ def seal_for(office: Office, claims: Claims, *, now: datetime, by: str) -> bytes
     row = _current(office, claims.unit, now=now) or _made(office, claims.unit, now=now, by=by)
     wrapped = WrappedKey(row.wrapped, KeyAlgorithm.P_256, _spki(row.certificate))
     key = office.desk.custody.kept(wrapped, handle=f"qr:{row.key_id}", until=now + _HELD, now=now)
+    if not isinstance(key, TokenEcPrivateKey):
+        raise CertifyError("qr-key-wrong", key=row.key_id)
+    signer = key
     sealed = code_seal.seal(
         claims,
         bytes.fromhex(row.key_id),
-        lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())),  # type: ignore[arg-type, call-arg]  # P-256: the EC half of the union
+        lambda data: signer.sign(data, ec.ECDSA(hashes.SHA256())),
     )
-    public = load_public_key(wrapped.public_key)
-    if not isinstance(public, ec.EllipticCurvePublicKey) or not code_seal.read(sealed).verify(
-        public
-    ):
+    if not code_seal.read(sealed).verify(signer.public_key()):
         raise CertifyError("qr-key-wrong", key=row.key_id)
     return sealed
 

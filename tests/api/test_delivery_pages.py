@@ -26,7 +26,7 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
     copy = certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
     http = sign_in(
         service.http, service.house, kind="citizen", holder_id=CITIZEN_ID, unit=None, name=MAU.name
-    )  # noqa: E501 – one call
+    )
     page = http.get("/desk/papers").text
     assert "Còn hiệu lực" in page
 
@@ -59,7 +59,7 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
         holder_id="CCCD:038900000009",
         unit=None,
         name="X",
-    )  # noqa: E501 – one call
+    )
     assert other.get(f"/desk/papers{mine}").status_code == 404
     assert other.get(f"/desk/papers{mine}/file").status_code == 404
 
@@ -130,7 +130,7 @@ def test_figures_and_open_data(service: Service, hall: TownHall) -> None:
     shared = [
         one["dcat:downloadURL"]["@id"]
         for one in described.json()["dcat:dataset"]["dcat:distribution"]
-    ]  # noqa: E501 – one path
+    ]
     for address in shared:
         assert http.get(address).status_code == 200
     turtle = http.get("/open-data/catalog.ttl").text
