@@ -79,7 +79,7 @@ def with_widget_apart(data: bytes, name: str, box: tuple[int, int, int, int]) ->
     spec = fields.SigFieldSpec(name, box=box, on_page=0, combine_annotation=False)
     fields.append_signature_field(writer, spec)
     out = io.BytesIO()
-    writer.write(out)
+    writer.write(out)  # type: ignore[no-untyped-call]  # untyped in pyHanko
     return out.getvalue()
 
 

@@ -32,7 +32,8 @@ _ETSI = {"vr": "http://uri.etsi.org/19102/v1.4.1#"}
 def reports(
     data: bytes, *, now: dt.datetime = NOW, language: str = "en", lists: bool = False
 ) -> dict[str, Any]:
-    made, found = pki(), []
+    made = pki()
+    found: list[Any] = []
     evidence = made.evidence(made.official, made.agency, made.tsa, at=now) if lists else []
     trust = TrustStore((made.root.certificate,))
     report = validate(data, trust=trust, now=now, revocation=evidence, examined=found.append)
