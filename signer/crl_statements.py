@@ -91,7 +91,7 @@ def read_crl(der: bytes) -> x509.CertificateRevocationList | None:
     """A CRL, or None."""
     try:
         return x509.load_der_x509_crl(der) if len(der) <= _MAX_DATA else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, x509.InvalidVersion):
         return None
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signer.certificates import read_certificate
+from signer.crl_statements import read_crl
 from tests.fuzz_targets import TARGETS, Target
 from tests.signed_samples import plain_pdf
 
@@ -67,3 +68,6 @@ def test_a_certificate_of_another_version_is_none() -> None:
         place = seed.index(b"\xa0\x03\x02\x01\x02") + 4
         changed = seed[:place] + b"\x7a" + seed[place + 1 :]
         assert read_certificate(changed) is None
+    (crl, *_others) = _named("ocsp-and-crl").seeds()
+    place = crl.index(b"\x02\x01\x01\x30") + 2
+    assert read_crl(crl[:place] + b"\x2b" + crl[place + 1 :]) is None
