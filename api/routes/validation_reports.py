@@ -1,4 +1,4 @@
-"""Validation for programs beyond one file: by digest, many files, kept reports, policies, SiVa."""
+"""Validation for programs beyond one file: by digest, many files, kept reports, policies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Header, Path, Query, Security, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from api import report_archive
@@ -24,7 +24,6 @@ from api.verdicts import Judged, judge
 from records.errors import DomainError
 from signer.document_digests import DocumentDigests
 from signer.policy import CURRENT, load_policy, policy_ids, policy_text
-from signer.report import Report
 from signer.sandbox import shared_pool
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
@@ -101,12 +100,12 @@ def by_digest(
     form = form_for(request.report, accept)
     judged = judge(
         wired.house,
-        _octets(request.signature, "signature"),
+        octets_of(request.signature, "signature"),
         name=safe_name(request.name),
         now=now,
         at=moment_of(request.at),
         by=client.by,
-        digests=_digests(request.digests),
+        digests=digests_of(request.digests),
         policy=request.policy,
         reports=None if form is ReportForm.SUMMARY else request.language,
     )
@@ -253,123 +252,19 @@ def policy(
     return Response(policy_text(identifier), media_type="application/yaml")
 
 
-# -- SiVa ------------------------------------------------------------------------------------
-
-
-class SivaRequest(BaseModel):
-    """SiVa's `POST /validate` (interface v3); members that mean nothing here are let be."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    document: str = Field(description="Base64")
-    filename: str = Field(max_length=260)
-    signaturePolicy: str = Field("", max_length=60)
-    reportType: str = Field("Simple", max_length=20)
-
-
-class SivaDatafile(BaseModel):
-    filename: str = Field(max_length=400)
-    hashAlgo: str = Field(max_length=20)
-    hash: str = Field(max_length=200)
-
-
-class SivaSignatureFile(BaseModel):
-    signature: str
-    datafiles: list[SivaDatafile] = Field(min_length=1, max_length=1000)
-
-
-class SivaHashcodeRequest(BaseModel):
-    """SiVa's `POST /validateHashcode`: signatures and the digests of what they are about."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    signatureFiles: list[SivaSignatureFile] = Field(min_length=1, max_length=50)
-    signaturePolicy: str = Field("", max_length=60)
-    reportType: str = Field("Simple", max_length=20)
-
-
-@router.post("/siva/validate", summary="SiVa's validation request", responses=problems())
-def siva_validate(
-    request: SivaRequest, wired: Wired, now: Now, client: Validator
-) -> dict[str, Any]:
-    """For clients of SiVa: the same request, the same simple report. `Detailed` and `Diagnostic`
-    add EU DSS's reports under SiVa's names."""
-    judged = judge(
-        wired.house,
-        _octets(request.document, "document"),
-        name=safe_name(request.filename),
-        now=now,
-        by=client.by,
-        policy=_siva_policy(request.signaturePolicy),
-        reports="en",
-    )
-    return _siva(judged, request.reportType)
-
-
-@router.post("/siva/validateHashcode", summary="SiVa's validation by hashes", responses=problems())
-def siva_hashcode(
-    request: SivaHashcodeRequest, wired: Wired, now: Now, client: Validator
-) -> dict[str, Any]:
-    """Detached signatures with the hashes of their data files; the conclusions are joined."""
-    found = []
-    for one in request.signatureFiles:
-        digests = [
-            DigestShape(name=each.filename, algorithm=each.hashAlgo, value=each.hash)
-            for each in one.datafiles
-        ]
-        judged = judge(
-            wired.house,
-            _octets(one.signature, "signature"),
-            name="signature",
-            now=now,
-            by=client.by,
-            digests=_digests(digests),
-            policy=_siva_policy(request.signaturePolicy),
-            reports="en",
-        )
-        found.append(_siva(judged, request.reportType))
-    whole = found[0]
-    conclusion = whole["validationReport"]["validationConclusion"]
-    for other in found[1:]:
-        added = other["validationReport"]["validationConclusion"]
-        conclusion["signatures"] += added["signatures"]
-        for member in ("signaturesCount", "validSignaturesCount"):
-            conclusion[member] += added[member]
-    return whole
-
-
-def _siva(judged: Judged, kind: str) -> dict[str, Any]:
-    papers = judged.report.papers
-    if papers is None:
-        raise ApiError("validation-no-report", reason=_reason(judged.report))
-    report = dict(papers["validationReport"])
-    if kind in ("Detailed", "Diagnostic"):
-        report["validationProcess"] = papers["DetailedReport"]
-    if kind == "Diagnostic":
-        report["diagnosticData"] = papers["DiagnosticData"]
-    return {"validationReport": report}
-
-
-def _siva_policy(asked: str) -> str:
-    """SiVa's own names (POLv3, POLv4) stand for the policy in force here."""
-    return CURRENT if not asked or asked.startswith("POLv") else asked
-
-
-def _reason(report: Report) -> str:
-    return ", ".join(one.code for one in report.findings) or report.indication.value
-
-
-def _digests(given: list[DigestShape]) -> DocumentDigests:
+def digests_of(given: list[DigestShape]) -> DocumentDigests:
+    """Raises ApiError `digest-algorithm-unknown`, `parameter-invalid`."""
     named: dict[str, dict[str, bytes]] = {}
     for one in given:
         algorithm = _DIGESTS.get(one.algorithm.upper().replace("SHA-", "SHA"))
         if algorithm is None:
             raise ApiError("digest-algorithm-unknown", algorithm=one.algorithm[:20])
-        named.setdefault(one.name, {})[algorithm] = _octets(one.value, "value")
+        named.setdefault(one.name, {})[algorithm] = octets_of(one.value, "value")
     return DocumentDigests(named)
 
 
-def _octets(text: str, field: str) -> bytes:
+def octets_of(text: str, field: str) -> bytes:
+    """Base64; raises ApiError `parameter-invalid` naming the field."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
