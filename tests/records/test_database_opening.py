@@ -33,8 +33,8 @@ def held(path: Path) -> Iterator[None]:
 def test_a_new_connection_that_finds_the_file_held_is_told_to_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """sqlite.org/wal.html §"Sometimes Queries Return SQLITE_BUSY": when another connection closes or
-    recovers. What the driver raises while a connection is set up is not SQLAlchemy's own error."""
+    """sqlite.org/wal.html §"Sometimes Queries Return SQLITE_BUSY": when another connection closes
+    or recovers. What the driver raises while a connection is set up is not SQLAlchemy's error."""
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
     path = tmp_path / "dauso.sqlite"
     database = Database(f"sqlite:///{path}")
