@@ -53,7 +53,7 @@ class SivaHashcodeRequest(BaseModel):
     reportType: str = Field("Simple", max_length=20)
 
 
-@router.post("/validate", summary="SiVa's validation request", responses=problems())
+@router.post("/validate", summary="SiVa's validation request", responses=problems(404))
 def siva_validate(
     request: SivaRequest, wired: Wired, now: Now, client: Validator
 ) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def siva_validate(
     return _siva(judged, request.reportType)
 
 
-@router.post("/validateHashcode", summary="SiVa's validation by hashes", responses=problems())
+@router.post("/validateHashcode", summary="SiVa's validation by hashes", responses=problems(404))
 def siva_hashcode(
     request: SivaHashcodeRequest, wired: Wired, now: Now, client: Validator
 ) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class RevisionsShape(BaseModel):
     "/validations/by-digest",
     summary="Validate a signature without its document",
     response_model=ValidationShape,
-    responses=problems(),
+    responses=problems(404),
 )
 def by_digest(
     request: ByDigest, wired: Wired, now: Now, client: Validator, accept: Accepted = ""
@@ -121,7 +121,7 @@ def by_digest(
     "/validations/batch",
     summary="Validate many files",
     responses={
-        **problems(),
+        **problems(404),
         200: {
             "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
             "description": "One JSON object a file, in their order, each as soon as it is known",

@@ -106,7 +106,7 @@ class ValidationShape(BaseModel):
     "/validations",
     summary="Validate a signed document",
     response_model=ValidationShape,
-    responses=problems(),
+    responses=problems(404),
 )
 def validate(
     wired: Wired,
