@@ -115,7 +115,7 @@ def _hold_quick_ceremonies(directory: Path) -> None:
     text = PROVINCE.read_text("utf-8").replace("rsa-4096", "p-256").replace("rsa-3072", "rsa-2048")
     plan = directory / "quick.yaml"
     plan.write_text(text, "utf-8")
-    first_run.default_plan = lambda: plan
+    vars(first_run)["default_plan"] = lambda: plan
 
 
 def _databases(report: Report) -> Iterator[tuple[str, Any]]:

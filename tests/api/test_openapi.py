@@ -29,8 +29,8 @@ def as_bytes(_: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-OPEN = ("/api/v1/verifications", "/api/v1/validation-policies")
-"""Without an account: what anyone may verify, and by which rules."""
+OPEN = ("/api/v1/verifications", "/api/v1/validation-policies", "/api/v1/bank-notices")
+"""Without an account: what anyone may verify, by which rules; notices that a bank has signed."""
 
 
 def test_described_well(service: Service) -> None:
