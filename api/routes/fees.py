@@ -15,6 +15,7 @@ from typing import Annotated
 
 import segno
 from fastapi import APIRouter, Header, Path, Query, Request, Security
+from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field, ValidationError
 from starlette.responses import Response
 
@@ -38,6 +39,12 @@ CaseId = Annotated[str, Path(max_length=32, examples=["5f0c0e2d9b8f4f0e8a4a9d3f4
 _CASES = "/certified-copies/cases/{case_id}"
 _TOLERANCE = timedelta(minutes=5)
 _PDF = {"content": {"application/pdf": {}}, "description": "PDF/A-2b"}
+_SIGNED = APIKeyHeader(
+    name="webhook-signature",
+    scheme_name="Standard Webhooks",
+    description="v1, and the HMAC-SHA256 over id, time-stamp and body",
+    auto_error=False,
+)
 _PNG = {"content": {"image/png": {}}, "description": "The QR code"}
 
 
@@ -188,6 +195,7 @@ def refund(
     summary="A bank tells of a transfer",
     response_model=TransferShape,
     responses=problems(401),
+    dependencies=[Security(_SIGNED)],
 )
 async def notice(
     request: Request,

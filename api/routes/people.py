@@ -95,7 +95,12 @@ def add(order: NewAccount, wired: Wired, now: Now, client: Directory) -> SignInL
     return _link(wired, made.account_id, now, client)
 
 
-@router.get("/people", summary="List accounts", response_model=list[AccountShape])
+@router.get(
+    "/people",
+    summary="List accounts",
+    response_model=list[AccountShape],
+    responses=problems(),
+)
 def listed(
     wired: Wired,
     client: Directory,
