@@ -23,8 +23,8 @@ import structlog
 from api.house import House
 from api.services import Services, system_clock
 from api.settings import Settings
-from signer import batch_outcome, batch_work
-from signer.batch_packs import Shelves
+from signer.batches import batch_outcome, batch_work
+from signer.batches.batch_packs import Shelves
 
 log = structlog.get_logger("dauso.batches")
 

@@ -93,9 +93,9 @@ def prepare(house: House) -> None:
 
 
 def _ceremony(house: House, *, now: datetime, by: str) -> None:
-    from ca.ceremony import RootSettings, run_ceremony
-    from ca.plan import load_plan
-    from ca.root_secret import Witness
+    from ca.ceremonies.ceremony import RootSettings, run_ceremony
+    from ca.ceremonies.plan import load_plan
+    from ca.ceremonies.root_secret import Witness
 
     settings = house.settings
     plan = load_plan(default_plan())

@@ -210,7 +210,7 @@ def _named_base_url(certificate: x509.Certificate) -> str | None:
 def _lists(house: House, now: datetime) -> list[Finding]:
     from cryptography import x509
 
-    from ca import crl
+    from ca.status import crl
 
     found: list[Finding] = []
     for issuer in house.authority.issuers():

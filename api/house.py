@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from api.adapters.guarded_fetch import GuardedFetch
     from api.trust_sources import TrustSources
     from ca.authority import Authority
-    from ca.ocsp import Responder
+    from ca.status.ocsp import Responder
+    from ca.time.tsa import TimeStampAuthority
     from ca.trust import TrustStore
-    from ca.tsa import TimeStampAuthority
     from certify.office import Office
     from hsm.custody import Custody
     from hsm.token import Token, TokenSettings
@@ -130,7 +130,8 @@ class House:
         """
         from ca import issuance
         from certify.recovery import recover as recover_register
-        from signer import enrolment_lists, signing, unfinished_enrolments
+        from signer import signing
+        from signer.holders import enrolment_lists, unfinished_enrolments
 
         by, age = "system:recovery", IN_HAND if older_than is None else older_than
         issuance.recover(self.authority, now, by, older_than=age)
@@ -177,7 +178,7 @@ class House:
     @cached_property
     def authority(self) -> Authority:
         from ca.authority import Authority
-        from ca.crl_contents import CrlPolicy
+        from ca.status.crl_contents import CrlPolicy
 
         size = self.settings.crl_shard_size
         return Authority(
@@ -189,14 +190,14 @@ class House:
 
     @cached_property
     def responder(self) -> Responder:
-        from ca.ocsp import Responder
+        from ca.status.ocsp import Responder
 
         return Responder(self.authority)
 
     @cached_property
     def tsa(self) -> TimeStampAuthority:
-        from ca.clock import ClockWatch
-        from ca.tsa import TimeStampAuthority, TsaPolicy
+        from ca.time.clock import ClockWatch
+        from ca.time.tsa import TimeStampAuthority, TsaPolicy
 
         policy = TsaPolicy(log_aside=True)
         clock = ClockWatch(
@@ -248,8 +249,8 @@ class House:
 
     def published_lists(self) -> list[bytes]:
         """Every issuer's current complete CRL, from the tables."""
-        from ca.crl_scope import COMPLETE
-        from ca.status_models import CrlRow, CrlState
+        from ca.status.crl_scope import COMPLETE
+        from ca.status.status_models import CrlRow, CrlState
 
         with self.database.reading() as session:
             wanted = select(CrlRow.issuer, CrlRow.der).where(

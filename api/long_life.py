@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signer import evidence_renewal, evidence_store
-from signer.evidence_renewal import Renewed
+from signer.long_life import evidence_renewal, evidence_store
+from signer.long_life.evidence_renewal import Renewed
 
 if TYPE_CHECKING:
     from api.house import House

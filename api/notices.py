@@ -22,7 +22,7 @@ from api.notice_models import NoticeRow
 from records import audit
 from records.database import Database
 from records.tags import Tag
-from signer.expiry import Ending, ending
+from signer.holders.expiry import Ending, ending
 
 log = structlog.get_logger("dauso.notices")
 

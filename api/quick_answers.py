@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 from api.request_log import Metrics, security_headers
 from api.routes.pki import OCSP_MAX_AGE, OCSP_RESPONSE, cache_headers
 from ca.der import MalformedDer
-from ca.ocsp import OcspReply, decode_get
-from ca.ocsp_request import MAX_REQUEST
+from ca.status.ocsp import OcspReply, decode_get
+from ca.status.ocsp_request import MAX_REQUEST
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -19,7 +19,7 @@ from api.report_models import ValidationReportRow
 from api.verdicts import Judged
 from records import audit
 from records.tags import Tag
-from signer.report import Report
+from signer.verdicts.report import Report
 
 
 @dataclass(frozen=True)

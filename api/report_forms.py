@@ -16,9 +16,9 @@ from api.errors import ApiError
 from api.house import House
 from api.verdicts import Judged
 from ca.names import PROVINCE_AUTHORITY
-from signer.report import Report
 from signer.reports.paper import Subject, sealed_report
 from signer.reports.xml_form import Root, to_xml
+from signer.verdicts.report import Report
 
 _XML = "application/xml"
 _PDF = "application/pdf"

@@ -17,18 +17,15 @@ from api.services import Services
 from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
-from certify import deliveries, recovery, stack_work
+from certify import recovery
+from certify.stacks import stack_work
+from certify.stores import deliveries
 from records import audit
-from signer import (
-    activation,
-    batch,
-    bulk_enrolment,
-    enrolment_lists,
-    enrolment_results,
-    prepared_rows,
-    step_changes,
-    steps,
-)
+from signer.batches import batch
+from signer.elsewhere import prepared_rows
+from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.keys import activation
+from signer.routing import step_changes, steps
 
 
 def expire_authorizations(services: Services, now: datetime) -> int:

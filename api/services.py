@@ -17,7 +17,7 @@ from api.rates import Rates
 from api.request_log import Metrics
 from api.settings import read_secret
 from api.transit import Transit
-from signer.page_images import PageShelf
+from signer.pdf.page_images import PageShelf
 
 
 def system_clock() -> datetime:

@@ -2,9 +2,10 @@
 
     announce(database, channels, now=now)      # idempotent; `api.notices.deliver` sends
 
-What happened is written down as untold together with the act itself (`signer.routed_documents`), so
-a notice is lost in no crash. The people get a mail, connected systems a webhook of the same event:
-`routed-document.turn`, `.assigned`, `.refused`, `.recalled`, `.complete`, `.overdue`.
+What happened is written down as untold together with the act itself
+(`signer.routing.routed_documents`), so a notice is lost in no crash. The people get a mail,
+connected systems a webhook of the same event: `routed-document.turn`, `.assigned`, `.refused`,
+`.recalled`, `.complete`, `.overdue`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from api.local_time import shown
 from api.notice_models import NoticeRow
 from api.notices import Channel
 from records.database import Database
-from signer.expiry import email_of
-from signer.routed_documents import RoutedDocument, Step, as_document, load
-from signer.steps_models import RoutedEventRow
+from signer.holders.expiry import email_of
+from signer.routing.routed_documents import RoutedDocument, Step, as_document, load
+from signer.routing.steps_models import RoutedEventRow
 
 _AT_ONCE = 500
 _SUBJECTS = {

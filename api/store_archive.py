@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import IO, Any
 
-from certify import sharing, store
 from certify.office import Office
-from certify.store import Item
+from certify.stores import sharing, store
+from certify.stores.store import Item
 from records import audit
 from records.tags import Tag
 

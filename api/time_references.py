@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ca.clock import KernelClock, Reference
-from ca.sntp import TimeServer
+from ca.time.clock import KernelClock, Reference
+from ca.time.sntp import TimeServer
 
 AUTO, NONE, KERNEL = "auto", "none", "kernel"
 _NTP_PORT = 123

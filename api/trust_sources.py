@@ -20,10 +20,10 @@ import structlog
 
 from ca.trust import TrustStore
 from ca.trust_file import ConfiguredTrust, load_trust
-from signer.report import Report
-from signer.status_fetching import Fetcher, fetch_status
-from signer.trusted_lists import load_lists
-from signer.verdict import Finding, Weight
+from signer.trust.status_fetching import Fetcher, fetch_status
+from signer.trust.trusted_lists import load_lists
+from signer.verdicts.report import Report
+from signer.verdicts.verdict import Finding, Weight
 
 log = structlog.get_logger("dauso.trust")
 

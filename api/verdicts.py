@@ -18,12 +18,12 @@ from ca.trust import TrustStore
 from certify.verification import PublicStatus, Verdict, status_of_digest, verdict
 from records import audit
 from records.tags import Tag
-from signer.document_digests import DocumentDigests
-from signer.evidence_records import Evidence
-from signer.evidence_store import evidence_of
-from signer.policy import CURRENT
-from signer.report import Report
-from signer.sandbox import shared_pool
+from signer.long_life.evidence_records import Evidence
+from signer.long_life.evidence_store import evidence_of
+from signer.verdicts.document_digests import DocumentDigests
+from signer.verdicts.policy import CURRENT
+from signer.verdicts.report import Report
+from signer.verdicts.sandbox import shared_pool
 
 
 @dataclass(frozen=True)

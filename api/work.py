@@ -65,7 +65,7 @@ def release_lease(database: Database, name: str, holder: str) -> None:
 
 def republish(services: Services, now: datetime) -> None:
     """CRLs that have lived half their life are made anew; the gauge says until when they hold."""
-    from ca import crl  # the schedule thread's own
+    from ca.status import crl  # the schedule thread's own
 
     authority = services.house.authority
     crl.publish_due(authority, now=now, by="system:crl")

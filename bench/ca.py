@@ -31,14 +31,15 @@ from bench.ca_world import (
 )
 from bench.peers.openssl_ca import OpensslAuthority
 from bench.report import Report, alternately, arguments, duration, rate
-from ca import crl, signature_algorithms, status_changes
+from ca import signature_algorithms
 from ca.authority import Authority
-from ca.crl_scope import Scope
 from ca.issuance import Order, issue_in_bulk
 from ca.names import Subject
-from ca.ocsp import Responder
-from ca.ocsp_encoding import public_key_bits
-from ca.tsa import TimeStampAuthority, TsaPolicy
+from ca.status import crl, status_changes
+from ca.status.crl_scope import Scope
+from ca.status.ocsp import Responder
+from ca.status.ocsp_encoding import public_key_bits
+from ca.time.tsa import TimeStampAuthority, TsaPolicy
 
 REVOKED = 72_000
 SHARD = 9_000

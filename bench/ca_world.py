@@ -16,15 +16,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import insert, update
 
-from ca import status_changes
 from ca.authority import Authority
-from ca.ceremony import RootSettings, run_ceremony
+from ca.ceremonies.ceremony import RootSettings, run_ceremony
+from ca.ceremonies.plan import parse_plan
+from ca.ceremonies.root_secret import Witness
 from ca.issuance import issue
 from ca.models import CertificateRow, ServiceKeyRow, serial_text
 from ca.names import Subject
-from ca.plan import parse_plan
-from ca.root_secret import Witness
-from ca.status_changes import StatusChange
+from ca.status import status_changes
+from ca.status.status_changes import StatusChange
 from hsm.mechanisms import KeyAlgorithm
 from hsm.softhsm import prepare
 from hsm.token import Token

@@ -27,21 +27,21 @@ from bench.report import Report, arguments
 from bench.sign_world import desk_of
 from ca.authority import Authority
 from certify import codes
-from certify.assembly import ScanPage, assemble
-from certify.capture import read_scans
 from certify.issuance import Hand, authorise, certify_copy
 from certify.office import Office
+from certify.pages.assembly import ScanPage, assemble
+from certify.pages.statement import Statement, draw
 from certify.register import entries, gaps, take_number
-from certify.stack import certify_stack
-from certify.statement import Statement, draw
+from certify.scans.capture import read_scans
+from certify.stacks.stack import certify_stack
 from certify.units import units
 from hsm.mechanisms import KeyAlgorithm
 from hsm.token import Token, TokenSettings
 from records import audit
 from records.database import Database
 from records.tags import Tag
-from signer.activation import Authorization
 from signer.desk import Desk
+from signer.keys.activation import Authorization
 from tests import postgres
 from tests.certify.town_hall import PIN, SEAL_PIN, UNIT, TownHall, scans, town_hall
 

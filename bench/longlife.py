@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.report import Report, arguments
 from records.blobs import BlobStore
 from records.database import Database
-from signer import evidence_renewal, evidence_store
+from signer.long_life import evidence_renewal, evidence_store
 from tests.eras import YEAR, Eras, patient_policy
 from tests.small_pki import SIGNED_AT
 

@@ -35,18 +35,13 @@ from hsm.kek import find_kek
 from hsm.mechanisms import WRAP_MECHANISMS, KeyAlgorithm
 from hsm.sealing import unseal_with_code
 from records.database import Database
-from signer import (
-    activation,
-    bulk_enrolment,
-    credentials,
-    enrolment_lists,
-    enrolment_results,
-    signing,
-)
-from signer.activation import Authorization
+from signer import signing
 from signer.desk import Desk
-from signer.enrolment_lists import Taken
-from signer.enrolment_models import LineState
+from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders.enrolment_lists import Taken
+from signer.holders.enrolment_models import LineState
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
 from signer.levels import Level
 from signer.models import CredentialRow
 from signer.signing import SignatureRequest, document_digest

@@ -41,10 +41,11 @@ from bench.token_rate import compare
 from ca.authority import Authority
 from hsm.token import Token, TokenSettings
 from records.database import Database
-from signer import activation, credentials, signing
-from signer.document import Document, Original
+from signer import signing
 from signer.in_groups import GROUP, write_in_groups
+from signer.keys import activation, credentials
 from signer.levels import Level
+from signer.pdf.document import Document, Original
 from signer.signature import Pen
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.signer import paper

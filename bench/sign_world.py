@@ -11,21 +11,23 @@ from pathlib import Path
 from bench.ca_world import BY, BenchWorld, bench_world
 from ca.authority import Authority
 from ca.names import Subject
-from ca.ocsp import Responder
+from ca.status.ocsp import Responder
+from ca.time.tsa import TimeStampAuthority
 from ca.trust import TrustStore
-from ca.tsa import TimeStampAuthority
 from hsm.custody import Custody, WrappedKey
 from hsm.mechanisms import KeyAlgorithm
 from hsm.sealing import unseal_with_pin
 from hsm.token import Token
 from records.blobs import BlobStore
 from records.database import Database
-from signer import appearance, credentials, images, signing
-from signer.appearance import Appearance
-from signer.credentials import Credential
+from signer import signing
 from signer.desk import Desk
-from signer.document import Document, Original
+from signer.keys import credentials, images
+from signer.keys.credentials import Credential
 from signer.levels import Level
+from signer.looks import appearance
+from signer.looks.appearance import Appearance
+from signer.pdf.document import Document, Original
 from signer.signature import Pen
 from signer.signing import SignatureRequest
 from tests.signer.pictures import signature_png

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.report import Report, arguments
 from ca.trust import TrustStore
-from signer.sandbox import Pool
-from signer.validation import validate
+from signer.verdicts.sandbox import Pool
+from signer.verdicts.validation import validate
 from tests import pyhanko_judge
 from tests.interop import maven_judges
 from tests.signed_samples import MINUTE, pki, plain_pdf, sign, signed
@@ -36,7 +36,7 @@ import resource, sys
 from datetime import datetime
 from pathlib import Path
 from ca.trust import TrustStore
-from signer.validation import validate
+from signer.verdicts.validation import validate
 store = TrustStore.load([Path(sys.argv[2])])
 report = validate(Path(sys.argv[1]).read_bytes(), trust=store,
                   now=datetime.fromisoformat(sys.argv[3]))

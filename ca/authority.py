@@ -17,13 +17,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 
-from ca.crl_contents import POLICY, CrlPolicy
-from ca.crl_shards import Places
 from ca.errors import UNREADABLE, CaError, CertificateUnknown
 from ca.issuer import Issuer, ServiceKey
 from ca.models import CertificateRow, CertificateStatus, IssuerRow, ServiceKeyRow, serial_text
 from ca.names import display_name
-from ca.revoked import RevokedLists
+from ca.status.crl_contents import POLICY, CrlPolicy
+from ca.status.crl_shards import Places
+from ca.status.revoked import RevokedLists
 from hsm.private_key import PrivateKey
 from hsm.token import Token
 from records.database import Database

@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import select
 
-from ca import crl_shards, key_policy, lint, signature_algorithms, tbs
 from ca import issuance_rows as rows
+from ca import key_policy, lint, signature_algorithms, tbs
 from ca.authority import Authority
 from ca.errors import CaError
 from ca.issuer import Issuer
@@ -31,6 +31,7 @@ from ca.key_policy import PublicKey
 from ca.models import IntentionRow, IntentionState, serial_text
 from ca.names import Subject
 from ca.profiles import profile_named
+from ca.status import crl_shards
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag

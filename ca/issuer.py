@@ -17,7 +17,8 @@ class Issuer:
 
     `key_id` is the CKA_ID of its key on the service token, or None for the root, whose key only
     a ceremony reaches. `certificate` is the one that stands in chains. `shard` is the part of its
-    list that certificates made now name, or None where one list serves all (`ca.crl_shards`).
+    list that certificates made now name, or None where one list serves all
+    (`ca.status.crl_shards`).
     """
 
     name: str

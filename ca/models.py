@@ -2,8 +2,8 @@
 
 One table per thing that exists in the world: an issuer, a service key, a certificate, the
 intention to issue one, a request, a ceremony (CRLs, OCSP answers and time-stamps are in
-`ca.status_models`). Serial numbers are kept as 32 lower-case hexadecimal digits (`serial_text`):
-they are 128 bits long and no database has an integer of that size.
+`ca.status.status_models`). Serial numbers are kept as 32 lower-case hexadecimal digits
+(`serial_text`): they are 128 bits long and no database has an integer of that size.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
                           now=now, by="client:ra-system")
     registered.certificate      # None while a second person has not approved
 
-Keys that the service keeps for its holders are enrolled by `signer.registration`, lists of them by
-`signer.bulk_enrolment`; all three ask the registry the same question (`ca.identity`).
+Keys that the service keeps for its holders are enrolled by `signer.holders.registration`, lists of
+them by `signer.holders.bulk_enrolment`; all three ask the registry the same question
+(`ca.identity`).
 """
 
 from __future__ import annotations

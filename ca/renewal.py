@@ -21,7 +21,7 @@ from ca.key_policy import PublicKey, accepted_type
 from ca.models import CertificateRow, CertificateStatus, ServiceKeyRow
 from ca.names import Subject
 from ca.profiles import profile_named
-from ca.revocation import RevocationReason, revoke
+from ca.status.revocation import RevocationReason, revoke
 
 _PAGE = 500
 

@@ -16,17 +16,17 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from certify import deliveries
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.decisions import Decision, require_decision
 from certify.errors import CertifyError, NotFound
 from certify.models import CancellationRow, CopyRow, CopyStatus, EntryRow
 from certify.office import Office
+from certify.stores import deliveries
 from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
-from signer.report import Report
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from sqlalchemy.orm import Session
 from ca.models import CertificateRow, serial_text
 from ca.names import Subject
 from certify.competence import Delegation, competent
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.errors import CertifyError, NotFound
 from certify.models import CopyRow, EntryRow
 from certify.office import Office
-from certify.statement import day_text, render
+from certify.pages.statement import day_text, render
 from certify.units import unit as find_unit
-from signer.report import Report
-from signer.verdict import Indication
+from signer.verdicts.report import Report
+from signer.verdicts.verdict import Indication
 
 TEMPLATE = "cancellation-2026-1.typ"
 _MOST_PAGES = 20

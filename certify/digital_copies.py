@@ -22,22 +22,22 @@ import pikepdf
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
+from certify.counter.viewers import SERVICE, Viewer
+from certify.counter.visit_models import ActState, DigitalCopyRow
 from certify.entries import Entry, write
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, authorise, usable
 from certify.models import ItemRow
 from certify.office import Office
 from certify.units import unit as find_unit
-from certify.viewers import SERVICE, Viewer
-from certify.visit_models import ActState, DigitalCopyRow
 from records.errors import DomainError
 from records.tags import Tag
-from signer.appearance import COPY_FORMS, Appearance
-from signer.credentials import Credential
+from signer.keys.credentials import Credential
 from signer.levels import Level
-from signer.report import Report
+from signer.looks.appearance import COPY_FORMS, Appearance
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 
 EXTRACT = "TRÍCH SAO"
 LARGEST_SOURCE = 50 * 1024 * 1024

@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from certify.deadlines import VIETNAM
-from certify.delivery_models import DeliveryRow, ReuseRow
+from certify.counter.deadlines import VIETNAM
 from certify.models import CaptureRow, CaseRow, CopyRow, EntryRow, ItemRow
 from certify.office import Office
+from certify.stores.delivery_models import DeliveryRow, ReuseRow
 from certify.units import units
 
 CODES = (

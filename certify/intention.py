@@ -17,23 +17,24 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from certify import codes, payments
-from certify.assembly import ScanPage
-from certify.captures import current_capture
-from certify.cases import OriginalDescription, as_case, case_row
-from certify.comparison import passed_comparison
+from certify import codes
 from certify.competence import Delegation, competent
-from certify.deadlines import local
+from certify.counter.cases import OriginalDescription, as_case, case_row
+from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.models import CapturePageRow, CaseRow, CaseState, EntryRow, EntryState
+from certify.money import payments
 from certify.office import Office
-from certify.recognition import layers
+from certify.pages.assembly import ScanPage
+from certify.pages.statement import Statement, template_on
 from certify.register import take_number
-from certify.statement import Statement, template_on
+from certify.scans.captures import current_capture
+from certify.scans.comparison import passed_comparison
+from certify.scans.recognition import layers
 from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
-from signer.credentials import Credential
+from signer.keys.credentials import Credential
 
 CLAIM = timedelta(minutes=10)
 

@@ -18,13 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import update
 
-from certify import deliveries
-from certify.assembly import PERSON_FIELD, SEAL_FIELD, Assembled, assemble
-from certify.capture_data import capture_data
+from certify.counter.intake import close
 from certify.errors import CertifyError
-from certify.intake import close
 from certify.intention import Intention, intend, release
-from certify.kept_assembly import kept
 from certify.models import (
     CaseRow,
     CaseState,
@@ -35,19 +31,23 @@ from certify.models import (
     ItemRow,
 )
 from certify.office import Office
-from certify.offline_code import version_of, with_code
-from certify.statement import draw
+from certify.pages.assembly import PERSON_FIELD, SEAL_FIELD, Assembled, assemble
+from certify.pages.kept_assembly import kept
+from certify.pages.offline_code import version_of, with_code
+from certify.pages.statement import draw
+from certify.scans.capture_data import capture_data
+from certify.stores import deliveries
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, credentials
-from signer.activation import Authorization
-from signer.appearance import Appearance
-from signer.credentials import Credential
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
+from signer.keys.credentials import Credential
 from signer.levels import Level
-from signer.report import Report
+from signer.looks.appearance import Appearance
 from signer.signing import SignatureRequest, SignedDocument, document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 
 Hand = tuple[str, str | Callable[[Sequence[bytes]], Authorization]]
 """Who signs: a credential, and its PIN or what gives an authorisation for exactly those digests."""
@@ -173,9 +173,7 @@ def seal_for_unit(
         field_name=SEAL_FIELD,
         lock_fields=(PERSON_FIELD, SEAL_FIELD),
     )
-    sealed = sign_pdf(
-        office.desk, signed, request, authorization=given, now=now, by=by, keep=keep
-    )
+    sealed = sign_pdf(office.desk, signed, request, authorization=given, now=now, by=by, keep=keep)
     return sealed.data
 
 

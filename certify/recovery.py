@@ -14,8 +14,9 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from certify import appointments, digital_copies
-from certify.deadlines import local
+from certify import digital_copies
+from certify.counter import appointments
+from certify.counter.deadlines import local
 from certify.models import EntryRow, EntryState
 from certify.office import Office
 from certify.register import void

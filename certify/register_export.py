@@ -12,11 +12,11 @@ import csv
 import io
 from datetime import datetime
 
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.models import EntryState, RegisterLockRow
 from certify.office import Office
+from certify.pages.statement import day_text, render
 from certify.register import Entry, entries, totals
-from certify.statement import day_text, render
 from certify.units import unit as find_unit
 
 TEMPLATE = "register-2026-1.typ"

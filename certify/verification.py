@@ -24,9 +24,9 @@ from certify.models import CancellationRow, CopyRow, CopyStatus
 from certify.office import Office
 from certify.units import unit as find_unit
 from records.errors import text as catalogue_text
-from signer.report import Report
-from signer.validation import validate
-from signer.verdict import Indication
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Indication
 
 
 class Verdict(StrEnum):

@@ -8,16 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hsm.sealing import ActivationSeal
-from signer.document import DEFAULT_LIMITS, Limits
-from signer.drawing import StampShelf
-from signer.dss import RevocationShelf
-from signer.turns import Turns
+from signer.keys.turns import Turns
+from signer.looks.drawing import StampShelf
+from signer.pdf.document import DEFAULT_LIMITS, Limits
+from signer.pdf.dss import RevocationShelf
 
 if TYPE_CHECKING:
     from ca.authority import Authority
-    from ca.ocsp import Responder
+    from ca.status.ocsp import Responder
+    from ca.time.tsa import TimeStampAuthority
     from ca.trust import TrustStore
-    from ca.tsa import TimeStampAuthority
     from hsm.custody import Custody, WrappedKey
     from records.blobs import BlobStore
     from records.database import Database

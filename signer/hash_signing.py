@@ -23,18 +23,20 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from signer import activation, cades, joint, signature, signing
-from signer.activation import LONGEST_MINUTES
+from signer import joint, signature, signing
 from signer.cms import Scheme
 from signer.errors import ActivationRefused, SignerError
+from signer.files import cades
 from signer.joint import Made, Part, Prepared
+from signer.keys import activation
+from signer.keys.activation import LONGEST_MINUTES
 from signer.levels import Level
 
 if TYPE_CHECKING:
     from hsm.private_key import PrivateKey
-    from signer.activation import Authorization
-    from signer.credentials import Credential
     from signer.desk import Desk
+    from signer.keys.activation import Authorization
+    from signer.keys.credentials import Credential
 
 DIGESTS: dict[int, hashes.HashAlgorithm] = {
     one.digest_size: one for one in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())

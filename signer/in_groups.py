@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from signer import augmentation
-from signer.document import Document, Original
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.revision import Appender
+from signer.long_life import augmentation
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender
 from signer.signature import LaidOut, Pen, SignatureRequest, lay_out, stamp_value
 
 if TYPE_CHECKING:
-    from signer.credentials import Credential
     from signer.desk import Desk
-    from signer.drawing import Placed
+    from signer.keys.credentials import Credential
+    from signer.looks.drawing import Placed
 
 GROUP = 32
 P = ParamSpec("P")

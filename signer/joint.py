@@ -22,15 +22,15 @@ from sqlalchemy import select
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, credentials
 from signer.errors import ActivationRefused
+from signer.keys import activation, credentials
 from signer.models import SignatureRow
 
 if TYPE_CHECKING:
     from hsm.private_key import PrivateKey
-    from signer.activation import Authorization
-    from signer.credentials import Credential
     from signer.desk import Desk
+    from signer.keys.activation import Authorization
+    from signer.keys.credentials import Credential
 
 
 @dataclass(frozen=True)

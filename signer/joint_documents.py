@@ -16,18 +16,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from signer import appearance, file_signing, joint, signing, xades
-from signer.document import Document, Original
+from signer import joint, signing
 from signer.errors import SignerError
-from signer.formats import FileRequest, SourceFile
+from signer.files import file_signing, xades
+from signer.files.formats import FileRequest, SourceFile
 from signer.joint import Made, Part, Prepared
+from signer.looks import appearance
+from signer.pdf.document import Document, Original
 from signer.signature import Pen, SignatureRequest
 
 if TYPE_CHECKING:
     from hsm.private_key import PrivateKey
-    from signer.activation import Authorization
     from signer.cms import Scheme
     from signer.desk import Desk
+    from signer.keys.activation import Authorization
 
 
 @dataclass(frozen=True)

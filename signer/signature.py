@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signer.errors import DocumentRefused, SignerError
 from signer.levels import Level
-from signer.revision import Appender, DictNode, Pending, SignatureDictionary, reference
+from signer.pdf.revision import Appender, DictNode, Pending, SignatureDictionary, reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hsm.private_key import PrivateKey
-    from signer.appearance import Appearance
     from signer.cms import CmsTemplate, Scheme
-    from signer.document import SignatureField
+    from signer.looks.appearance import Appearance
+    from signer.pdf.document import SignatureField
 
 VIETNAM = timezone(timedelta(hours=7))
 _TOKEN_ROOM = 1_536
@@ -37,7 +37,7 @@ _SIGNATURES_EXIST_APPEND_ONLY = b"3"
 
 
 class TimeStamper(Protocol):
-    """What signing needs of a time-stamping authority; `ca.tsa.TimeStampAuthority` is one."""
+    """What signing needs of a time-stamping authority; `ca.time.tsa.TimeStampAuthority` is one."""
 
     @property
     def certificate(self) -> x509.Certificate: ...
@@ -81,7 +81,7 @@ class Pen:
 
 
 class PlacedStamp(Protocol):
-    """A drawn appearance with its place: `signer.appearance` makes them."""
+    """A drawn appearance with its place: `signer.looks.appearance` makes them."""
 
     @property
     def page(self) -> int: ...

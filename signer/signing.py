@@ -23,19 +23,21 @@ from sqlalchemy import select
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, appearance, augmentation, credentials
 from signer.cms import CmsTemplate, Scheme
-from signer.document import Document, Original
+from signer.keys import activation, credentials
 from signer.levels import Level
+from signer.long_life import augmentation
+from signer.looks import appearance
 from signer.models import SignatureRow
-from signer.revision import Appender
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 
 if TYPE_CHECKING:
-    from signer.activation import Authorization
-    from signer.credentials import Credential
     from signer.desk import Desk
-    from signer.drawing import Placed
+    from signer.keys.activation import Authorization
+    from signer.keys.credentials import Credential
+    from signer.looks.drawing import Placed
 
 __all__ = [
     "SignatureRequest",

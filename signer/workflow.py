@@ -16,18 +16,19 @@ from sqlalchemy import select
 
 from records import audit
 from records.tags import Tag
-from signer import credentials, signing
+from signer import signing
 from signer.errors import OrderRefused
+from signer.keys import credentials
 from signer.models import SignatureRow
 from signer.signing import SignatureRequest, SignedDocument, document_digest
-from signer.validation import validate
-from signer.verdict import Indication
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Indication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from signer.activation import Authorization
     from signer.desk import Desk
+    from signer.keys.activation import Authorization
 
     Authorizer = Callable[[Sequence[bytes]], Authorization]
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from lxml import etree
 
 from signer.cms_parts import CmsParts
-from signer.file_kinds import Kind, kind_of
+from signer.files.file_kinds import Kind, kind_of
 from tests.attacks import Mutant
 
 DS = "http://www.w3.org/2000/09/xmldsig#"

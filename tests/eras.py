@@ -25,17 +25,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca import der, signature_algorithms
 from ca.errors import CaError
+from ca.time.tst_encoding import Imprint, TokenTemplate
 from ca.trust import TrustStore
-from ca.tst_encoding import Imprint, TokenTemplate
 from records.blobs import BlobStore
 from records.database import Database
 from signer.cms import CmsTemplate
-from signer.document import DEFAULT_LIMITS, Document, Original
-from signer.dss import RevocationShelf
 from signer.levels import Level
-from signer.policy import Policy, load_policy
-from signer.revision import Appender
+from signer.pdf.document import DEFAULT_LIMITS, Document, Original
+from signer.pdf.dss import RevocationShelf
+from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
+from signer.verdicts.policy import Policy, load_policy
 from tests.signed_samples import plain_pdf
 from tests.small_pki import SIGNED_AT, Party, issue
 

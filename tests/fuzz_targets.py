@@ -18,21 +18,27 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from ca import enrolment, ocsp_request, tst_encoding
+from ca import enrolment
 from ca.names import Subject
+from ca.status import ocsp_request
+from ca.time import tst_encoding
 from ca.trust import TrustStore
-from certify import capture
+from certify.scans import capture
 from records.errors import DomainError
-from signer import images, spreadsheets, trusted_lists, validation_asic, validation_xades
-from signer.certificates import is_authority, is_timestamper, normal_name, read_certificate
 from signer.cms_parts import CmsParts
-from signer.crl_statements import read_crl
-from signer.document import Document, Original
-from signer.evidence_records import Evidence, read_proof
-from signer.evidence_syntax import EvidenceRecord
-from signer.policy import load_policy
-from signer.revocation_status import read_ocsp
-from signer.signed_data import (
+from signer.files.xml_reading import parse
+from signer.holders import spreadsheets
+from signer.keys import images
+from signer.long_life.evidence_records import Evidence, read_proof
+from signer.long_life.evidence_syntax import EvidenceRecord
+from signer.pdf.document import Document, Original
+from signer.trust import trusted_lists
+from signer.trust.certificates import is_authority, is_timestamper, normal_name, read_certificate
+from signer.trust.crl_statements import read_crl
+from signer.trust.revocation_status import read_ocsp
+from signer.verdicts import validation_asic, validation_xades
+from signer.verdicts.policy import load_policy
+from signer.verdicts.signed_data import (
     DATA_CONTENT,
     TIMESTAMP_CONTENT,
     Rejected,
@@ -40,9 +46,8 @@ from signer.signed_data import (
     read_signed_data,
     read_timestamp_info,
 )
-from signer.validation import validate
-from signer.verdict import Unreadable
-from signer.xml_reading import parse
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Unreadable
 from tests.signed_samples import pki, plain_pdf, signed
 from tests.small_pki import SIGNED_AT, ec_key, name
 
@@ -152,8 +157,8 @@ def _cms() -> list[bytes]:
 
 
 def _records() -> list[bytes]:
-    from signer.evidence_syntax import ArchiveTimeStamp
-    from signer.hash_tree import HashTree, hashed
+    from signer.long_life.evidence_syntax import ArchiveTimeStamp
+    from signer.long_life.hash_tree import HashTree, hashed
 
     tree = HashTree.over([[hashed(b"document", "sha256")], [hashed(b"x", "sha256")]], "sha256")
     stamp = ArchiveTimeStamp("sha256", tree.reduced(0), _cms()[-1])

@@ -10,11 +10,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signer import xades
 from signer.cms import CmsTemplate
-from signer.dss import Material
-from signer.file_signing import FileRequest, Format, SourceFile
+from signer.files import xades
+from signer.files.file_signing import FileRequest, Format, SourceFile
 from signer.levels import Level
+from signer.pdf.dss import Material
 from signer.signature import Pen
 from tests.small_pki import SIGNED_AT, Party, issue, rsa_key
 

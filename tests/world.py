@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Table, delete, insert, select
 
 from ca.authority import Authority
-from ca.ceremony import RootSettings, run_ceremony
-from ca.plan import Plan, parse_plan
-from ca.root_secret import Witness
+from ca.ceremonies.ceremony import RootSettings, run_ceremony
+from ca.ceremonies.plan import Plan, parse_plan
+from ca.ceremonies.root_secret import Witness
 from hsm.token import Token
 from records.blobs import BlobStore
 from records.database import Base, Database
@@ -49,6 +49,10 @@ def quick_plan() -> Plan:
     return parse_plan(text.replace("rsa-4096", "p-256").replace("rsa-3072", "rsa-2048"))
 
 
+def _root_directory() -> Path:
+    return _hierarchy().root_directory
+
+
 @dataclass
 class World:
     """Everything a room needs from the rooms below it, wired as the service wires it."""
@@ -58,7 +62,7 @@ class World:
     token: Token
     now: datetime = NOW
     base_url: str = BASE_URL
-    root_directory: Path = field(default_factory=lambda: _hierarchy().root_directory)
+    root_directory: Path = field(default_factory=lambda: _root_directory())
 
     @cached_property
     def authority(self) -> Authority:
@@ -66,13 +70,13 @@ class World:
 
     @cached_property
     def responder(self) -> Any:
-        from ca.ocsp import Responder
+        from ca.status.ocsp import Responder
 
         return Responder(self.authority)
 
     @cached_property
     def tsa(self) -> Any:
-        from ca.tsa import TimeStampAuthority
+        from ca.time.tsa import TimeStampAuthority
 
         return TimeStampAuthority(self.authority)
 

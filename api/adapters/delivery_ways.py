@@ -1,6 +1,7 @@
 """How results leave this house: webhooks of clients, e-mail with a link, the national store.
 
-Each is a `certify.deliveries.Carrier`: it raises what it meets, and the delivery is tried again.
+Each is a `certify.stores.deliveries.Carrier`: it raises what it meets, and the delivery is tried
+again.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from api.csc.outbox import Message, SpoolOutbox
 from api.house import House
 from api.settings import Settings, read_secret
 from api.webhook_models import WebhookRow
-from certify import deliveries, sharing, store
-from certify.deliveries import CANCELLED, ISSUED, Carrier, Delivery
 from certify.kinds import kind
 from certify.models import CopyRow
 from certify.office import Office
-from certify.sharing import LINK, Recipient
+from certify.stores import deliveries, sharing, store
+from certify.stores.deliveries import CANCELLED, ISSUED, Carrier, Delivery
+from certify.stores.sharing import LINK, Recipient
 from certify.units import unit as find_unit
 from records.database import Database
 

@@ -1,4 +1,4 @@
-"""HTTP to addresses that strangers' certificates name, guarded: `signer.status_fetching.Fetcher`.
+"""HTTP to addresses that strangers' certificates name, guarded: `trust.status_fetching.Fetcher`.
 
     fetcher = GuardedFetch(seconds=10)
     fetcher.get("http://crl.example.vn/ca.crl", limit=1 << 20)
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from signer.status_fetching import FetchFailed
+from signer.trust.status_fetching import FetchFailed
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3

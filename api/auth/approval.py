@@ -24,9 +24,9 @@ from api.errors import ApiError
 from api.pages import words
 from api.services import Services
 from records.errors import DomainError
-from signer import activation, passkey_questions, passkeys
-from signer.activation import Authorization
-from signer.passkey_questions import Question
+from signer.keys import activation, passkey_questions, passkeys
+from signer.keys.activation import Authorization
+from signer.keys.passkey_questions import Question
 
 _LONGEST_PIN = 64
 _LARGEST_ANSWER = 16 * 1024

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.auth.people import Person, Role
-from signer import credentials, handovers
-from signer.closing import LIVING
 from signer.errors import CredentialUnusable
+from signer.holders import handovers
+from signer.keys import credentials
+from signer.keys.closing import LIVING
 
 if TYPE_CHECKING:
-    from signer.credentials import Credential
     from signer.desk import Desk
+    from signer.keys.credentials import Credential
 
 
 def keys_of(desk: Desk, person: Person) -> list[Credential]:

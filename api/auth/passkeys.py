@@ -39,8 +39,8 @@ from api.people_models import AccountRow, PasskeyRow
 from hsm.errors import PinWrong
 from records import audit
 from records.tags import Tag
-from signer import assertions
-from signer.assertions import Party
+from signer.keys import assertions
+from signer.keys.assertions import Party
 
 if TYPE_CHECKING:
     from api.auth.people import Person

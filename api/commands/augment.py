@@ -31,7 +31,7 @@ def augment(
     known = [read_file(one) for one in revocation or ()]
     with opened_house() as house:
         from api.routes.placement import level_named
-        from signer.raising import raise_file
+        from signer.files.raising import raise_file
 
         raised = raise_file(
             house.desk,

@@ -33,7 +33,7 @@ from api.commands.terminal import (
 
 if TYPE_CHECKING:
     from api.house import House
-    from signer.batch import Batch, Item
+    from signer.batches.batch import Batch, Item
     from signer.signature import SignatureRequest
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -94,7 +94,7 @@ def batch(
 
 def _request(level: str, anchor: str | None, visible: bool, reason: str | None) -> SignatureRequest:
     from api.routes.placement import level_named
-    from signer.appearance import Appearance
+    from signer.looks.appearance import Appearance
     from signer.signature import SignatureRequest
 
     shown = visible or anchor is not None
@@ -105,7 +105,7 @@ def _request(level: str, anchor: str | None, visible: bool, reason: str | None) 
 def _opened(house: House, source: Path, credential: str, request: SignatureRequest) -> str:
     """Every document in, inspected as it will be before signing."""
     from api.batch_work import shelves_of
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     paths = _paths(source)
     made = batches.open_batch(
@@ -138,7 +138,7 @@ def _paths(source: Path) -> list[tuple[str, Path]]:
 
 def _show(house: House, identifier: str) -> None:
     """What is in it, and what cannot be signed and why."""
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     stands = batches.look(house.desk, identifier, client=_CLIENT)
     waiting, refused = stands.counts.get("waiting", 0), stands.counts.get("refused", 0)
@@ -154,7 +154,7 @@ def _show(house: House, identifier: str) -> None:
 
 def _authorised(house: House, identifier: str, pin_file: Path | None) -> None:
     """One PIN for all that wait; a batch that still runs needs none."""
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     stands = batches.look(house.desk, identifier, client=_CLIENT)
     if stands.state not in ("open", "paused") or not stands.counts.get("waiting"):
@@ -171,8 +171,8 @@ def _work(house: House, identifier: str) -> None:
     import time
 
     from api.batch_work import shelves_of
-    from signer import batch as batches
-    from signer import batch_work
+    from signer.batches import batch as batches
+    from signer.batches import batch_work
 
     shelves, holder = shelves_of(house.settings), f"dauso-batch:{secrets.token_hex(8)}"
     seen = -1
@@ -191,7 +191,7 @@ def _work(house: House, identifier: str) -> None:
 def _delivered(house: House, identifier: str, output: Path) -> int:
     """The signed documents and the result file; how many documents are not signed."""
     from api.batch_work import shelves_of
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     shelves = shelves_of(house.settings)
     written, missing = io.StringIO(), 0
@@ -221,7 +221,7 @@ def _delivered(house: House, identifier: str, output: Path) -> int:
 
 
 def _items(house: House, identifier: str) -> Iterator[Item]:
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     after = -1
     while True:
@@ -234,6 +234,6 @@ def _items(house: House, identifier: str) -> Iterator[Item]:
 
 def _cancelled(house: House, identifier: str) -> Batch:
     """A preview leaves nothing that waits."""
-    from signer import batch as batches
+    from signer.batches import batch as batches
 
     return batches.cancel(house.desk, identifier, client=_CLIENT, now=now(), by=operator())

@@ -25,8 +25,8 @@ from api.commands.terminal import (
 )
 
 if TYPE_CHECKING:
-    from ca.ceremony import CeremonyResult
-    from ca.root_secret import Witness
+    from ca.ceremonies.ceremony import CeremonyResult
+    from ca.ceremonies.root_secret import Witness
 
 app = typer.Typer(
     help="Certificates, CRLs, the ceremony.", rich_markup_mode=None, pretty_exceptions_enable=False
@@ -51,12 +51,12 @@ def ceremony(
 
     Examples are in ca/plans: the first hierarchy, a rollover, a root re-key, a cross certificate.
     """
-    from ca.plan import load_plan
+    from ca.ceremonies.plan import load_plan
 
     wanted = load_plan(plan)
     with unopened_house() as house:
         from api.first_run import prepare
-        from ca.ceremony import RootSettings, run_ceremony
+        from ca.ceremonies.ceremony import RootSettings, run_ceremony
 
         prepare(house)
         root = house.settings.home / "root"
@@ -126,8 +126,8 @@ def revoke(
     since: Annotated[str | None, typer.Option(help="When it happened; now when absent")] = None,
 ) -> None:
     """End a certificate; final. The CRL is republished at once."""
-    from ca.revocation import RevocationReason
-    from ca.revocation import revoke as act
+    from ca.status.revocation import RevocationReason
+    from ca.status.revocation import revoke as act
 
     try:
         why = RevocationReason(reason)
@@ -149,7 +149,7 @@ def revoke(
 @app.command()
 def suspend(serial: Serial) -> None:
     """Hold a certificate until it is resumed."""
-    from ca.revocation import suspend as act
+    from ca.status.revocation import suspend as act
 
     with opened_house() as house:
         act(house.authority, _serial(serial), now=now(), by=operator())
@@ -159,7 +159,7 @@ def suspend(serial: Serial) -> None:
 @app.command()
 def resume(serial: Serial) -> None:
     """End a hold."""
-    from ca.revocation import resume as act
+    from ca.status.revocation import resume as act
 
     with opened_house() as house:
         act(house.authority, _serial(serial), now=now(), by=operator())
@@ -171,7 +171,7 @@ def crl(
     issuer: Annotated[str | None, typer.Argument(help="All issuers when absent")] = None,
 ) -> None:
     """Publish fresh revocation lists now."""
-    from ca.crl import publish
+    from ca.status.crl import publish
 
     with opened_house() as house:
         authority = house.authority
@@ -237,7 +237,7 @@ def show(serial: Serial) -> None:
 @app.command()
 def check() -> None:
     """Trust nobody: lint everything issued again, compare rows with CRL and OCSP."""
-    from ca.checks import check_everything
+    from ca.checking.checks import check_everything
 
     with opened_house() as house:
         report = check_everything(house.authority, now())
@@ -254,7 +254,7 @@ def publish(
     directory: Annotated[Path, typer.Argument(help="What the web server or CDN serves as /pki")],
 ) -> None:
     """Write certificates and lists as files; only what has changed, each whole."""
-    from ca.static_files import write
+    from ca.status.static_files import write
 
     with opened_house() as house:
         try:
@@ -330,7 +330,7 @@ def _write_result(directory: Path, result: CeremonyResult) -> None:
 
 def _witnesses(names: tuple[str, ...], files: list[Path], root: Path) -> list[Witness]:
     """Each authenticates on their own; for a root that is not there yet, passphrases are chosen."""
-    from ca.root_secret import SEALED_FILE, Witness
+    from ca.ceremonies.root_secret import SEALED_FILE, Witness
 
     ask = ask_pin if (root / SEALED_FILE).exists() else new_pin
     sources: list[Path | None] = [*files]

@@ -54,9 +54,10 @@ def certify(
     images = [read_file(path) for path in scans]
     by = operator()
     with opened_house() as house:
-        from certify import intake, payments
-        from certify.comparison import Checklist, record_comparison
+        from certify.counter import intake
         from certify.issuance import certify_copy
+        from certify.money import payments
+        from certify.scans.comparison import Checklist, record_comparison
 
         office = house.office
         case = intake.open_case(

@@ -85,7 +85,7 @@ def list_(
 ) -> None:
     """The credentials of a unit's people and its seals."""
     with opened_house() as house:
-        from signer import credentials
+        from signer.keys import credentials
 
         for one in credentials.of_unit(house.desk, unit):
             until = one.certificate.not_valid_after_utc.date().isoformat()
@@ -104,7 +104,7 @@ def image(
     """Give a credential the image that is shown on documents."""
     data = read_file(png)
     with opened_house() as house:
-        from signer import credentials
+        from signer.keys import credentials
 
         credentials.set_image(
             house.desk, credential, data, approved_by=operator(), now=now(), by=operator()
@@ -118,7 +118,7 @@ def unlock(
 ) -> None:
     """Five new attempts, after the holder has proved in person who they are."""
     with opened_house() as house:
-        from signer import credentials
+        from signer.keys import credentials
 
         credentials.unlock(house.desk, credential, now=now(), by=operator())
     say("✓ Đã mở khóa.", "✓ Unlocked.")
@@ -136,7 +136,7 @@ def delegate(
     """Let an official certify copies for their unit."""
     with opened_house() as house:
         from certify.competence import delegate as record
-        from signer import credentials
+        from signer.keys import credentials
 
         holder = credentials.find(house.desk, credential)
         made = record(
@@ -159,7 +159,7 @@ def _register(
     pin = new_pin("PIN", source)
     with opened_house() as house:
         from api.adapters.population_registry import registry_of
-        from signer import registration
+        from signer.holders import registration
 
         made = registration.register(
             house.desk,
@@ -178,7 +178,7 @@ def _register(
 def _enrol(profile: str, subject: Subject, holder_id: str, unit: str, source: Path | None) -> None:
     pin = new_pin("PIN", source)
     with opened_house() as house:
-        from signer import credentials
+        from signer.keys import credentials
 
         made = credentials.enrol(
             house.desk,

@@ -30,7 +30,7 @@ from api.commands.terminal import (
 
 if TYPE_CHECKING:
     from api.house import House
-    from signer.enrolment_lists import Taken
+    from signer.holders.enrolment_lists import Taken
 
 app = typer.Typer(
     help="Bulk enrolment from lists.", rich_markup_mode=None, pretty_exceptions_enable=False
@@ -48,7 +48,7 @@ def template(
     output: Annotated[Path, typer.Option("--output", "-o")], profile: Profile = "official"
 ) -> None:
     """An empty list with the right headings."""
-    from signer.enrolment_list import template as made
+    from signer.holders.enrolment_list import template as made
 
     write_file(output, made(profile))
     say(f"✓ {output}", f"✓ {output}")
@@ -66,7 +66,7 @@ def take_in(
     with opened_house() as house:
         from certify.units import units
         from hsm.mechanisms import KeyAlgorithm
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         known = [each.value for each in KeyAlgorithm]
         if algorithm not in known:
@@ -89,7 +89,7 @@ def take_in(
 def show(list_id: ListId, json: Json = False) -> None:
     """A list and how far it is."""
     with opened_house() as house:
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         _show(enrolment_lists.look(house.desk, list_id), json)
 
@@ -98,7 +98,7 @@ def show(list_id: ListId, json: Json = False) -> None:
 def list_(json: Json = False) -> None:
     """The newest lists."""
     with opened_house() as house:
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         for taken in enrolment_lists.newest(house.desk):
             _show(taken, json)
@@ -117,7 +117,7 @@ def approve(
 ) -> None:
     """Agree to exactly this list, as a second person."""
     with opened_house() as house:
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         enrolment_lists.approve(house.desk, list_id, digest=digest, now=now(), by=operator())
     say("✓ Đã duyệt.", "✓ Approved.")
@@ -134,7 +134,7 @@ def start(
     from api.settings import write_secret
 
     with opened_house() as house:
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         # The file first: a secret that could not be written would be lost with every code.
         write_secret(secret_file, "")
@@ -156,7 +156,7 @@ def resume(list_id: ListId) -> None:
 def cancel(list_id: ListId) -> None:
     """Enrol no line more; who is enrolled stays so."""
     with opened_house() as house:
-        from signer import enrolment_lists
+        from signer.holders import enrolment_lists
 
         enrolment_lists.cancel(house.desk, list_id, now=now(), by=operator())
     say("✓ Đã dừng danh sách.", "✓ Cancelled.")
@@ -172,7 +172,7 @@ def results(
     """The result file with the activation codes, for the hand-out."""
     secret = ask_pin("Mật mã bàn giao / hand-out secret", secret_file)
     with opened_house() as house:
-        from signer import enrolment_results
+        from signer.holders import enrolment_results
 
         data = enrolment_results.results_csv(
             house.desk, list_id, secret=secret, unit=unit, now=now(), by=operator()
@@ -191,7 +191,7 @@ def slips(
     """The activation codes as slips of paper (PDF), a page to sign for them before each unit's."""
     secret = ask_pin("Mật mã bàn giao / hand-out secret", secret_file)
     with opened_house() as house:
-        from signer import activation_slips
+        from signer.holders import activation_slips
 
         data = activation_slips.slips_pdf(
             house.desk,
@@ -213,7 +213,7 @@ def slips(
 def close(list_id: ListId) -> None:
     """The codes are handed out: nobody can open them again."""
     with opened_house() as house:
-        from signer import enrolment_results
+        from signer.holders import enrolment_results
 
         enrolment_results.close(house.desk, list_id, now=now(), by=operator())
     say("✓ Đã đóng bàn giao.", "✓ Closed.")
@@ -221,7 +221,7 @@ def close(list_id: ListId) -> None:
 
 def _work(house: House, list_id: str) -> None:
     from api.adapters.population_registry import registry_of
-    from signer import bulk_enrolment
+    from signer.holders import bulk_enrolment
 
     sys.setswitchinterval(0.0001)  # the token's thread gets its turn sooner
     began = time.monotonic()
@@ -277,7 +277,7 @@ def _show(taken: Taken, json: bool) -> None:
 
 
 def _show_problems(house: House, list_id: str, most: int) -> None:
-    from signer import enrolment_lists
+    from signer.holders import enrolment_lists
 
     after, shown = 0, 0
     while found := enrolment_lists.problems(house.desk, list_id, after=after):

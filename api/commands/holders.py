@@ -26,7 +26,7 @@ def leave(
 ) -> None:
     """An official leaves: everything of theirs stops at once."""
     with opened_house() as house:
-        from signer import lifecycle
+        from signer.holders import lifecycle
 
         left = lifecycle.leave(house.desk, holder, decision=decision, now=now(), by=operator())
     say(
@@ -43,7 +43,7 @@ def activate(credential: CredentialId, pin_file: PinFile = None) -> None:
     code = ask_pin("Mã kích hoạt / activation code", None if pin_file is None else Path("-"))
     pin = new_pin("PIN", pin_file)
     with opened_house() as house:
-        from signer import pins
+        from signer.keys import pins
 
         pins.activate(house.desk, credential, code=code, pin=pin, now=now(), by=operator())
     say("✓ Đã kích hoạt.", "✓ Activated.")
@@ -53,7 +53,7 @@ def activate(credential: CredentialId, pin_file: PinFile = None) -> None:
 def renew(credential: CredentialId) -> None:
     """A new certificate for the same key."""
     with opened_house() as house:
-        from signer import lifecycle
+        from signer.holders import lifecycle
 
         made = lifecycle.renew(house.desk, credential, now=now(), by=operator())
     until = made.certificate.not_valid_after_utc.date().isoformat()
@@ -67,9 +67,9 @@ def rekey(
 ) -> None:
     """A new key for the same holder; prints the one-time activation code."""
     with opened_house() as house:
-        from ca.revocation import RevocationReason
-        from signer import lifecycle
-        from signer.handout import new_code
+        from ca.status.revocation import RevocationReason
+        from signer.holders import lifecycle
+        from signer.holders.handout import new_code
 
         reason = RevocationReason.KEY_COMPROMISE if compromised else RevocationReason.SUPERSEDED
         code = new_code()
@@ -83,7 +83,7 @@ def rekey(
 def hold(credential: CredentialId, reason: Annotated[str, typer.Option()]) -> None:
     """Out of use, certificate included, until `release`."""
     with opened_house() as house:
-        from signer import lifecycle
+        from signer.holders import lifecycle
 
         lifecycle.suspend(house.desk, credential, reason=reason, now=now(), by=operator())
     say("✓ Đã tạm dừng.", "✓ Held.")
@@ -93,7 +93,7 @@ def hold(credential: CredentialId, reason: Annotated[str, typer.Option()]) -> No
 def release(credential: CredentialId) -> None:
     """Let a held credential go on."""
     with opened_house() as house:
-        from signer import lifecycle
+        from signer.holders import lifecycle
 
         lifecycle.resume(house.desk, credential, now=now(), by=operator())
     say("✓ Đã cho dùng lại.", "✓ Released.")
@@ -114,8 +114,8 @@ def hand_over(
     paper = read_file(document)
     pin = ask_pin("PIN", pin_file)
     with opened_house() as house:
-        from signer import handovers
-        from signer.handout import new_code
+        from signer.holders import handovers
+        from signer.holders.handout import new_code
 
         code = new_code()
         handovers.hand_over(

@@ -27,7 +27,7 @@ from api.commands.terminal import (
 )
 
 if TYPE_CHECKING:
-    from signer.formats import FileRequest, SourceFile
+    from signer.files.formats import FileRequest, SourceFile
     from signer.signature import SignatureRequest
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -52,7 +52,7 @@ def begin(
     chain = _certificates(certificate) if certificate is not None else []
     request = _request(format_, level, pss)
     with opened_house() as house:
-        from signer import prepared
+        from signer.elsewhere import prepared
 
         waiting = prepared.prepare(
             house.desk,
@@ -93,7 +93,7 @@ def complete(
 ) -> None:
     """The result is checked, as any recipient would, before it is written."""
     with opened_house() as house:
-        from signer import prepared
+        from signer.elsewhere import prepared
 
         done = prepared.complete(
             house.desk,
@@ -124,7 +124,7 @@ def _request(format_: str, level: str, pss: bool) -> SignatureRequest | FileRequ
 
 
 def _sources(files: list[Path]) -> list[SourceFile]:
-    from signer.formats import SourceFile
+    from signer.files.formats import SourceFile
 
     return [SourceFile(one.name, read_file(one), media_type_of_name(one.name)) for one in files]
 

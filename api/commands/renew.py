@@ -38,7 +38,7 @@ def due(
     moment = parse_time(at) or now()
     with opened_house() as house:
         from api.long_life import AT_ONCE
-        from signer import evidence_renewal, evidence_store
+        from signer.long_life import evidence_renewal, evidence_store
 
         documents, trees = evidence_store.coverage(house.desk)
         waiting = len(evidence_store.delivered(house.desk, limit=AT_ONCE))
@@ -109,10 +109,10 @@ def preview(
     if moment is None or moment <= now():
         raise TerminalError("preview-time-past")
     with opened_house() as house:
-        from signer.evidence_records import Evidence
-        from signer.evidence_store import evidence_of
-        from signer.preview import Answer
-        from signer.preview import preview as look_ahead
+        from signer.long_life.evidence_records import Evidence
+        from signer.long_life.evidence_store import evidence_of
+        from signer.long_life.preview import Answer
+        from signer.long_life.preview import preview as look_ahead
 
         good = True
         for path in files:
@@ -136,7 +136,7 @@ def record(
 ) -> None:
     """Write the evidence record of a document, for anybody to keep and check (RFC 4998)."""
     with opened_house() as house:
-        from signer.evidence_store import evidence_of
+        from signer.long_life.evidence_store import evidence_of
 
         evidence = evidence_of(house, hashlib.sha256(read_file(file)).hexdigest())
     if evidence is None:

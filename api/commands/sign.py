@@ -26,9 +26,9 @@ from api.commands.terminal import (
 )
 
 if TYPE_CHECKING:
-    from signer.activation import Authorization
     from signer.desk import Desk
-    from signer.formats import FileRequest
+    from signer.files.formats import FileRequest
+    from signer.keys.activation import Authorization
     from signer.workflow import Authorizer
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -90,8 +90,8 @@ def sign(
     with opened_house() as house:
         from api.routes.placement import level_named
         from signer import signing, workflow
-        from signer.appearance import Appearance
         from signer.cms import Scheme
+        from signer.looks.appearance import Appearance
         from signer.signature import SignatureRequest
 
         shown = visible or anchor is not None or box is not None
@@ -136,7 +136,7 @@ def file_request(
     """How files are to be signed in a format other than PAdES."""
     from api.routes.placement import level_named
     from signer.cms import Scheme
-    from signer.formats import Canonicalization, FileRequest, Format
+    from signer.files.formats import Canonicalization, FileRequest, Format
 
     try:
         chosen = Format(format_)
@@ -156,7 +156,7 @@ def _sign_files(
     files: Sequence[Path], request: FileRequest, credential: str, pin_file: Path | None
 ) -> bytes:
     """In a container each file bears its own name, without its folder."""
-    from signer.file_signing import SourceFile, sign_files
+    from signer.files.file_signing import SourceFile, sign_files
 
     sources = [SourceFile(one.name, read_file(one), media_type_of_name(one.name)) for one in files]
     with opened_house() as house:
@@ -176,7 +176,7 @@ def authorizer(desk: Desk, credential: str, source: Path | None, prompt: str) ->
     """Asks for the PIN when the digest to be signed is known, and authorises just that."""
 
     def authorize(digests: Sequence[bytes]) -> Authorization:
-        from signer import activation
+        from signer.keys import activation
 
         return activation.authorize(
             desk,

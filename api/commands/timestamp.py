@@ -25,7 +25,7 @@ def timestamp(
     """Check a token with: openssl ts -verify -token_in -in TOKEN -data FILE -CAfile root.pem"""
     data = read_file(file)
     with opened_house() as house:
-        from signer import time_stamping
+        from signer.long_life import time_stamping
 
         if data.startswith(b"%PDF-") and not token:
             made = time_stamping.time_stamp_pdf(house.desk, data, now=now(), by=operator())

@@ -31,10 +31,10 @@ from records.errors import DomainError
 
 if TYPE_CHECKING:
     from ca.trust import TrustStore
-    from signer.document_digests import DocumentDigests
-    from signer.evidence_records import Evidence
-    from signer.report import Report
-    from signer.status_fetching import Fetcher
+    from signer.long_life.evidence_records import Evidence
+    from signer.trust.status_fetching import Fetcher
+    from signer.verdicts.document_digests import DocumentDigests
+    from signer.verdicts.report import Report
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -106,8 +106,8 @@ def validate(
     """
     from api.adapters.guarded_fetch import GuardedFetch
     from api.trust_sources import asked
-    from signer.policy import CURRENT
-    from signer.validation import validate_file
+    from signer.verdicts.policy import CURRENT
+    from signer.verdicts.validation import validate_file
 
     if report is Form.PDF and output is None:
         raise typer.BadParameter("--report pdf needs --output", param_hint="--output")
@@ -195,7 +195,7 @@ def _paper(found: Report, path: Path, *, sealed: bool) -> bytes:
 
 
 def _digests(given: Sequence[str]) -> DocumentDigests | None:
-    from signer.document_digests import DocumentDigests
+    from signer.verdicts.document_digests import DocumentDigests
 
     known: dict[str, bytes] = {}
     for one in given:
@@ -208,7 +208,7 @@ def _digests(given: Sequence[str]) -> DocumentDigests | None:
 
 
 def _evidence(record: Path | None, companions: Sequence[Path]) -> Evidence | None:
-    from signer.evidence_records import Evidence
+    from signer.long_life.evidence_records import Evidence
 
     if record is None:
         return None

@@ -26,7 +26,7 @@ from records.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certify.code_keys import PublishedKey
+    from certify.pages.code_keys import PublishedKey
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -53,7 +53,7 @@ def verify_qr(
 
     Whether the copy was cancelled since then is known online only.
     """
-    from certify import code_keys, code_seal, offline_code
+    from certify.pages import code_keys, code_seal, offline_code
 
     try:
         text, found_in = _text(code)
@@ -113,7 +113,7 @@ def _text(code: str) -> tuple[str, bytes | None]:
 def _keys(keys: Path | None, trust: Sequence[Path] | None) -> list[PublishedKey]:
     """The published list as far as the anchors vouch for it, or this instance's own keys."""
     from ca.trust import TrustStore
-    from certify import code_keys
+    from certify.pages import code_keys
 
     if (keys is None) != (not trust):
         raise TerminalError("qr-keys-need-trust")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api.csc.errors import CscRefusal
 from signer.cms import Scheme
-from signer.credentials import Credential
+from signer.keys.credentials import Credential
 
 RSA = "1.2.840.113549.1.1.1"
 RSA_PSS = "1.2.840.113549.1.1.10"

@@ -17,8 +17,8 @@ from api.csc.algorithms import hash_algorithm, read_hash, require_length
 from api.csc.calls import Remote, is_text
 from api.csc.consent import QUALIFIERS
 from api.csc.errors import CscRefusal
-from signer import credentials
 from signer.hash_signing import MOST_SIGNATURES
+from signer.keys import credentials
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636 §4.2: SHA-256 in Base64url
 _LONGEST = 8_192

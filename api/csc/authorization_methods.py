@@ -19,10 +19,11 @@ from api.csc.errors import CscRefusal
 from api.csc.models import Token
 from api.csc.one_time_codes import channel
 from api.csc.outbox import Message
-from signer import activation, extension, hash_signing
-from signer.activation import Authorization, token_hash
-from signer.credentials import Credential
+from signer import hash_signing
 from signer.hash_signing import MOST_SIGNATURES
+from signer.keys import activation, extension
+from signer.keys.activation import Authorization, token_hash
+from signer.keys.credentials import Credential
 
 _INVALID = "csc-authentication-invalid"
 

@@ -24,9 +24,10 @@ from api.csc.one_time_codes import channel
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, credentials, hash_signing
-from signer.activation import Authorization, token_hash
-from signer.credentials import Credential
+from signer import hash_signing
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization, token_hash
+from signer.keys.credentials import Credential
 
 PUSHED_LIFE = timedelta(seconds=90)
 PAGE_LIFE = timedelta(minutes=10)
@@ -208,7 +209,7 @@ def check_handle(
     """
     from sqlalchemy import select
 
-    from signer import extension
+    from signer.keys import extension
 
     database = remote.wired.house.database
     unknown = CscRefusal("csc-parameter-invalid", name="handle")

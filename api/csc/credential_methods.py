@@ -8,8 +8,8 @@ from api.csc import tokens
 from api.csc.calls import Call, Reply
 from api.csc.credential_shapes import shape, usable
 from api.csc.errors import CscRefusal
-from signer import credentials
-from signer.credentials import Credential
+from signer.keys import credentials
+from signer.keys.credentials import Credential
 
 _CERTIFICATES = ("none", "single", "chain")
 _PAGE = 100

@@ -15,8 +15,8 @@ from api.csc.one_time_codes import DIGITS, channel
 from api.csc.tokens import Bearer
 from ca.authority import Authority
 from ca.models import CertificateStatus
-from signer.credentials import Credential
 from signer.hash_signing import MOST_SIGNATURES
+from signer.keys.credentials import Credential
 
 PIN, CODE, APPROVAL = "PIN", "OTP", "APPROVAL"
 _QUALIFIER = {kind: name for name, kind in QUALIFIERS.items()}

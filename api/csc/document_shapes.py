@@ -6,7 +6,7 @@ from api.csc.algorithms import read_base64
 from api.csc.calls import Parameters
 from api.csc.errors import CscRefusal
 from signer.cms import Scheme
-from signer.formats import FileRequest, Format
+from signer.files.formats import FileRequest, Format
 from signer.levels import Level
 from signer.signature import SignatureRequest
 

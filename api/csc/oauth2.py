@@ -31,8 +31,8 @@ from api.routes.oauth2 import basic_credentials
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer import activation, extension
-from signer.activation import token_hash
+from signer.keys import activation, extension
+from signer.keys.activation import token_hash
 
 PUSHED = "urn:ietf:params:oauth:request_uri:"
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")

@@ -21,7 +21,7 @@ from api.errors import RateLimited
 from records import audit
 from records.database import Database
 from records.tags import Tag
-from signer.credentials import Credential
+from signer.keys.credentials import Credential
 
 LIFE = timedelta(minutes=5)
 ATTEMPTS = 5

@@ -25,14 +25,15 @@ from api.csc.consent import QUALIFIERS
 from api.csc.credential_methods import visible
 from api.csc.document_shapes import request_of
 from api.csc.errors import CscRefusal
-from signer import credentials, hash_signing, joint, joint_documents
+from signer import hash_signing, joint, joint_documents
 from signer.cms import Scheme
-from signer.credentials import Credential
 from signer.errors import ActivationRefused, SignerError
-from signer.formats import FileRequest, Format
+from signer.files.formats import FileRequest, Format
 from signer.hash_signing import HashRequest
 from signer.joint import Prepared
 from signer.joint_documents import Order
+from signer.keys import credentials
+from signer.keys.credentials import Credential
 from signer.signature import SignatureRequest
 
 _MOST_DOCUMENTS = 50

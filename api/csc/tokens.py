@@ -18,7 +18,7 @@ from api.auth.clients import Client, load
 from api.csc.errors import CscRefusal
 from api.csc.models import Token
 from records.database import Database
-from signer.activation import Authorization, token_hash
+from signer.keys.activation import Authorization, token_hash
 
 SERVICE, CREDENTIAL = "service", "credential"
 ACCESS, REFRESH = "access", "refresh"

@@ -17,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from api.auth import clients
 from api.demonstration.cast import CITIZEN, DOCUMENT_KIND
 from api.demonstration.steps import OPERATOR, clock
-from signer.validation import validate
+from signer.verdicts.validation import validate
 
 if TYPE_CHECKING:
     from api.demonstration.cast import Cast

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.demonstration.steps import clock
-from ca import crl
+from ca.status import crl
 from certify.register_export import register_pdf
 
 if TYPE_CHECKING:

@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.demonstration.cast import AUTHORITY, CITIZEN, DOCUMENT_KIND, DOSSIER, INPUTS, OFFICIAL_ID
-from certify import comparison, competence, intake, issuance, payments, store, verification
-from certify.comparison import Checklist
-from certify.intake import Presentation
+from certify import competence, issuance, verification
+from certify.counter import intake
+from certify.counter.intake import Presentation
+from certify.money import payments
+from certify.scans import comparison
+from certify.scans.comparison import Checklist
+from certify.stores import store
 from records import audit
 from records.errors import DomainError
-from signer import activation, credentials, workflow
-from signer.appearance import Appearance
+from signer import workflow
+from signer.keys import activation, credentials
 from signer.levels import Level
+from signer.looks.appearance import Appearance
 from signer.signing import SignatureRequest
-from signer.validation import validate
+from signer.verdicts.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +33,9 @@ if TYPE_CHECKING:
     from api.house import House
     from certify.issuance import CertifiedCopy
     from certify.verification import PublicStatus
-    from signer.activation import Authorization
-    from signer.credentials import Credential
-    from signer.report import Report
+    from signer.keys.activation import Authorization
+    from signer.keys.credentials import Credential
+    from signer.verdicts.report import Report
 
 OPERATOR = "operator:demo"
 CLERK = "official:van-thu-demo"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from signer.batch import Item
-from signer.batch_review import WAITING, Offered
+from signer.batches.batch import Item
+from signer.batches.batch_review import WAITING, Offered
 
 _TONES = {
     "open": "open",

@@ -11,7 +11,7 @@ from ca.names import Subject
 from hsm.sealing import is_under_code
 
 if TYPE_CHECKING:
-    from signer.credentials import Credential
+    from signer.keys.credentials import Credential
 
 SOON = timedelta(days=45)
 _TONES = {"active": "good", "locked": "bad", "suspended": "open", "revoked": "bad"}

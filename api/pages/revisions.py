@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from signer.report import Report
-from signer.sandbox import shared_pool
+from signer.verdicts.report import Report
+from signer.verdicts.sandbox import shared_pool
 
 _WIDTH = 620
 _SAME = 3

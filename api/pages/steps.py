@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from signer.routed_documents import Actor, RoutedDocument, Step
+from signer.routing.routed_documents import Actor, RoutedDocument, Step
 
 _MOMENT = timedelta(minutes=2)
 TONES = {
@@ -127,7 +127,7 @@ def just_done(one: RoutedDocument, *, by: str, now: datetime) -> Step | None:
 
 
 def may_act(step: Step, actor: Actor) -> bool:
-    """Whether the step is this person's; `signer.step_order` has the last word."""
+    """Whether the step is this person's; `signer.routing.step_order` has the last word."""
     if step.holder_id is not None:
         return step.holder_id == actor.holder_id
     return step.unit == actor.unit and step.role in actor.roles

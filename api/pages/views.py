@@ -8,8 +8,8 @@ from datetime import datetime
 
 from api.pages import words
 from records.errors import text
-from signer.report import Changes, Report, SignatureVerdict
-from signer.verdict import Finding, Indication, Weight
+from signer.verdicts.report import Changes, Report, SignatureVerdict
+from signer.verdicts.verdict import Finding, Indication, Weight
 
 _TONES = {
     Indication.TOTAL_PASSED: "good",

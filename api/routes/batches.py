@@ -31,8 +31,8 @@ from api.routes.signatures import require_credential
 from api.transit import safe_name
 from records import audit
 from records.tags import Tag
-from signer import batch
-from signer.batch import Batch, Item
+from signer.batches import batch
+from signer.batches.batch import Batch, Item
 from signer.desk import Desk
 
 router = APIRouter(prefix="/api/v1", tags=["batches"])

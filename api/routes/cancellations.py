@@ -19,7 +19,7 @@ from certify.decisions import Decision
 from certify.errors import NotFound
 from certify.models import CopyRow
 from certify.verification import verify_code
-from signer.sandbox import shared_pool
+from signer.verdicts.sandbox import shared_pool
 
 router = APIRouter(prefix="/api/v1/certified-copies/copies/{code}", tags=["certified copies"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

@@ -24,9 +24,10 @@ from api.routes.certified_copies import CaseId
 from api.routes.shapes import Shape, problems
 from api.routes.visit_shapes import AssignmentOrder, ReasonOrder, RefusalShape
 from api.routes.visits import Certifier, pdf_answer, viewer_of
-from certify import captures, comparison, intake, page_findings, recognition, refusal
-from certify.comparison import Checklist, PageFinding
+from certify.counter import intake, refusal
 from certify.errors import NotFound
+from certify.scans import captures, comparison, page_findings, recognition
+from certify.scans.comparison import Checklist, PageFinding
 
 router = APIRouter(prefix="/api/v1/certified-copies/cases", tags=["certified copies"])
 PageNumber = Annotated[int, Path(ge=1, le=2000)]

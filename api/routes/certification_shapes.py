@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, SecretStr
 
 from api.errors import ApiError
 from api.routes.shapes import Shape
-from certify.comparison import Comparison
-from certify.intake import Capture, Case, OriginalDescription, Presentation
+from certify.counter.intake import Capture, Case, OriginalDescription, Presentation
 from certify.issuance import CertifiedCopy
-from certify.payments import Receipt
+from certify.money.payments import Receipt
+from certify.scans.comparison import Comparison
 
 
 class RequesterShape(Shape):

@@ -35,12 +35,15 @@ from api.routes.certification_shapes import (
 )
 from api.routes.shapes import IdempotencyKey, problems
 from api.services import Services
-from certify import comparison, intake, payments, store
-from certify.comparison import Checklist, PageFinding
+from certify.counter import intake
+from certify.counter.intake import Case, Requester
 from certify.errors import NotFound
-from certify.intake import Case, Requester
 from certify.issuance import certify_copy
 from certify.models import CaseState, CopyRow, EntryRow, EntryState, ItemRow
+from certify.money import payments
+from certify.scans import comparison
+from certify.scans.comparison import Checklist, PageFinding
+from certify.stores import store
 
 router = APIRouter(prefix="/api/v1/certified-copies", tags=["certified copies"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

@@ -11,7 +11,7 @@ from api.auth.clients import Client
 from api.auth.guard import Wired, caller
 from api.errors import ApiError
 from api.routes.shapes import CredentialShape, problems
-from signer import credentials
+from signer.keys import credentials
 
 router = APIRouter(prefix="/api/v1", tags=["credentials"])
 Signer = Annotated[Client, Security(caller, scopes=["sign"])]

@@ -23,7 +23,7 @@ from api.services import Services
 from api.verdicts import judge
 from certify import digital_copies
 from certify.errors import CertifyError
-from signer.report import Report
+from signer.verdicts.report import Report
 
 router = APIRouter(prefix="/api/v1/digital-copies", tags=["copies of digital documents"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

@@ -19,7 +19,7 @@ from api.idempotency import Answer
 from api.routes.shapes import DocumentShape, IdempotencyKey, content_url, problems
 from api.services import Services
 from api.transit import STREAMED, Document
-from signer.file_kinds import Kind, kind_of
+from signer.files.file_kinds import Kind, kind_of
 
 router = APIRouter(prefix="/api/v1", tags=["documents"])
 _MEDIA_TYPES = {

@@ -20,9 +20,9 @@ from api.routes.shapes import Shape, problems
 from api.services import Services
 from certify.units import units
 from hsm.mechanisms import KeyAlgorithm
-from signer import activation_slips, enrolment_list, enrolment_lists, enrolment_results
-from signer.enrolment_lists import LineReport, Taken
-from signer.enrolment_models import LineState
+from signer.holders import activation_slips, enrolment_list, enrolment_lists, enrolment_results
+from signer.holders.enrolment_lists import LineReport, Taken
+from signer.holders.enrolment_models import LineState
 
 router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 Officer = Annotated[Client, Security(caller, scopes=["enrol"])]

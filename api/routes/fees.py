@@ -26,12 +26,12 @@ from api.routes.certification_shapes import ReceiptShape
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from api.settings import read_secret
-from certify import bank_payments, payments
-from certify.bank_payments import Notice, Order, Told
-from certify.cases import Case
+from certify.counter.cases import Case
+from certify.counter.intake import find_case
 from certify.errors import NotFound
-from certify.intake import find_case
-from certify.receipts import receipt_pdf
+from certify.money import bank_payments, payments
+from certify.money.bank_payments import Notice, Order, Told
+from certify.money.receipts import receipt_pdf
 
 router = APIRouter(prefix="/api/v1", tags=["certified copies"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

@@ -24,11 +24,11 @@ from api.routes.shapes import DocumentShape, IdempotencyKey, Shape, problems
 from api.routes.signatures import CredentialForm, PinForm, require_credential
 from api.services import Services
 from api.transit import Document, safe_name
-from signer import activation
-from signer.activation import Authorization
 from signer.cms import Scheme
-from signer.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
-from signer.formats import Canonicalization
+from signer.files.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
+from signer.files.formats import Canonicalization
+from signer.keys import activation
+from signer.keys.activation import Authorization
 
 router = APIRouter(prefix="/api/v1", tags=["signatures"])
 _MEDIA_TYPE = re.compile(r"[a-zA-Z0-9][\w.+-]{0,60}/[a-zA-Z0-9][\w.+-]{0,100}")

@@ -19,12 +19,13 @@ from api.errors import ApiError
 from api.routes.shapes import CredentialShape, Shape, problems
 from api.services import Services
 from ca.names import Subject
-from ca.revocation import RevocationReason
-from signer import credentials, handovers, holder_acts, lifecycle, pins
-from signer.credentials import Credential
-from signer.handout import new_code
-from signer.handovers import Handover, Permission
-from signer.holder_acts import RekeyRequest
+from ca.status.revocation import RevocationReason
+from signer.holders import handovers, holder_acts, lifecycle
+from signer.holders.handout import new_code
+from signer.holders.handovers import Handover, Permission
+from signer.holders.holder_acts import RekeyRequest
+from signer.keys import credentials, pins
+from signer.keys.credentials import Credential
 
 router = APIRouter(prefix="/api/v1", tags=["life cycle"])
 Holder = Annotated[Client, Security(caller, scopes=["sign"])]

@@ -14,8 +14,8 @@ from api.auth.guard import Now, Wired
 from api.errors import ApiError
 from api.routes.shapes import problems
 from api.routes.validations import Validator
-from signer.evidence_store import evidence_of
-from signer.preview import preview
+from signer.long_life.evidence_store import evidence_of
+from signer.long_life.preview import preview
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 in hex")]

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from api.auth.guard import Now, Wired
 from api.pages import language_for, render, words
-from certify.code_keys import published
+from certify.pages.code_keys import published
 
 router = APIRouter(include_in_schema=False)
 _HEAD = ["GET", "HEAD"]

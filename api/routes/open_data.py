@@ -15,7 +15,7 @@ from api.auth.people import Role, SignedIn, needs
 from api.errors import ApiError
 from api.pages import render
 from api.services import Services
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.indicators import CODES, OWN, Row, indicators, totals
 
 router = APIRouter(include_in_schema=False)

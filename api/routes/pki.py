@@ -21,11 +21,11 @@ from starlette.responses import Response
 from api.auth.guard import Now, Wired
 from api.errors import ApiError
 from api.services import Services
-from ca import crl
-from ca.crl_scope import scope_of
 from ca.der import MalformedDer
 from ca.errors import CaError
-from ca.ocsp import OcspReply, decode_get
+from ca.status import crl
+from ca.status.crl_scope import scope_of
+from ca.status.ocsp import OcspReply, decode_get
 
 router = APIRouter(prefix="/pki", tags=["pki"])
 Handler = TypeVar("Handler", bound=Callable[..., Any])

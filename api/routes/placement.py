@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from api.errors import ApiError
 from api.routes.shapes import Shape
-from signer.appearance import Appearance
 from signer.cms import Scheme
 from signer.levels import Level
+from signer.looks.appearance import Appearance
 from signer.signature import SignatureRequest
 
 

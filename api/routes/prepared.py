@@ -25,11 +25,11 @@ from api.routes.placement import How
 from api.routes.shapes import DocumentShape, IdempotencyKey, Shape, problems
 from api.services import Services
 from api.transit import Document
-from signer import prepared, prepared_rows
-from signer.foreign_values import LARGEST_CMS, LARGEST_VALUE
-from signer.formats import SourceFile
-from signer.prepared import Answer, Completed
-from signer.prepared_rows import Waiting
+from signer.elsewhere import prepared, prepared_rows
+from signer.elsewhere.foreign_values import LARGEST_CMS, LARGEST_VALUE
+from signer.elsewhere.prepared import Answer, Completed
+from signer.elsewhere.prepared_rows import Waiting
+from signer.files.formats import SourceFile
 
 router = APIRouter(prefix="/api/v1", tags=["signatures"])
 PreparationId = Annotated[str, Path(max_length=64, examples=["prp_0f3c…"])]

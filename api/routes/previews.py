@@ -12,7 +12,8 @@ from api.routes.documents import DocumentId, Signer
 from api.routes.placement import Placement
 from api.routes.shapes import Shape, problems
 from api.routes.signatures import require_credential
-from signer import appearance, page_images
+from signer.looks import appearance
+from signer.pdf import page_images
 
 router = APIRouter(prefix="/api/v1", tags=["signatures"])
 

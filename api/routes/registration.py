@@ -24,8 +24,8 @@ from ca import registration as own_keys
 from ca.names import Subject
 from certify.units import units
 from hsm.mechanisms import KeyAlgorithm
-from signer import registration
-from signer.handout import new_code
+from signer.holders import registration
+from signer.holders.handout import new_code
 
 router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 Officer = Annotated[Client, Security(caller, scopes=["enrol"])]

@@ -11,7 +11,7 @@ from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.transit import Document
-from signer.credentials import Credential
+from signer.keys.credentials import Credential
 
 
 class Problem(BaseModel):

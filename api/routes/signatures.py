@@ -23,8 +23,9 @@ from api.routes.placement import How, HowForm
 from api.routes.shapes import DocumentShape, IdempotencyKey, Shape, problems
 from api.services import Services
 from api.transit import Document
-from signer import activation, credentials, signing, workflow
-from signer.activation import Authorization
+from signer import signing, workflow
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
 from signer.signature import SignatureRequest
 from signer.signing import SignedDocument
 

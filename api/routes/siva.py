@@ -14,8 +14,8 @@ from api.routes.shapes import problems
 from api.routes.validation_reports import DigestShape, digests_of, octets_of
 from api.transit import safe_name
 from api.verdicts import Judged, judge
-from signer.policy import CURRENT
-from signer.report import Report
+from signer.verdicts.policy import CURRENT
+from signer.verdicts.report import Report
 
 router = APIRouter(prefix="/api/v1/siva", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]

@@ -17,9 +17,9 @@ from api.errors import ApiError
 from api.routes.certification_shapes import Hand
 from api.routes.shapes import Shape, problems
 from api.services import Services
-from certify import stack_jobs
 from certify.errors import NotFound
-from certify.stack_jobs import Outcome, Stack
+from certify.stacks import stack_jobs
+from certify.stacks.stack_jobs import Outcome, Stack
 
 router = APIRouter(prefix="/api/v1/stacks", tags=["certified copies"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

@@ -27,9 +27,10 @@ from api.routes.step_orders import (
 from api.routes.step_shapes import RoutedDocumentShape
 from api.routes.steps import RoutedId, actor_of, told
 from api.services import Services
-from signer import activation, credentials, mandates, step_changes, step_routes, steps
-from signer.routed_documents import RoutedDocument
-from signer.step_routes import StepKind
+from signer.keys import activation, credentials, mandates
+from signer.routing import step_changes, step_routes, steps
+from signer.routing.routed_documents import RoutedDocument
+from signer.routing.step_routes import StepKind
 
 router = APIRouter(prefix="/api/v1/routed-documents", tags=["steps"])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from api.routes.shapes import Shape
-from signer.step_routes import LONGEST_DAYS, MOST_STEPS, Look, PlannedStep, StepKind
+from signer.routing.step_routes import LONGEST_DAYS, MOST_STEPS, Look, PlannedStep, StepKind
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]

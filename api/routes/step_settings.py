@@ -13,7 +13,7 @@ from api.routes.documents import Signer
 from api.routes.shapes import problems
 from api.routes.step_orders import DelegationOrder, RouteOrder, UnitCode
 from api.routes.step_shapes import DelegationShape, NumberShape, RouteShape
-from signer import delegations, outgoing_numbers, step_routes
+from signer.routing import delegations, outgoing_numbers, step_routes
 
 router = APIRouter(prefix="/api/v1", tags=["steps"])
 Officer = Annotated[Client, Security(caller, scopes=["enrol"])]

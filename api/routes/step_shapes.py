@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from api.routes.step_orders import StepOrder
-from signer.delegations import SigningDelegation
-from signer.outgoing_numbers import OutgoingNumber
-from signer.routed_documents import Event, RoutedDocument, Step
-from signer.step_routes import Route
+from signer.routing.delegations import SigningDelegation
+from signer.routing.outgoing_numbers import OutgoingNumber
+from signer.routing.routed_documents import Event, RoutedDocument, Step
+from signer.routing.step_routes import Route
 
 
 class StepShape(BaseModel):

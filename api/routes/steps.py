@@ -27,9 +27,10 @@ from api.routes.step_orders import HolderId, SubmissionOrder
 from api.routes.step_shapes import EventShape, RoutedDocumentShape
 from api.services import Services
 from api.transit import safe_name
-from signer import credentials, routed_documents, step_routes, steps
-from signer.routed_documents import Actor, RoutedDocument
-from signer.steps import Submission
+from signer.keys import credentials
+from signer.routing import routed_documents, step_routes, steps
+from signer.routing.routed_documents import Actor, RoutedDocument
+from signer.routing.steps import Submission
 
 router = APIRouter(prefix="/api/v1/routed-documents", tags=["steps"])
 RoutedId = Annotated[str, Path(max_length=64, pattern=r"^[a-z0-9_]+$", examples=["rd_0d3cb1a2…"])]

@@ -20,9 +20,9 @@ from api.errors import ApiError
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from api.store_archive import archive, pieces
-from certify import sharing, store
-from certify.sharing import Grant, Recipient, Reused
-from certify.store import Access, Item
+from certify.stores import sharing, store
+from certify.stores.sharing import Grant, Recipient, Reused
+from certify.stores.store import Access, Item
 from certify.units import units
 
 router = APIRouter(prefix="/api/v1", tags=["stores"])

@@ -17,8 +17,9 @@ from api.idempotency import Answer
 from api.routes.documents import Signer
 from api.routes.placement import level_named
 from api.routes.shapes import DocumentShape, IdempotencyKey, Shape, problems
-from signer import raising, time_stamping
-from signer.file_kinds import Kind, kind_of
+from signer.files import raising
+from signer.files.file_kinds import Kind, kind_of
+from signer.long_life import time_stamping
 
 router = APIRouter(prefix="/api/v1", tags=["signatures"])
 _Document = Annotated[str, Field(max_length=64, examples=["doc_4aJmYx0c1yJr9hQbqXo2Vw7T"])]

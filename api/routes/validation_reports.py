@@ -22,9 +22,9 @@ from api.routes.validations import ValidationShape, moment_of
 from api.transit import safe_name
 from api.verdicts import Judged, judge
 from records.errors import DomainError
-from signer.document_digests import DocumentDigests
-from signer.policy import CURRENT, load_policy, policy_ids, policy_text
-from signer.sandbox import shared_pool
+from signer.verdicts.document_digests import DocumentDigests
+from signer.verdicts.policy import CURRENT, load_policy, policy_ids, policy_text
+from signer.verdicts.sandbox import shared_pool
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]

@@ -18,7 +18,7 @@ from api.routes.shapes import problems
 from api.transit import safe_name
 from api.verdicts import Judged, judge
 from certify.verification import PublicStatus, verify_code
-from signer.policy import CURRENT
+from signer.verdicts.policy import CURRENT
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]

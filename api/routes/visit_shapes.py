@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field, field_validator
 
 from api.routes.certification_shapes import CaseShape, OriginalShape, RequesterShape
 from api.routes.shapes import Shape
-from certify.appointments import Appointment, Slot
-from certify.cases import Requester
+from certify.counter.appointments import Appointment, Slot
+from certify.counter.cases import Requester
+from certify.counter.intake import Wanted
+from certify.counter.refusal import Refusal
+from certify.counter.visits import Visit
 from certify.digital_copies import DigitalCopy
-from certify.intake import Wanted
-from certify.refusal import Refusal
-from certify.visits import Visit
 
 
 class DocumentOrder(Shape):

@@ -1,7 +1,7 @@
 """Visits over HTTP: hours, requests of the procedure system, appointments, the counter, slips.
 
-A client sees and touches what its units do; the rule is asked in the domain (`certify.viewers`).
-docs/flows/visit.md.
+A client sees and touches what its units do; the rule is asked in the domain
+(`certify.counter.viewers`). docs/flows/visit.md.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from api.routes.visit_shapes import (
     VisitShape,
 )
 from api.services import Services
-from certify import appointments, visits
-from certify.slip import slip
-from certify.viewers import Viewer
+from certify.counter import appointments, visits
+from certify.counter.slip import slip
+from certify.counter.viewers import Viewer
 
 router = APIRouter(prefix="/api/v1/certified-copies", tags=["visits"])
 Certifier = Annotated[Client, Security(caller, scopes=["certify"])]

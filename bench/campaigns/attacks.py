@@ -18,8 +18,8 @@ from pyhanko.sign import fields
 
 from bench.report import Report, arguments
 from ca.trust import TrustStore
-from signer.report import Report as Verdict
-from signer.validation import validate
+from signer.verdicts.report import Report as Verdict
+from signer.verdicts.validation import validate
 from tests import attacks, attacks_prepared
 from tests.signed_samples import MINUTE, pki, plain_pdf, raised, signed
 from tests.small_pki import SIGNED_AT

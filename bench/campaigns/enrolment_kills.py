@@ -31,8 +31,9 @@ from bench.report import Report, arguments
 from ca.models import CertificateRow, IntentionRow, IntentionState
 from hsm.sealing import unseal_with_code
 from records import audit
-from signer import bulk_enrolment, credentials, enrolment_lists, enrolment_results
-from signer.enrolment_models import LineState, ListState
+from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders.enrolment_models import LineState, ListState
+from signer.keys import credentials
 from signer.models import CredentialRow
 
 BY = "system:campaign"

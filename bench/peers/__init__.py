@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from signer.cms import CmsTemplate
-from signer.document import Document, Original
-from signer.revision import Appender
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 
 if TYPE_CHECKING:

@@ -138,7 +138,7 @@ def upgrade() -> None:
 
 
 def _status_tables() -> None:
-    """Create the tables of `ca.status_models`; a status change is never changed afterwards."""
+    """Create the tables of `status_models`; a status change is never changed afterwards."""
     op.create_table(
         "ca_crl_shards",
         sa.Column("issuer", sa.String(length=64), nullable=False),

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from signer.chain import Chain, Material, judge_chain
-from signer.examination import Examination
-from signer.policy import Policy
 from signer.reports.certificate_blocks import CertificateBlocks, chain_items
 from signer.reports.constraints import (
     CERTIFICATE_KEYS,
@@ -33,9 +30,12 @@ from signer.reports.naming import (
 )
 from signer.reports.processes import Processes, stamp_id
 from signer.reports.revocation_facts import RevocationFacts
-from signer.signed_data import SignedData
-from signer.time_stamps import Stamp
-from signer.verdict import Finding, SubIndication, Weight, worst
+from signer.trust.chain import Chain, Material, judge_chain
+from signer.verdicts.examination import Examination
+from signer.verdicts.policy import Policy
+from signer.verdicts.signed_data import SignedData
+from signer.verdicts.time_stamps import Stamp
+from signer.verdicts.verdict import Finding, SubIndication, Weight, worst
 
 _AFTER_CERTIFICATE = (Block.VCI, Block.XCV, Block.CV, Block.SAV)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from signer.certificates import Certificate, is_authority
-from signer.chain import Chain, Material
 from signer.reports.constraints import CERTIFICATE_KEYS, Block, conclusion, evaluated
 from signer.reports.naming import Json, certificate_id, instant, said
 from signer.reports.revocation_facts import RevocationFacts, revocation_facts
-from signer.revocation_status import is_answered
-from signer.verdict import Finding
+from signer.trust.certificates import Certificate, is_authority
+from signer.trust.chain import Chain, Material
+from signer.trust.revocation_status import is_answered
+from signer.verdicts.verdict import Finding
 
 _ALONE = frozenset({"validation-no-chain", "validation-chain-constraints"})
 _STATUS = (

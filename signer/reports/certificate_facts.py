@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from signer.certificates import Certificate, is_authority
 from signer.reports.naming import (
     Json,
     certificate_id,
@@ -19,6 +18,7 @@ from signer.reports.naming import (
     key_size,
     token_id,
 )
+from signer.trust.certificates import Certificate, is_authority
 
 _NAMES = (
     ("SubjectSerialNumber", NameOID.SERIAL_NUMBER),

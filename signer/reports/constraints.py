@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from records.errors import text
 from signer.reports.naming import Json, message, said
-from signer.verdict import Finding, Indication, SubIndication, Weight, indication_of, worst
+from signer.verdicts.verdict import Finding, Indication, SubIndication, Weight, indication_of, worst
 
 
 class Block(StrEnum):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from signer.examination import Examination
 from signer.reports.building_blocks import (
     revocation_blocks,
     signature_blocks,
@@ -22,8 +21,9 @@ from signer.reports.constraints import CERTIFICATE_KEYS, conclusion, constraint_
 from signer.reports.naming import Json, instant, message, said
 from signer.reports.processes import Processes, acceptable, all_stamps, proof_for, stamp_id
 from signer.reports.revocation_facts import RevocationFacts, revocation_facts
-from signer.time_stamps import Stamp
-from signer.verdict import Finding, Weight, worst
+from signer.verdicts.examination import Examination
+from signer.verdicts.time_stamps import Stamp
+from signer.verdicts.verdict import Finding, Weight, worst
 
 _BLOCKS = {
     "FC": "BSV_IFCRC",

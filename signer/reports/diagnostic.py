@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from itertools import chain as chained
 
-from signer.certificates import Certificate, read_certificate
-from signer.chain import Chain
-from signer.examination import Examination, ExaminedSignature
+from signer.pdf.signature_objects import SignatureObject
 from signer.reports.certificate_facts import basic_signature, certificate_facts
 from signer.reports.detailed import used_revocations
 from signer.reports.naming import (
@@ -20,9 +18,11 @@ from signer.reports.naming import (
 )
 from signer.reports.processes import Processes, all_stamps, stamp_id
 from signer.reports.revocation_facts import RevocationFacts
-from signer.signature_objects import SignatureObject
-from signer.time_stamps import Stamp
-from signer.verdict import SubIndication
+from signer.trust.certificates import Certificate, read_certificate
+from signer.trust.chain import Chain
+from signer.verdicts.examination import Examination, ExaminedSignature
+from signer.verdicts.time_stamps import Stamp
+from signer.verdicts.verdict import SubIndication
 
 _PERMISSIONS = {
     1: "NO_CHANGE_PERMITTED",

@@ -10,8 +10,6 @@ from typing import Any
 from lxml import etree
 
 from records.errors import text
-from signer.chain import Chain
-from signer.examination import Examination
 from signer.reports.diagnostic import DiagnosticData, scope_of
 from signer.reports.naming import (
     Json,
@@ -23,8 +21,10 @@ from signer.reports.naming import (
     signature_uri,
 )
 from signer.reports.processes import Processes, proof_for, stamp_id
-from signer.time_stamps import Stamp, sub_indication
-from signer.verdict import SubIndication, indication_of
+from signer.trust.chain import Chain
+from signer.verdicts.examination import Examination
+from signer.verdicts.time_stamps import Stamp, sub_indication
+from signer.verdicts.verdict import SubIndication, indication_of
 
 VR = "http://uri.etsi.org/19102/v1.4.1#"
 DS = "http://www.w3.org/2000/09/xmldsig#"

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from records.errors import text
-from signer.certificates import Certificate
+from signer.trust.certificates import Certificate
 
 Json = dict[str, Any]
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import typst
 
 from records.errors import text
-from signer import augmentation
 from signer.cms import CmsTemplate
-from signer.document import Document, Original
 from signer.levels import Level
-from signer.report import Changes, Report, SignatureVerdict
+from signer.long_life import augmentation
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender
 from signer.reports.naming import Json, said
-from signer.revision import Appender
 from signer.signature import VIETNAM, Pen, SignatureRequest, place_signature
-from signer.verdict import Finding, Indication, Weight
+from signer.verdicts.report import Changes, Report, SignatureVerdict
+from signer.verdicts.verdict import Finding, Indication, Weight
 
 if TYPE_CHECKING:
     from signer.desk import Desk

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from signer.acceptance import acceptance_findings, own_stamp_findings
-from signer.chain import Chain, Material, judge_chain
-from signer.examination import Examination, ExaminedSignature
-from signer.policy import Policy
 from signer.reports.constraints import ABOUT_STAMPS, ARCHIVE
 from signer.reports.naming import token_id
-from signer.time_stamps import Stamp, judge_stamp
-from signer.verdict import Finding, SubIndication, worst
+from signer.trust.chain import Chain, Material, judge_chain
+from signer.verdicts.acceptance import acceptance_findings, own_stamp_findings
+from signer.verdicts.examination import Examination, ExaminedSignature
+from signer.verdicts.policy import Policy
+from signer.verdicts.time_stamps import Stamp, judge_stamp
+from signer.verdicts.verdict import Finding, SubIndication, worst
 
 _NEEDS_PROOF = frozenset(
     {

@@ -9,10 +9,10 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signer.certificates import Certificate, read_certificate
-from signer.crl_statements import crl_signed_by, read_crl
 from signer.reports.naming import token_id
-from signer.revocation_status import read_ocsp
+from signer.trust.certificates import Certificate, read_certificate
+from signer.trust.crl_statements import crl_signed_by, read_crl
+from signer.trust.revocation_status import read_ocsp
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from records.errors import text
-from signer.chain import Chain
-from signer.examination import Examination
 from signer.reports.constraints import CERTIFICATE_KEYS, constraint_of
 from signer.reports.diagnostic import DiagnosticData, scope_of
 from signer.reports.naming import Json, certificate_id, instant, message, said
 from signer.reports.processes import Processes, all_stamps, stamp_id
-from signer.time_stamps import Stamp
-from signer.verdict import Finding, Indication, SubIndication, Weight, indication_of, worst
+from signer.trust.chain import Chain
+from signer.verdicts.examination import Examination
+from signer.verdicts.time_stamps import Stamp
+from signer.verdicts.verdict import Finding, Indication, SubIndication, Weight, indication_of, worst
 
 
 def simple_report(examination: Examination, facts: DiagnosticData, language: str) -> Json:

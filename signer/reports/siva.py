@@ -5,14 +5,14 @@ from __future__ import annotations
 from cryptography.x509.oid import NameOID
 
 from records.errors import text
-from signer.certificates import Certificate
-from signer.chain import Chain
-from signer.examination import Examination
 from signer.reports.diagnostic import DiagnosticData, scope_of
 from signer.reports.naming import Json, encoded, instant, signature_uri
 from signer.reports.processes import Processes
-from signer.time_stamps import Stamp, sub_indication
-from signer.verdict import Indication, Weight, indication_of
+from signer.trust.certificates import Certificate
+from signer.trust.chain import Chain
+from signer.verdicts.examination import Examination
+from signer.verdicts.time_stamps import Stamp, sub_indication
+from signer.verdicts.verdict import Indication, Weight, indication_of
 
 _FIELDS = (
     ("serialNumber", NameOID.SERIAL_NUMBER),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from signer.examination import Examination
-from signer.policy import load_policy
-from signer.report import Report
 from signer.reports.detailed import detailed_report
 from signer.reports.diagnostic import DiagnosticData
 from signer.reports.etsi import etsi_report
 from signer.reports.naming import Json
 from signer.reports.simple import simple_report
 from signer.reports.siva import siva_report
+from signer.verdicts.examination import Examination
+from signer.verdicts.policy import load_policy
+from signer.verdicts.report import Report
 
 
 def write_reports(examination: Examination, *, name: str, language: str = "vi") -> Json:

@@ -20,7 +20,7 @@ from api.csc.outbox import Message, SpoolOutbox
 from hsm.custody import Custody, WrappedKey
 from hsm.mechanisms import KeyAlgorithm
 from hsm.sealing import PinCost, seal_with_pin
-from signer import credentials
+from signer.keys import credentials
 from tests.api.conftest import Service
 from tests.certify.town_hall import TownHall, town_hall
 

@@ -1,4 +1,4 @@
-"""Batches over HTTP: open, fill, review, one PIN, follow, fetch; issue 4.5."""
+"""Batches over HTTP: open, fill, review, one PIN, follow, fetch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from api.batch_work import shelves_of
 from bench import batch_served
-from signer import batch_work
-from signer.validation import validate
+from signer.batches import batch_work
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
 

@@ -73,7 +73,7 @@ def held(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_dry_run_shows_and_keeps_nothing(plan: Path, tmp_path: Path) -> None:
-    """Issue 3.1: a dry run with throw-away keys prints what would be signed."""
+    """A dry run with throw-away keys prints what would be signed."""
     home = tmp_path / "home"
     done = dauso("ca", "ceremony", plan, "--dry-run", "--lang", "en", home=home)
     assert done.returncode == 0, done.stderr
@@ -85,7 +85,7 @@ def test_a_dry_run_shows_and_keeps_nothing(plan: Path, tmp_path: Path) -> None:
 
 
 def test_two_witnesses_at_the_terminal(held: Path, plan: Path, tmp_path: Path) -> None:
-    """Issue 3.1: two witnesses approve (each authenticates), the log is signed and stored."""
+    """Two witnesses approve (each authenticates), the log is signed and stored."""
     output = held.parent / "taken-along"
     (tmp_path / "audit.pub").write_bytes(
         x509.load_pem_x509_certificate((output / "audit-g1.pem").read_bytes())
@@ -115,7 +115,7 @@ def test_two_witnesses_at_the_terminal(held: Path, plan: Path, tmp_path: Path) -
 
 
 def test_files_for_a_web_server(held: Path, tmp_path: Path) -> None:
-    """Issue 3.5: CRLs and certificates also written as static files for a web server or CDN."""
+    """CRLs and certificates also written as static files for a web server or CDN."""
     target = tmp_path / "pki"
     first = dauso("ca", "publish", target, home=held)
     assert first.returncode == 0, first.stderr
@@ -134,7 +134,7 @@ def test_files_for_a_web_server(held: Path, tmp_path: Path) -> None:
 
 
 def test_requests_and_their_approval(held: Path, tmp_path: Path) -> None:
-    """Issue 3.3: approval bound to the exact request; nobody approves their own."""
+    """Approval bound to the exact request; nobody approves their own."""
     key = ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateSigningRequestBuilder().subject_name(
         Subject.service("some-system").to_x509()

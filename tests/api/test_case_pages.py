@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from certify.appointments import free_slots
-from certify.intake import list_cases
+from certify.counter.appointments import free_slots
+from certify.counter.intake import list_cases
+from certify.counter.visits import list_visits
 from certify.models import CaseState
-from certify.visits import list_visits
-from signer import mandates
+from signer.keys import mandates
 from tests.api import people
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.test_refusal import signed_original
@@ -53,7 +53,7 @@ def page_of(service: Service, address: str) -> str:
 
 
 def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownHall) -> None:
-    """Issue §1–4 at the screen: request, hour, counter, scan, comparison, seen and signed."""
+    """At the screen: request, hour, counter, scan, comparison, seen and signed."""
     as_citizen(service)
     assert "Phường Hạc Thành" in page_of(service, "/desk/requests/new")
     hour = free_slots(hall.office, UNIT, now=service.now)[3].starts_at.isoformat()

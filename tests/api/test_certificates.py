@@ -46,7 +46,7 @@ def decide(service: Service, headers: dict[str, str], asked: Any, **more: str) -
 
 
 def test_pkcs10(service: Service, asker: dict[str, str], approver: dict[str, str]) -> None:
-    """Issue 3.3: by API and PKCS#10, with approval by a second person bound to the request."""
+    """By API and PKCS#10, with approval by a second person bound to the request."""
     body = {"csr": csr()}
     first = service.http.post(REQUESTS, json=body, headers=asker)
     assert first.status_code == 202, first.text
@@ -88,7 +88,7 @@ def test_who_may_do_what(service: Service, asker: dict[str, str], approver: dict
 def test_pkcs12(
     service: Service, asker: dict[str, str], approver: dict[str, str], tmp_path: Path
 ) -> None:
-    """Issue 3.7: PKCS#12 for software keys of API clients (RFC 7292); openssl opens it. The key
+    """PKCS#12 for software keys of API clients (RFC 7292); openssl opens it. The key
     is never kept: what was answered is brought back."""
     made = service.http.post(
         f"{REQUESTS}/software-key", json={"password": PASSWORD}, headers=asker

@@ -57,7 +57,7 @@ def hands(hall: TownHall) -> dict[str, Any]:
 
 
 def test_the_whole_way(service: Service, hall: TownHall) -> None:
-    """Issue 2 steps 4 and 5 through the API: certify, fetch, verify by file and by code."""
+    """Through the API: certify, fetch, verify by file and by code."""
     headers = service.bearer("certify", "validate")
     case_id = captured(service, headers)
     assert compared(service, case_id, headers).json()["passed"] is True

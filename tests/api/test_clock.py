@@ -13,8 +13,8 @@ from api import time_references
 from api.house import House
 from api.settings import Settings, SettingsError
 from api.time_references import readable, references
-from ca.clock import ClockDoubtful, ClockWatch, KernelClock, Reference
-from ca.sntp import TimeServer
+from ca.time.clock import ClockDoubtful, ClockWatch, KernelClock, Reference
+from ca.time.sntp import TimeServer
 from records.models import AuditEntry
 from tests.api.conftest import ONLY_SQLITE, house_of
 from tests.world import World

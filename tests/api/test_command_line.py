@@ -15,7 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from records.database import Database
-from signer import activation, signing
+from signer import signing
+from signer.keys import activation
 from signer.levels import Level
 from signer.signature import SignatureRequest
 from tests import postgres
@@ -112,7 +113,7 @@ def test_languages(tmp_path: Path) -> None:
 
 
 def test_validate_exit_codes(world: World, tmp_path: Path) -> None:
-    """Issue 2: 0 passed, 1 failed, 2 indeterminate, 3 unreadable; without any instance."""
+    """0 passed, 1 failed, 2 indeterminate, 3 unreadable; without any instance."""
     hall = town_hall(world)
     data = (DEMO / "decision.pdf").read_bytes()
     authorization = activation.authorize(

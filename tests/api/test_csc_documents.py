@@ -16,7 +16,7 @@ from sqlalchemy import update
 from api.csc.models import Operation
 from hsm.errors import HsmError
 from signer import joint
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.csc_client import RSA_SHA256, SHA256, App, b64, digest
 from tests.api.csc_client import hall as hall  # fixtures

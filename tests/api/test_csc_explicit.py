@@ -11,7 +11,7 @@ from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
-from signer import credentials
+from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.csc_client import (
     RSA,

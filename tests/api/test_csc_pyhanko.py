@@ -32,7 +32,7 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from hsm.mechanisms import KeyAlgorithm
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE
 from tests.api.csc_client import App, code_sent
 from tests.api.csc_client import quick_keys as quick_keys  # fixtures

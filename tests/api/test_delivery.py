@@ -35,7 +35,7 @@ def issue(hall: TownHall, requester: Any = MAU, by: str = BY) -> CertifiedCopy:
 
 @ONLY_SQLITE
 def test_sharing_and_reuse(service: Service, hall: TownHall) -> None:
-    """Issue §7: "a procedure system fetches by code within its grant, gets the digest and status,
+    """ "a procedure system fetches by code within its grant, gets the digest and status,
     and re-uses it in a dossier without a new upload"."""
     copy, http = issue(hall), service.http
     portal, system = service.bearer("stores", name="portal"), service.bearer("store", name="motcua")
@@ -115,7 +115,7 @@ def test_sharing_and_reuse(service: Service, hall: TownHall) -> None:
 def test_delivered_cancelled_and_told(
     service: Service, hall: TownHall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue §8: "the public status changes within a minute; those who fetched it are told
+    """ "the public status changes within a minute; those who fetched it are told
     (webhook, notice); a replacement links to it"."""
     http, headers = service.http, service.bearer("certify", "store")
     with mail_server.running() as mail, receiver_simulator.running() as other:
@@ -213,7 +213,7 @@ def test_delivered_cancelled_and_told(
 
 @ONLY_SQLITE
 def test_the_bank_calls_back(service: Service, hall: TownHall) -> None:
-    """Issue §6: "reconciled by a bank-callback endpoint with signature check"."""
+    """ "reconciled by a bank-callback endpoint with signature check"."""
     http, headers = service.http, service.bearer("certify")
     secret = "whsec_" + base64.b64encode(b"s" * 32).decode()
     case = hall.compared(paid=False)

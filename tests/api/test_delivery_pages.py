@@ -8,10 +8,10 @@ import json
 import zipfile
 from typing import Any
 
-from certify import stack_work
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.indicators import CODES
 from certify.issuance import certify_copy
+from certify.stacks import stack_work
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import CITIZEN_ID, csrf, sign_in
 from tests.certify.test_stack_jobs import a_list
@@ -21,7 +21,7 @@ pytestmark = ONLY_SQLITE
 
 
 def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
-    """Issue §7: my papers, share, who used it, revoke, export, delete."""
+    """My papers, share, who used it, revoke, export, delete."""
     case = hall.compared()
     copy = certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
     http = sign_in(
@@ -65,7 +65,7 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
 
 
 def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
-    """Issue §10: list and scans in, one authorisation, progress, the result file."""
+    """List and scans in, one authorisation, progress, the result file."""
     http = sign_in(service.http, service.house, roles=["signer", "comparer"])
     first, second = scans()
     package = io.BytesIO()
@@ -110,7 +110,7 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
 
 
 def test_figures_and_open_data(service: Service, hall: TownHall) -> None:
-    """Issue §11: "CSV/JSON open data (no personal data, DCAT description) with the digitisation
+    """ "CSV/JSON open data (no personal data, DCAT description) with the digitisation
     indicators' codes, per unit and period"."""
     case = hall.compared()
     certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)

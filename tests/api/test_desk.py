@@ -14,8 +14,8 @@ from api.auth import accounts
 from hsm.mechanisms import KeyAlgorithm
 from records import audit, merkle
 from records.checkpoints import Checkpoint
-from signer import credentials
-from signer.handout import new_code
+from signer.holders.handout import new_code
+from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import CITIZEN_ID, csrf, person, sign_in
 from tests.ca.subjects import THU

@@ -24,7 +24,7 @@ from ca import enrolment, identity
 from ca.errors import CaError
 from ca.identity import Outcome
 from ca.names import Subject
-from signer import credentials
+from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service, house_of
 from tests.api.test_population_registry import client_of, registry
 from tests.registry_simulator import Person, Registry
@@ -192,7 +192,7 @@ def test_holders_and_officers_over_http(service: Service) -> None:
 
 
 def test_the_registry_is_asked_and_its_answer_kept(world: World, registry: Registry) -> None:
-    """Identity check outcome stored with the request; a mismatch refuses (issue 3 §3)."""
+    """Identity check outcome stored with the request; a mismatch refuses."""
     http = client_of(registry)
 
     def request(name: str, number: str) -> str:
@@ -241,7 +241,7 @@ def test_notices_are_told_once_for_each_milestone(world: World, tmp_path: Any) -
 
 def test_whom_nobody_need_tell(world: World, tmp_path: Any) -> None:
     """Renewed, re-keyed or ended: nothing is about to be lost."""
-    from signer import lifecycle
+    from signer.holders import lifecycle
 
     holders = enrol(world)
     soon = holders.official.certificate.not_valid_after_utc - timedelta(days=20)

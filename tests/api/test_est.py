@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from ca import enrolment
 from ca.models import CertificateStatus
 from ca.names import Subject
-from ca.revocation import RevocationReason, revoke
+from ca.status.revocation import RevocationReason, revoke
 from tests.api.conftest import ONLY_SQLITE, Service
 
 pytestmark = ONLY_SQLITE

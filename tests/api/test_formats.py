@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.commands.__main__ import main
 from hsm.mechanisms import KeyAlgorithm
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
 from tests.signer.signed_files import DOSSIER, REPORT
@@ -46,7 +46,7 @@ def order(hall: TownHall, **how: Any) -> dict[str, str]:
 def test_in_one_call_and_validated(
     service: Service, hall: TownHall, format_: str, media_type: str, files: list[Any]
 ) -> None:
-    """Issue 4 item 1 and issue 6 item 1 over HTTP: what was signed is TOTAL_PASSED."""
+    """Over HTTP: what was signed is TOTAL_PASSED."""
     answer = service.http.post(
         "/api/v1/signatures/files",
         files=files,
@@ -171,7 +171,7 @@ def test_certification_and_locks_of_a_pdf(service: Service, hall: TownHall) -> N
 def test_dauso_validate_reads_all_of_them(
     service: Service, hall: TownHall, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`dauso validate` with the second file of a detached signature; the exit codes of issue 2."""
+    """`dauso validate` with the second file of a detached signature; the exit codes."""
     answer = service.http.post(
         "/api/v1/signatures/files",
         files=TWO[:1],

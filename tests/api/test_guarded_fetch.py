@@ -12,7 +12,7 @@ import pytest
 
 from api.adapters import guarded_fetch
 from api.adapters.guarded_fetch import GuardedFetch
-from signer.status_fetching import FetchFailed
+from signer.trust.status_fetching import FetchFailed
 
 
 class Server(ThreadingHTTPServer):

@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from api.auth.clients import Client
 from api.routes import documents, signatures
 from api.transit import STREAMED
-from signer import activation
+from signer.keys import activation
 from signer.levels import Level
 from signer.signature import SignatureRequest
 from tests.api.conftest import ONLY_SQLITE, Service
@@ -57,7 +57,7 @@ def _memory(name: str) -> int:
 
 
 def test_memory_is_bounded(service: Service, hall: TownHall, tmp_path: Path) -> None:
-    """Issue 4 item 7: "Uploads stream; a 200 MB PDF signs in bounded memory." Here sixty; the
+    """ "Uploads stream; a 200 MB PDF signs in bounded memory." Here sixty; the
     routes are called as the server calls them, the upload lying in its file on disk."""
     wired, now = service.services, service.now
     path = tmp_path / "large.pdf"

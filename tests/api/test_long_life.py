@@ -8,8 +8,8 @@ import hashlib
 import json
 
 from api import long_life
-from signer.evidence_records import Evidence
-from signer.validation import validate
+from signer.long_life.evidence_records import Evidence
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
 

@@ -13,8 +13,8 @@ import pypdfium2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certify import code_seal
 from certify.issuance import certify_copy
+from certify.pages import code_seal
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.test_browser import CHROMIUM, address
 from tests.certify.town_hall import BY, TownHall
@@ -43,7 +43,7 @@ def photograph(data: bytes) -> bytes:
 def test_in_the_browser_without_a_network(
     service: Service, copy: bytes, address: str, tmp_path: Path
 ) -> None:
-    """Issue §9: "the web page (in the browser) check against the published keys", offline."""
+    """ "the web page (in the browser) check against the published keys", offline."""
     from playwright.sync_api import sync_playwright
 
     (tmp_path / "copy.pdf").write_bytes(copy)

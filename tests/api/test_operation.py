@@ -38,12 +38,12 @@ def test_health(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @ONLY_SQLITE
 def test_a_token_that_is_away_is_503(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 2, bad input: a token that is absent gives one clear message and Retry-After."""
+    """A token that is absent gives one clear message and Retry-After."""
 
     def absent(*_: object, **__: object) -> None:
         raise TokenUnavailable("gone", retry_after=7)
 
-    monkeypatch.setattr("signer.credentials.of_unit", absent)
+    monkeypatch.setattr("signer.keys.credentials.of_unit", absent)
     answer = service.http.get("/api/v1/credentials?unit=14797", headers=service.bearer("sign"))
     assert (answer.status_code, answer.json()["code"]) == (503, "token-absent")
     assert answer.headers["retry-after"] == "7"
@@ -51,7 +51,7 @@ def test_a_token_that_is_away_is_503(service: Service, monkeypatch: pytest.Monke
 
 @ONLY_SQLITE
 def test_a_full_disk_is_507(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 2, bad input: a full disk gives one clear message, and no document row is left."""
+    """A full disk gives one clear message, and no document row is left."""
     import errno
     import os
 

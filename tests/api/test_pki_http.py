@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from ca.revocation import RevocationReason, revoke
+from ca.status.revocation import RevocationReason, revoke
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import TownHall
 

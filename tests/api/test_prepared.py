@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO
 from tests.signer.elsewhere import Citizen

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from ca.issuance import issue
-from ca.revocation import RevocationReason, revoke
+from ca.status.revocation import RevocationReason, revoke
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.ca.subjects import MAU
 from tests.world import BY

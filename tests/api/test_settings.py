@@ -17,7 +17,7 @@ def refused(**environment: str) -> str:
 
 
 def test_embedded_default(tmp_path: Path) -> None:
-    """Issue 2: `./dauso serve` on 127.0.0.1:8000, embedded default, data under the home."""
+    """`./dauso serve` on 127.0.0.1:8000, embedded default, data under the home."""
     settings = Settings.from_environment({"DAUSO_HOME": str(tmp_path)})
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.base_url == "http://127.0.0.1:8000"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import Service
 from tests.certify.town_hall import DEMO, PIN, SEAL_PIN, UNIT, TownHall
 
@@ -17,7 +17,7 @@ PDF = {"file": ("quyết định.pdf", DECISION, "application/pdf")}
 
 
 def test_in_steps(service: Service, hall: TownHall, tmp_path: Path) -> None:
-    """Issue 2 step 6: upload, authorise with the PIN (digest shown), sign, download."""
+    """Upload, authorise with the PIN (digest shown), sign, download."""
     headers = service.bearer("sign")
     uploaded = service.http.post("/api/v1/documents", files=PDF, headers=headers)
     assert uploaded.status_code == 201, uploaded.text
@@ -134,7 +134,7 @@ def test_wrong_pin_and_lock(service: Service, hall: TownHall) -> None:
 def test_bad_documents(
     service: Service, hall: TownHall, name: str, data: bytes, status: int
 ) -> None:
-    """Issue 2, bad input: one clear message, nothing half-done."""
+    """One clear message, nothing half-done."""
     answer = service.http.post(
         "/api/v1/signatures",
         files={"file": ("x.pdf", data, "application/pdf")},

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from api.commands import augment, batch, prepare, sign, timestamp
 from api.commands.__main__ import main
-from signer import batch_work
-from signer.validation import validate
+from signer.batches import batch_work
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
 from tests.signer.elsewhere import Citizen

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from api.pages import words
-from signer import routed_documents, step_routes, steps
-from signer.routed_documents import RoutedDocument
-from signer.step_routes import StepKind
+from signer.routing import routed_documents, step_routes, steps
+from signer.routing.routed_documents import RoutedDocument
+from signer.routing.step_routes import StepKind
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import csrf, sign_in
 from tests.signer.signing_house import (

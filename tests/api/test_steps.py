@@ -17,9 +17,9 @@ from api.adapters.notice_channels import SpoolChannel, WebhookChannel
 from api.csc.outbox import SpoolOutbox
 from api.notice_models import NoticeRow
 from api.schedule import move_steps
-from signer import mandates
-from signer.validation import validate
-from signer.working_days import local
+from signer.keys import mandates
+from signer.routing.working_days import local
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.signer.signing_house import (
     DEPUTY,

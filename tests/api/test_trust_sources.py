@@ -15,8 +15,8 @@ from api.adapters.guarded_fetch import GuardedFetch
 from api.settings import Settings, SettingsError
 from api.trust_sources import asked
 from ca.trust import TrustStore
-from signer.report import Report
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 from tests.signed_samples import MINUTE, plain_pdf, raised
 from tests.small_pki import SIGNED_AT, SmallPki
 

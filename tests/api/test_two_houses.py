@@ -9,13 +9,14 @@ import pytest
 from cryptography import x509
 from sqlalchemy import select
 
-from ca import crl, issuance
+from ca import issuance
 from ca.issuance import Order
 from ca.models import CertificateStatus, IntentionRow
 from ca.names import Subject
+from ca.status import crl
 from hsm.mechanisms import KeyAlgorithm
-from signer import credentials
 from signer.errors import CredentialUnusable
+from signer.keys import credentials
 from signer.models import CredentialRow
 from tests.api.conftest import ONLY_SQLITE, house_of
 from tests.world import BY, World

@@ -12,7 +12,7 @@ import pytest
 
 from signer.levels import Level
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.signer import paper
 from tests.signer.holders import BY, OFFICIAL_PIN, authorizer, enrol
@@ -33,7 +33,7 @@ def signed(service: Service) -> bytes:
 
 @ONLY_SQLITE
 def test_a_report_in_every_form(service: Service, signed: bytes) -> None:
-    """Issue 6, item 2: simple, detailed, diagnostic, ETSI, SiVa; JSON and XML; a sealed PDF; kept
+    """Simple, detailed, diagnostic, ETSI, SiVa; JSON and XML; a sealed PDF; kept
     where asked; every one names its policy and version."""
     headers = service.bearer("validate")
 
@@ -126,7 +126,7 @@ def test_policies_many_files_and_hostile_ones(service: Service, signed: bytes) -
 
 @ONLY_SQLITE
 def test_the_document_stays_with_its_owner(service: Service, signed: bytes) -> None:
-    """Issue 6, item 8, by digest: the /Contents of a PDF and the digest over its /ByteRange; the
+    """By digest: the /Contents of a PDF and the digest over its /ByteRange; the
     wrong digest is a changed document; SiVa's clients ask in their own words."""
     import pikepdf
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from certify.appointments import free_slots
+from certify.counter.appointments import free_slots
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.test_certifying import CASE, CASES
 from tests.certify.test_refusal import signed_original
@@ -22,7 +22,7 @@ ORDER: dict[str, Any] = {
 
 
 def test_a_dossier_of_the_procedure_system(service: Service, hall: TownHall) -> None:
-    """Issue §1 through the API: opened with a dossier code, booked, changed, presented, slip."""
+    """Through the API: opened with a dossier code, booked, changed, presented, slip."""
     headers = service.bearer("certify")
     hours = service.http.get(
         f"/api/v1/certified-copies/units/{UNIT}/slots", headers=headers

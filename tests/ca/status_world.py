@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ca import crl, status_changes
 from ca.authority import Authority
-from ca.crl_contents import CrlPolicy
 from ca.models import CertificateRow, IssuerRow, ServiceKeyRow, serial_text
+from ca.status import crl, status_changes
+from ca.status.crl_contents import CrlPolicy
 from records.database import Database
 
 ISSUER = "persons-g1"

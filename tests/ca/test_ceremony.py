@@ -19,18 +19,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import func, select
 
-from ca import ceremony, crl, root_secret, root_side
-from ca.ceremony import CeremonyResult, RootSettings, run_ceremony, verify_log
-from ca.ceremony_keys import SoftwareKeys, request
-from ca.checks import check_everything
+from ca.ceremonies import ceremony, root_secret, root_side
+from ca.ceremonies.ceremony import CeremonyResult, RootSettings, run_ceremony, verify_log
+from ca.ceremonies.ceremony_keys import SoftwareKeys, request
+from ca.ceremonies.plan import Plan, parse_plan
+from ca.ceremonies.root_secret import Witness
+from ca.ceremonies.root_side import RootWork
+from ca.checking.checks import check_everything
 from ca.errors import CaError
 from ca.issuance import issue
 from ca.models import CeremonyRow, CertificateRow, IssuerRow
 from ca.names import Subject
-from ca.plan import Plan, parse_plan
 from ca.profiles import PROFILES
-from ca.root_secret import Witness
-from ca.root_side import RootWork
+from ca.status import crl
 from records import audit
 from tests.ca.subjects import MAU
 from tests.world import BASE_URL, BY, WITNESSES, World, quick_plan
@@ -85,7 +86,7 @@ def test_the_hierarchy_is_complete(world: World) -> None:
 
 
 def test_nothing_in_the_service_can_open_the_root(world: World) -> None:
-    """Issue 3.1: the root token closes afterwards; nothing in the running service can open it."""
+    """The root token closes afterwards; nothing in the running service can open it."""
     with pytest.raises(CaError) as refused:
         world.authority.key(world.authority.issuer("root"))
     assert refused.value.code == "root-is-offline"
@@ -103,7 +104,7 @@ def test_nothing_in_the_service_can_open_the_root(world: World) -> None:
 
 
 def test_the_log_is_signed_and_kept(world: World) -> None:
-    """Issue 3.1: the run is logged, the log signed and stored."""
+    """The run is logged, the log signed and stored."""
     with world.database.reading() as session:
         row = session.scalars(select(CeremonyRow)).one()
         issued = session.scalars(select(CertificateRow.der)).all()
@@ -131,7 +132,7 @@ def test_the_log_is_signed_and_kept(world: World) -> None:
     ],
 )
 def test_two_witnesses_or_nothing(world: World, witnesses: tuple[Witness, ...], code: str) -> None:
-    """Issue 3.1: two witnesses approve, each authenticates."""
+    """Two witnesses approve, each authenticates."""
     plan = plan_with(issuing=[entry("persons-g9", under="root", years=10, issues=["citizen"])])
     with pytest.raises(CaError) as refused:
         held(world, plan, witnesses=witnesses)
@@ -142,7 +143,7 @@ def test_two_witnesses_or_nothing(world: World, witnesses: tuple[Witness, ...], 
 
 
 def test_rollover_serves_both_and_issues_with_the_new(world: World) -> None:
-    """Issue 3.1: a new issuing CA beside the old, both served."""
+    """A new issuing CA beside the old, both served."""
     old = issue(
         world.authority,
         profile="citizen",
@@ -239,7 +240,7 @@ def test_a_root_that_succeeds_is_linked_both_ways(world: World, tmp_path: Path) 
 
 @QUICK_DATABASE
 def test_cross_certificates(world: World) -> None:
-    """Issue 3.1: cross-certificates."""
+    """Cross-certificates."""
     keys = SoftwareKeys()
     theirs = keys.stand_in(
         parse_plan(quick_plan().text.replace("Root CA G1", "Other CA")).roots[0], now=world.now
@@ -269,7 +270,7 @@ def test_an_issuing_ca_is_taken_back_by_a_ceremony(world: World) -> None:
 
 @QUICK_DATABASE
 def test_a_dry_run_leaves_nothing(world: World) -> None:
-    """Issue 3.1: a dry run with throw-away keys prints what would be signed."""
+    """A dry run with throw-away keys prints what would be signed."""
     plan = plan_with(
         issuing=[entry("citizens-g1", under="root", years=5, issues=["citizen"])],
         services=[entry("ocsp-citizens-g1", profile="ocsp", issuer="citizens-g1")],

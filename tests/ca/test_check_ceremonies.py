@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
-from ca.checks import check_everything
+from ca.checking.checks import check_everything
 from ca.models import CeremonyRow, CertificateRow
 from tests.world import World
 
@@ -24,7 +24,7 @@ def codes(world: World) -> list[str]:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_everything_a_root_signed_is_logged(world: World) -> None:
-    """Issue 3.9: "finds … unexplained intentions and missing audit rows"; a root has no
+    """ "Finds … unexplained intentions and missing audit rows"; a root has no
     intentions, its certificates are explained by the signed log alone."""
     assert codes(world) == []
     with world.database.transaction() as session:
@@ -35,7 +35,7 @@ def test_everything_a_root_signed_is_logged(world: World) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_changed_log_explains_nothing(world: World) -> None:
-    """Issue 3.1: the log is signed and stored."""
+    """The log is signed and stored."""
     with world.database.transaction() as session:
         forge(session)
         row = session.scalars(select(CeremonyRow)).one()

@@ -9,11 +9,11 @@ import pytest
 from cryptography import x509
 from sqlalchemy import delete, text, update
 
-from ca.checks import check_everything
+from ca.checking.checks import check_everything
 from ca.issuance import issue
 from ca.models import CertificateRow, IntentionRow, serial_text
-from ca.revocation import RevocationReason, revoke
-from ca.status_models import CrlRow
+from ca.status.revocation import RevocationReason, revoke
+from ca.status.status_models import CrlRow
 from tests.ca.subjects import MAU
 from tests.world import BY, World
 
@@ -43,7 +43,7 @@ def codes(world: World, now_later: timedelta = timedelta()) -> set[str]:
 
 
 def test_a_sound_authority_has_no_problems(world: World, serial: str) -> None:
-    """Issue 3.9: re-lints everything issued, compares rows with CRL and OCSP."""
+    """Re-lints everything issued, compares rows with CRL and OCSP."""
     report = check_everything(world.authority, world.now)
     assert report.problems == []
     assert report.ok
@@ -129,11 +129,11 @@ def _unaudited(world: World, serial: str) -> None:
     ],
 )
 def test_each_harm_is_found(world: World, serial: str, harm: Harm, found: set[str]) -> None:
-    """Issue 3.9: serial reuse, unexplained intentions, missing audit rows, and the rest."""
+    """Serial reuse, unexplained intentions, missing audit rows, and the rest."""
     harm(world, serial)
     assert found <= codes(world)
 
 
 def test_an_expired_crl_is_found(world: World, serial: str) -> None:
-    """Issue 3.5: never expired while the service lives."""
+    """Never expired while the service lives."""
     assert "crl-expired" in codes(world, timedelta(days=3))

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ca import crl, crl_encoding, signature_algorithms, static_files, status_changes, status_lint
-from ca.crl_contents import CrlPolicy
-from ca.crl_encoding import CrlTemplate
-from ca.crl_scope import COMPLETE, DELTA, Scope, crl_address, scope_of, shards_for
+from ca import signature_algorithms
 from ca.errors import CaError
-from ca.status_changes import StatusChange
-from ca.status_models import CrlRow, CrlState
+from ca.status import crl, crl_encoding, static_files, status_changes, status_lint
+from ca.status.crl_contents import CrlPolicy
+from ca.status.crl_encoding import CrlTemplate
+from ca.status.crl_scope import COMPLETE, DELTA, Scope, crl_address, scope_of, shards_for
+from ca.status.status_changes import StatusChange
+from ca.status.status_models import CrlRow, CrlState
 from records import audit
 from records.database import Database
 from records.models import AuditEntry
@@ -230,7 +231,7 @@ def test_a_token_that_fails_leaves_the_old_list_served(world: StatusWorld) -> No
 
 
 def test_a_clock_that_went_back_signs_nothing(world: StatusWorld) -> None:
-    """Issue 3, bad input: "Clock stepping back stops issuance.\""""
+    """Clock stepping back stops issuance."""
     crl.publish(world.authority, ISSUER, now=world.now, by=BY)
     with pytest.raises(CaError) as caught:
         crl.publish(world.authority, ISSUER, now=world.now - HOUR, by=BY)
@@ -442,7 +443,7 @@ def _issuer() -> x509.Certificate:
 def test_base_and_delta_together_are_the_complete_list(history: list[tuple[int, bool]]) -> None:
     """RFC 5280 §5.2.4: complete list + delta = the complete list issued with the delta, for any
     history of holds and resumptions."""
-    from ca.revoked import IssuerView
+    from ca.status.revoked import IssuerView
 
     view = IssuerView("x")
     cut = len(history) // 2

@@ -37,7 +37,7 @@ GOOD = csr()
 
 
 def test_two_persons_and_then_a_certificate(world: World) -> None:
-    """Issue 3.3: approval by a second person where the profile asks, bound to the exact request."""
+    """Approval by a second person where the profile asks, bound to the exact request."""
     words = {"now": world.now, "by": BY}
     request = submit_csr(world.authority, profile="agency-seal", csr=GOOD, **words)
     assert request.subject == HAC_THANH
@@ -126,7 +126,7 @@ def test_pem_and_der_are_one() -> None:
     ],
 )
 def test_hostile_requests(data: bytes, code: str) -> None:
-    """Issue 3, bad input: an error answer, never a 5xx, bounded memory."""
+    """An error answer, never a 5xx, bounded memory."""
     with pytest.raises(CaError) as refused:
         read_csr(data)
     assert refused.value.code == code

@@ -127,7 +127,7 @@ def test_a_wrong_signature_never_leaves(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_clock_that_goes_back_stops_issuing(world: World) -> None:
-    """Issue 3: clock stepping back stops issuance."""
+    """Clock stepping back stops issuance."""
     issued(world)
     with pytest.raises(CaError) as refused:
         issue(
@@ -164,7 +164,7 @@ def test_one_key_one_holder(world: World) -> None:
 
 
 def test_renewing_carries_the_key_on(world: World) -> None:
-    """Issue 3.4: renew (same key), for the same holder under the same profile."""
+    """Renew (same key), for the same holder under the same profile."""
     key = world.key()
     first = issued(world, public_key=key)
     second = issued(world, public_key=key, renews=first.serial_number)
@@ -173,7 +173,7 @@ def test_renewing_carries_the_key_on(world: World) -> None:
 
 
 def test_a_refusal_leaves_an_entry(world: World) -> None:
-    """Issue 2: every act and every refusal leaves an audit entry."""
+    """Every act and every refusal leaves an audit entry."""
     with pytest.raises(CaError):
         issued(world, profile="citizen")
     with world.database.reading() as session:

@@ -19,13 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
-from ca import crl, der, ocsp_encoding, ocsp_request, status_lint
+from ca import der
 from ca.der import MalformedDer
 from ca.errors import CaError
 from ca.models import IntentionRow, serial_text
-from ca.ocsp import OcspPolicy, Responder, decode_get
-from ca.ocsp_encoding import AnswerTemplate, IssuerNames, Single
-from ca.status_models import OcspAnswerRow
+from ca.status import crl, ocsp_encoding, ocsp_request, status_lint
+from ca.status.ocsp import OcspPolicy, Responder, decode_get
+from ca.status.ocsp_encoding import AnswerTemplate, IssuerNames, Single
+from ca.status.status_models import OcspAnswerRow
 from hsm.errors import TokenUnavailable
 from records.database import Database
 from tests.ca.status_world import BY, ISSUER, Reason, StatusWorld, key, run
@@ -430,7 +431,7 @@ def test_template_equals_cryptographys_builder(
     which it cannot write."""
     from datetime import UTC
 
-    from ca import crl_encoding
+    from ca.status import crl_encoding
     from tests.ca.status_world import certificate
 
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -490,7 +491,7 @@ def module_world(
 def test_hostile_requests_get_an_answer_of_the_protocol(
     module_world: tuple[StatusWorld, Responder], data: st.DataObject
 ) -> None:
-    """RFC 6960 §2.3, issue 3: truncated, huge, wrong tags: an error answer, never an exception."""
+    """RFC 6960 §2.3: truncated, huge, wrong tags: an error answer, never an exception."""
     world, responder = module_world
     valid = question(world, 2**100, nonce=bytes(16))
     kind = data.draw(st.sampled_from(["cut", "flip", "insert", "random", "huge"]))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ca.ceremonies.plan import Plan, load_plan, parse_plan
 from ca.errors import PlanInvalid
-from ca.plan import Plan, load_plan, parse_plan
 from hsm.mechanisms import KeyAlgorithm
 from tests.world import PROVINCE
 

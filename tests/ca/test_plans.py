@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from sqlalchemy import func, select
 
-from ca import crl
-from ca.ceremony import CeremonyResult, RootSettings, run_ceremony
-from ca.checks import check_everything
+from ca.ceremonies.ceremony import CeremonyResult, RootSettings, run_ceremony
+from ca.ceremonies.plan import Plan, load_plan, parse_plan
+from ca.checking.checks import check_everything
 from ca.issuance import issue
 from ca.models import CertificateRow
-from ca.ocsp import Responder
-from ca.plan import Plan, load_plan, parse_plan
+from ca.status import crl
+from ca.status.ocsp import Responder
 from tests.ca.subjects import MAU
 from tests.world import BASE_URL, BY, PROVINCE, WITNESSES, World
 
@@ -49,7 +49,7 @@ def held(world: World, plan: Plan, *, dry_run: bool = False) -> CeremonyResult:
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_as_a_dry_run(world: World, path: Path) -> None:
-    """Issue 3.1: a dry run prints what would be signed, and leaves nothing."""
+    """A dry run prints what would be signed, and leaves nothing."""
     assert load_plan(path).title
     with world.database.reading() as session:
         before = session.scalar(select(func.count()).select_from(CertificateRow))
@@ -62,7 +62,7 @@ def test_as_a_dry_run(world: World, path: Path) -> None:
 
 
 def test_rollover(world: World) -> None:
-    """Issue 3.1: a new issuing CA beside the old, both served."""
+    """A new issuing CA beside the old, both served."""
     made = held(world, quick(PROVINCE.parent / "rollover.yaml")).certificates
     assert list(made) == ["persons-g2", "ocsp-persons-g2"]
     certificate = issue(
@@ -124,7 +124,7 @@ def test_root_rekey(world: World, tmp_path: Path) -> None:
 
 
 def test_cross(world: World) -> None:
-    """Issue 3.1: cross-certificates."""
+    """Cross-certificates."""
     plan = quick(PROVINCE.parent / "cross.yaml")
     certificate = held(world, plan).certificates["example-province"]
     certificate.verify_directly_issued_by(world.authority.issuer("root").certificate)

@@ -36,7 +36,7 @@ def issued(world: World, profile: str) -> x509.Certificate:
 
 @pytest.mark.parametrize("profile", BY_PROFILE)
 def test_pkilint_finds_no_error(world: World, profile: str) -> None:
-    """Issue 3: pkilint's PKIX and ETSI linters find no error in any of them."""
+    """Pkilint's PKIX and ETSI linters find no error in any of them."""
     encoded = issued(world, profile).public_bytes(Encoding.DER)
     findings = lint.pkilint_findings(encoded, PROFILES[profile].kind)
     assert [finding for finding in findings if finding.stops] == []

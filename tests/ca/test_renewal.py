@@ -12,7 +12,7 @@ from ca.errors import CaError
 from ca.issuance import issue
 from ca.names import Subject
 from ca.renewal import expiring, rekey, renew, renew_service, transfer
-from ca.revocation import suspend
+from ca.status.revocation import suspend
 from tests.ca.subjects import MAU, THU
 from tests.world import BY, World
 
@@ -36,7 +36,7 @@ def status(world: World, certificate: x509.Certificate) -> tuple[str, str | None
 
 
 def test_renewed_with_the_same_key(world: World, holder: x509.Certificate) -> None:
-    """Issue 3.4: renew (same key); whoever is renewed needs no notice any more."""
+    """Renew (same key); whoever is renewed needs no notice any more."""
     soon = {"now": world.now, "within": timedelta(days=30)}
     assert [one.serial for one in expiring(world.authority, **soon)] == [holder.serial_number]
     renewed = renew(world.authority, holder.serial_number, now=world.now, by=BY)
@@ -48,7 +48,7 @@ def test_renewed_with_the_same_key(world: World, holder: x509.Certificate) -> No
 
 
 def test_another_key_supersedes(world: World, holder: x509.Certificate) -> None:
-    """Issue 3.4: re-key; RFC 5280 §5.3.1 superseded."""
+    """Re-key; RFC 5280 §5.3.1 superseded."""
     key = world.key()
     new = rekey(world.authority, holder.serial_number, public_key=key, now=world.now, by=BY)
     assert new.public_key() == key

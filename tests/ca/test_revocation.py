@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from sqlalchemy import select
 
-from ca import crl
-from ca.checks import check_everything
+from ca.checking.checks import check_everything
 from ca.errors import CaError, CertificateUnknown
 from ca.issuance import issue
-from ca.revocation import RevocationReason, resume, revoke, suspend
+from ca.status import crl
+from ca.status.revocation import RevocationReason, resume, revoke, suspend
 from records.models import AuditEntry
 from records.tags import Tag
 from tests.ca.subjects import MAU
@@ -49,7 +49,7 @@ def asked(world: World, certificate: x509.Certificate) -> ocsp.OCSPResponse:
 def test_revoked_everywhere_at_once(
     world: World, holder: x509.Certificate, reason: RevocationReason
 ) -> None:
-    """Issue 3.5: published immediately after a revocation; RFC 5280 §5.3.1 reasons."""
+    """Published immediately after a revocation; RFC 5280 §5.3.1 reasons."""
     serial = holder.serial_number
     revoke(world.authority, serial, reason=reason, now=world.now, by=BY)
     entry = listed(world, serial)

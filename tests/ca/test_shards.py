@@ -10,15 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select, update
 
-from ca import crl
 from ca.authority import Authority
-from ca.checks import check_everything
-from ca.crl_contents import CrlPolicy
-from ca.crl_scope import Scope, shards_for
+from ca.checking.checks import check_everything
 from ca.issuance import Order, issue, issue_many
 from ca.models import CertificateRow
-from ca.revocation import RevocationReason, revoke
-from ca.static_files import write
+from ca.status import crl
+from ca.status.crl_contents import CrlPolicy
+from ca.status.crl_scope import Scope, shards_for
+from ca.status.revocation import RevocationReason, revoke
+from ca.status.static_files import write
 from tests.ca.status_world import run
 from tests.ca.subjects import MAU, SERVICE
 from tests.world import BASE_URL, BY, World
@@ -99,7 +99,7 @@ def test_point_and_list_agree(sharded: Authority, world: World, tmp_path: Path) 
 
 
 def test_services_name_the_complete_list(sharded: Authority, world: World) -> None:
-    """Issue 3.5: sharded where large; a handful of services are not."""
+    """Sharded where large; a handful of services are not."""
     made = issue(
         sharded,
         profile="api-client",
@@ -112,7 +112,7 @@ def test_services_name_the_complete_list(sharded: Authority, world: World) -> No
 
 
 def test_shards_are_kept_current_for_ever(sharded: Authority, world: World) -> None:
-    """Issue 3.5: never expired while the service lives, also when sharding was switched off."""
+    """Never expired while the service lives, also when sharding was switched off."""
     officials(sharded, world, 1)
     plain = Authority(world.database, world.token, base_url=BASE_URL)
     later = world.now + timedelta(hours=30)
@@ -129,7 +129,7 @@ def test_places_of_two_processes(sharded: Authority, world: World) -> None:
 
 
 def test_the_checker_reads_the_parts(sharded: Authority, world: World) -> None:
-    """Issue 3.9: rows are compared with the lists."""
+    """Rows are compared with the lists."""
     made = officials(sharded, world, 1)[0]
     with world.database.transaction() as session:
         session.execute(
@@ -144,7 +144,7 @@ def test_the_checker_reads_the_parts(sharded: Authority, world: World) -> None:
 
 
 def test_parts_are_files_too(sharded: Authority, world: World, tmp_path: Path) -> None:
-    """Issue 3.5: CRLs also written as static files for a web server or CDN."""
+    """CRLs also written as static files for a web server or CDN."""
     officials(sharded, world, 1)
     crl.publish(sharded, "persons-g1", now=world.now, by=BY)
     written = write(sharded, tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ca.ceremony_keys import SoftwareKeys
+from ca.ceremonies.ceremony_keys import SoftwareKeys
 from ca.errors import CaError
 from ca.issuance import issue
 from ca.trust import TrustStore, fingerprint

@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from ca.clock import ClockDoubtful, ClockWatch, KernelClock
 from ca.errors import CaError
 from ca.profiles import TIMESTAMP_POLICY
-from ca.sntp import TimeServer
-from ca.status_models import TimeStampRow
-from ca.tsa import TimeStampAuthority, TsaPolicy
-from ca.tst_encoding import Failure, Imprint, StampRequest, TokenTemplate, rejected
+from ca.status.status_models import TimeStampRow
+from ca.time.clock import ClockDoubtful, ClockWatch, KernelClock
+from ca.time.sntp import TimeServer
+from ca.time.tsa import TimeStampAuthority, TsaPolicy
+from ca.time.tst_encoding import Failure, Imprint, StampRequest, TokenTemplate, rejected
 from hsm.errors import TokenUnavailable
 from records import audit
 from records.database import Database
@@ -422,7 +422,7 @@ def module_tsa(
 def test_hostile_requests_get_an_answer_of_the_protocol(
     module_tsa: tuple[TimeStampAuthority, datetime], data: st.DataObject
 ) -> None:
-    """RFC 3161 §2.4.2, issue 3: truncated, huge, wrong tags: a rejection, never an exception."""
+    """RFC 3161 §2.4.2: truncated, huge, wrong tags: a rejection, never an exception."""
     tsa, moment = module_tsa
     valid = request(nonce=2**63, req_policy=TIMESTAMP_POLICY)
     kind = data.draw(st.sampled_from(["cut", "flip", "insert", "random"]))

@@ -17,9 +17,9 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from certify.assembly import Assembled, ScanPage, assemble
-from certify.capture import read_scans
-from certify.statement import Statement, draw
+from certify.pages.assembly import Assembled, ScanPage, assemble
+from certify.pages.statement import Statement, draw
+from certify.scans.capture import read_scans
 from tests.certify.town_hall import scans
 
 ADDRESS = "https://dauso.vn/v/K7QF-2M9X-H4TB-0DVW-C6RE"
@@ -72,7 +72,7 @@ def written(data: bytes, tmp_path: Path) -> str:
 
 
 def test_pdfa(tmp_path: Path) -> None:
-    """Issue §3: "PDF/A-2b"; judged by page-validation, as claimed by the file itself."""
+    """ "PDF/A-2b"; judged by page-validation, as claimed by the file itself."""
     report = page_validation.validate_pdf_bytes(two_pages().pdf)
     assert (report.profile, report.is_compliant) == (
         page_validation.ValidationProfile.PDF_A_2B,
@@ -113,7 +113,7 @@ def test_statement_on_an_added_page_when_it_does_not() -> None:
 
 @pytest.mark.parametrize("images", [scans(), scans()[:1]])
 def test_nothing_of_the_original_is_covered(images: tuple[bytes, ...]) -> None:
-    """Issue §3: "never over content": every dark pixel of the scan is as dark in the copy."""
+    """ "never over content": every dark pixel of the scan is as dark in the copy."""
     made = put_together(*images)
     for number, image in enumerate(images, 1):
         scan = Image.open(io.BytesIO(image)).convert("L")
@@ -139,7 +139,7 @@ def test_a_page_without_blank_strips_is_made_smaller() -> None:
 
 @pytest.mark.parametrize("dpi", [150, 200, 300])
 def test_every_page_carries_the_code(dpi: int) -> None:
-    """Issue §3: "a QR and a short code on every page footer"; read back by another library."""
+    """ "a QR and a short code on every page footer"; read back by another library."""
     made = two_pages()
     for number in (1, 2):
         found = {code.text for code in zxingcpp.read_barcodes(rendered(made.pdf, number, dpi))}
@@ -147,7 +147,7 @@ def test_every_page_carries_the_code(dpi: int) -> None:
 
 
 def test_vietnamese_extracts(tmp_path: Path) -> None:
-    """Issue §3: "Vietnamese extracts correctly"; judged by poppler."""
+    """ "Vietnamese extracts correctly"; judged by poppler."""
     text = written(two_pages().pdf, tmp_path)
     for words in (
         "CHỨNG THỰC BẢN SAO ĐÚNG VỚI BẢN CHÍNH",

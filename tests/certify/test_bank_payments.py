@@ -12,12 +12,12 @@ import segno
 import zxingcpp
 from PIL import Image
 
-from certify import bank_payments, payments, vietqr
-from certify.bank_payments import Notice
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.issuance import certify_copy
-from certify.receipts import receipt_pdf
+from certify.money import bank_payments, payments, vietqr
+from certify.money.bank_payments import Notice
+from certify.money.receipts import receipt_pdf
 from tests.certify.town_hall import BY, TownHall
 
 
@@ -54,7 +54,7 @@ def test_the_code_of_another_maker() -> None:
 
 
 def test_paid_by_transfer(hall: TownHall, tmp_path: Path) -> None:
-    """Issue §6: "Nothing is issued unpaid"; a notice pays, its repetition does not pay twice."""
+    """ "Nothing is issued unpaid"; a notice pays, its repetition does not pay twice."""
     office, now = hall.office, hall.now
     case = hall.compared(paid=False)
     order = bank_payments.ask(office, case.id, now=now, by=BY)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageFilter
 
-from certify.capture import read_scans
 from certify.errors import CaptureRejected
-from certify.occupancy import Occupancy
+from certify.pages.occupancy import Occupancy
+from certify.scans.capture import read_scans
 from tests.certify.town_hall import scans
 
 
@@ -35,7 +35,7 @@ def test_a_good_scan_is_kept_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_other_images_become_jpeg(kind: str) -> None:
-    """Issue §2: "upload of scans (JPEG, PNG, TIFF, PDF)"."""
+    """ "upload of scans (JPEG, PNG, TIFF, PDF)"."""
     (page,) = read_scans([saved(scan().reduce(1), kind)], declared_pages=1)
     assert page.jpeg.startswith(b"\xff\xd8")
     assert (page.width, page.height, page.kept_bytes) == (1654, 2339, False)
@@ -90,7 +90,7 @@ def test_page_count_is_the_declared_one() -> None:
 
 
 def test_skew_blur_and_blank_pages_are_warned_of() -> None:
-    """Issue §2: "skew and blur warned, blank pages found"; the official decides."""
+    """ "skew and blur warned, blank pages found"; the official decides."""
     skewed = saved(scan().rotate(2, fillcolor="white", resample=Image.Resampling.BICUBIC))
     blurred = saved(scan().filter(ImageFilter.GaussianBlur(2.5)))
     blank = saved(Image.new("RGB", (1654, 2339), (250, 248, 240)))

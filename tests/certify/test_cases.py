@@ -7,11 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from certify import payments
-from certify.comparison import Checklist, Ground, PageFinding, freeze, record_comparison
 from certify.competence import end_delegation
-from certify.errors import CertifyError, NotFound
-from certify.intake import (
+from certify.counter.intake import (
     CaseState,
     Presentation,
     Requester,
@@ -21,8 +18,11 @@ from certify.intake import (
     record_presentation,
     withdraw,
 )
+from certify.errors import CertifyError, NotFound
 from certify.issuance import certify_copy
+from certify.money import payments
 from certify.register import entries
+from certify.scans.comparison import Checklist, Ground, PageFinding, freeze, record_comparison
 from records import audit
 from tests.certify.town_hall import BY, MAU, TRANSCRIPT, UNIT, TownHall, scans
 
@@ -141,7 +141,7 @@ def test_suspected_forgery_freezes(hall: TownHall) -> None:
 
 
 def test_competence_is_checked_at_that_moment(hall: TownHall) -> None:
-    """Issue §4: "competence and delegation checked at that moment"."""
+    """ "competence and delegation checked at that moment"."""
     case = hall.compared()
     end_delegation(hall.office, hall.delegation.id, now=hall.now, by=BY)
     assert refused(hall, case.id) == "not-competent"
@@ -161,7 +161,7 @@ def test_the_seal_must_be_the_units(hall: TownHall) -> None:
 
 
 def test_money(hall: TownHall) -> None:
-    """Issue §6: receipts, waivers, refunds; "Nothing is issued unpaid unless waived"."""
+    """Receipts, waivers, refunds; "Nothing is issued unpaid unless waived"."""
     office, now = hall.office, hall.now
     case = hall.compared(copies=3, paid=False)
     with pytest.raises(CertifyError, match="not the"):
@@ -215,7 +215,7 @@ def test_wrong_input_opens_nothing(hall: TownHall, change: dict[str, object], co
 
 
 def test_every_step_is_audited(hall: TownHall) -> None:
-    """Issue §1: "every state change audited"."""
+    """ "every state change audited"."""
     case = hall.compared()
     withdraw(hall.office, case.id, reason="đổi ý", now=hall.now + timedelta(minutes=1), by=BY)
     report = audit.verify(hall.office.database)

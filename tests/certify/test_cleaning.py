@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify import captures
-from certify.capture import read_scans
-from certify.captures import captured_pages, page_image
+from certify.counter.intake import record_capture
+from certify.counter.viewers import Viewer
 from certify.errors import CertifyError, NotFound
-from certify.intake import record_capture
-from certify.viewers import Viewer
+from certify.scans import captures
+from certify.scans.capture import read_scans
+from certify.scans.captures import captured_pages, page_image
 from tests.api.conftest import ONLY_SQLITE
 from tests.certify.test_capture import saved, scan
 from tests.certify.town_hall import BY, UNIT, TownHall
@@ -29,7 +29,7 @@ def leaning(degrees: float) -> bytes:
 
 @pytest.mark.parametrize("degrees", [2.0, -3.5])
 def test_a_crooked_page_is_straightened_at_true_size(degrees: float) -> None:
-    """Issue §2: "clean-up"; DOMAIN.md §4 *Capture*: "true size"."""
+    """ "clean-up"; DOMAIN.md §4 *Capture*: "true size"."""
     (page,) = read_scans([leaning(degrees)], declared_pages=1)
     assert page.warnings == page.cleaning == ("page-straightened",)
     assert abs(page.skew) <= 0.4

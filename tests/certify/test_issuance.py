@@ -17,18 +17,19 @@ import zxingcpp
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
-from certify import issuance, register, store, verification
+from certify import issuance, register, verification
+from certify.counter.intake import CaseState, find_case
 from certify.errors import CertifyError
-from certify.intake import CaseState, find_case
 from certify.issuance import certify_copy
 from certify.models import CopyRow, CopyStatus, EntryRow
 from certify.recovery import recover
 from certify.register import entries, gaps
+from certify.stores import store
 from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.errors import DomainError
-from signer import activation
-from signer.validation import validate
+from signer.keys import activation
+from signer.verdicts.validation import validate
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans, town_hall
 from tests.interop import maven_judges
 from tests.world import World
@@ -99,7 +100,7 @@ def test_outside_judges(world: World, tmp_path: Path) -> None:
 
 
 def test_nothing_may_be_added(hall: TownHall) -> None:
-    """Issue §4: "certified with DocMDP so nothing may be added"."""
+    """ "certified with DocMDP so nothing may be added"."""
     copy = issue(hall)
     for change in (_with_note, _with_signature_field):
         changed = change(copy.data)
@@ -292,6 +293,6 @@ def _killed_at(hall: TownHall, monkeypatch: pytest.MonkeyPatch, case_id: str, st
 
 
 def _same_day(hall: TownHall, later: object) -> bool:
-    from certify.deadlines import local
+    from certify.counter.deadlines import local
 
     return local(hall.now).date() == local(later).date()  # type: ignore[arg-type]  # a datetime

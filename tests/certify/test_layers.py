@@ -14,16 +14,16 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from certify import recognition
-from certify.assembly import CAPTURE_DATA
-from certify.captures import captured_pages
-from certify.comparison import Checklist, record_comparison
+from certify.counter.intake import record_capture
 from certify.errors import CertifyError
-from certify.intake import record_capture
 from certify.issuance import certify_copy
-from certify.payments import pay
-from certify.prepared import prepare_copy
-from certify.recognition import recognise
+from certify.money.payments import pay
+from certify.pages.assembly import CAPTURE_DATA
+from certify.pages.prepared import prepare_copy
+from certify.scans import recognition
+from certify.scans.captures import captured_pages
+from certify.scans.comparison import Checklist, record_comparison
+from certify.scans.recognition import recognise
 from tests.certify.test_capture import saved, scan
 from tests.certify.test_cleaning import ONLY_SQLITE
 from tests.certify.town_hall import BY, TRANSCRIPT, TownHall
@@ -36,7 +36,7 @@ KNOWN = {"PDFA2B-SIGNATURE-BYTERANGE-001", "PDFA3B-SIGNATURE-BYTERANGE-001"}
 
 @pytest.mark.skipif(recognition.engine() is None, reason="tesseract with Vietnamese is not here")
 def test_words_under_the_image_and_the_capture_attached(hall: TownHall, tmp_path: Path) -> None:
-    """Issue §3: "PDF/A-2b (3b when the capture data are attached), OCR text layer as an option
+    """ "PDF/A-2b (3b when the capture data are attached), OCR text layer as an option
     (Vietnamese), Vietnamese extracts correctly"."""
     office = replace(hall.office, attach_capture_data=True)
     case = hall.opened(original=replace(TRANSCRIPT, pages=1))

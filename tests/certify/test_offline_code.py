@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ca.revocation import RevocationReason, revoke
-from certify import code_keys, code_seal, offline_code
-from certify.deadlines import local
+from ca.status.revocation import RevocationReason, revoke
+from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.issuance import CertifiedCopy, certify_copy
+from certify.pages import code_keys, code_seal, offline_code
 from tests.certify.town_hall import BY, UNIT, TownHall
 
 ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -48,7 +48,7 @@ def refused(call: object, *arguments: object) -> str:
 
 @ONLY_SQLITE
 def test_the_code_proves_the_copy_without_a_network(hall: TownHall, tmp_path: Path) -> None:
-    """Issue §9: "a compact payload signed by the unit (number, unit, date, SHA-256)"."""
+    """ "a compact payload signed by the unit (number, unit, date, SHA-256)"."""
     office, now = hall.office, hall.now
     copy = issued(hall)
     text = scanned(copy.data)

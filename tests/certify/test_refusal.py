@@ -11,17 +11,17 @@ import page as page_validation
 import pikepdf
 import pytest
 
-from certify.comparison import Checklist, Ground, PageFinding, examine, freeze
+from certify.counter.intake import find_case
+from certify.counter.refusal import find_refusal, issue_refusal
+from certify.counter.viewers import Viewer
+from certify.counter.visit_models import DigitalCopyRow
 from certify.digital_copies import find_digital_copy, make_digital_copy, void_unfinished
 from certify.errors import CertifyError, NotFound
-from certify.intake import find_case
 from certify.models import CaseState
-from certify.page_findings import conclude, pages_found, record_page
-from certify.refusal import find_refusal, issue_refusal
 from certify.register import entries
-from certify.store import items
-from certify.viewers import Viewer
-from certify.visit_models import DigitalCopyRow
+from certify.scans.comparison import Checklist, Ground, PageFinding, examine, freeze
+from certify.scans.page_findings import conclude, pages_found, record_page
+from certify.stores.store import items
 from records import audit
 from records.errors import DomainError
 from signer.signing import SignatureRequest, document_digest
@@ -78,7 +78,7 @@ def test_a_refusal_is_written_and_reasoned(hall: TownHall, tmp_path: Path) -> No
 
 @ONLY_SQLITE
 def test_page_by_page(hall: TownHall) -> None:
-    """Issue §2: "page-by-page side-by-side comparison with a recorded finding per page"."""
+    """ "page-by-page side-by-side comparison with a recorded finding per page"."""
     office = hall.office
     case = hall.captured()
     acts = {"viewer": CLERK, "now": hall.now, "by": BY}
@@ -105,7 +105,7 @@ def test_page_by_page(hall: TownHall) -> None:
 
 def signed_original(hall: TownHall, pages: int = 3) -> bytes:
     """A decision of three pages that an official has signed."""
-    from signer import activation
+    from signer.keys import activation
     from signer.levels import Level
     from signer.signing import sign_pdf
     from tests.signer.paper import decision

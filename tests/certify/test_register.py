@@ -140,7 +140,7 @@ def test_export(hall: TownHall, tmp_path: Path) -> None:
 
 
 def test_search(hall: TownHall) -> None:
-    """Issue §5: "search"; a percent sign is a character, not a wildcard."""
+    """ "search"; a percent sign is a character, not a wildcard."""
     issue(hall)
     year = hall.now.year
     assert len(entries(hall.office, unit=UNIT, year=year, search="Mẫu")) == 1
@@ -154,7 +154,7 @@ def test_money() -> None:
 
 def test_spreadsheets_get_no_formulas(hall: TownHall) -> None:
     """A name that begins like a formula is data, not a formula, in the export."""
-    from certify.intake import Requester
+    from certify.counter.intake import Requester
 
     case = hall.compared(requester=Requester(name="=1+1", identifier="038812345679"))
     certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify import codes, dossier
-from certify.deadlines import due, is_working, local, next_working
+from certify import codes
+from certify.counter import dossier
+from certify.counter.deadlines import due, is_working, local, next_working
 from certify.errors import CertifyError
-from certify.fees import fee
 from certify.kinds import kind, kinds
-from certify.statement import day_text, number_text, template_on
+from certify.money.fees import fee
+from certify.pages.statement import day_text, number_text, template_on
 from certify.units import is_agency_code, unit, units
 
 # DOMAIN.md §4 *Fee*.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from certify.intake import CaseState, find_case
+from certify.counter.intake import CaseState, find_case
 from certify.register import entries, gaps
-from certify.stack import certify_stack
+from certify.stacks.stack import certify_stack
 from certify.verification import Verdict, verdict, verify_file
 from tests.certify.town_hall import BY, UNIT, TownHall
 
 
 def test_each_with_its_number_and_outcome(hall: TownHall) -> None:
-    """Issue §10: "one authorisation for signing, each with its number and outcome"."""
+    """ "one authorisation for signing, each with its number and outcome"."""
     cases = [hall.compared().id, hall.compared(paid=False).id, hall.compared().id]
     results = list(certify_stack(hall.office, cases, **hall.hands, now=hall.now, by=BY))
     assert [result.case_id for result in results] == cases

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from certify import intention, issuance, stack_jobs, stack_work, store
+from certify import intention, issuance
 from certify.errors import CertifyError
 from certify.register import entries, gaps
-from certify.stack_jobs import LineState, StackState
-from certify.stack_list import read_list
+from certify.stacks import stack_jobs, stack_work
+from certify.stacks.stack_jobs import LineState, StackState
+from certify.stacks.stack_list import read_list
+from certify.stores import store
 from certify.verification import Verdict, verdict, verify_file
 from records import audit
 from signer.errors import ActivationRefused
@@ -56,7 +58,7 @@ def work(hall: TownHall, **more: Any) -> None:
 
 @ONLY_SQLITE
 def test_five_hundred_are_like_three(hall: TownHall) -> None:
-    """Issue §10: "one comparison list, one authorisation for signing, each with its number"."""
+    """ "one comparison list, one authorisation for signing, each with its number"."""
     office = hall.office
     stack_id = opened(hall, a_list("khớp", "không khớp", "Khớp", second="a-2.jpg"))
     work(hall)
@@ -85,7 +87,7 @@ def test_five_hundred_are_like_three(hall: TownHall) -> None:
 
 
 def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue §10 and DESIGN.md §3.3: cut off at each step, every line ends issued, once, under the
+    """DESIGN.md §3.3: cut off at each step, every line ends issued, once, under the
     one authorisation."""
 
     class Killed(BaseException):

@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from certify import cancellation, sharing, store, verification
-from certify.deadlines import local
+from certify import cancellation, verification
+from certify.counter.deadlines import local
 from certify.decisions import Decision, draft
 from certify.errors import CertifyError, NotFound
 from certify.issuance import CertifiedCopy, certify_copy
 from certify.models import CopyStatus
 from certify.register import entries
-from certify.sharing import Recipient
+from certify.stores import sharing, store
+from certify.stores.sharing import Recipient
 from certify.verification import Verdict, verdict, verify_code, verify_file
 from records import audit
-from signer import activation
+from signer.keys import activation
 from signer.levels import Level
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.certify.town_hall import BY, DEMO, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
@@ -46,7 +47,7 @@ def test_every_look_is_logged(hall: TownHall) -> None:
 
 
 def test_own_papers_never_call_themselves_certified(hall: TownHall) -> None:
-    """Issue §7: "own digitised papers (marked as not certified)"."""
+    """ "own digitised papers (marked as not certified)"."""
     office = hall.office
     item = store.add(
         office, owner_id=ME, kind="own-paper", title="Ảnh thẻ", data=scans()[0], now=hall.now, by=ME
@@ -219,7 +220,7 @@ def test_cancelling_and_replacing(hall: TownHall) -> None:
 
 
 def test_export_everything(hall: TownHall) -> None:
-    """Issue §7: "Export everything"; each document given out is a look that is logged."""
+    """ "Export everything"; each document given out is a look that is logged."""
     copy = issue(hall)
     given = list(store.export(hall.office, owner_id=ME, now=hall.now, by=ME))
     assert [(item.id, data) for item, data in given] == [(copy.item_id, copy.data)]

@@ -14,7 +14,7 @@ import pypdfium2
 import pytest
 import zxingcpp
 
-from certify.appointments import (
+from certify.counter.appointments import (
     book,
     cancel,
     free_slots,
@@ -22,16 +22,14 @@ from certify.appointments import (
     record_missed,
     sweep_missed,
 )
-from certify.cases import Requester
-from certify.deadlines import VIETNAM, is_working, local, next_working
-from certify.errors import CertifyError, NotFound
-from certify.intake import Wanted, assign, find_case, withdraw
-from certify.models import CaseState
-from certify.slip import slip
-from certify.slots import plan_on
-from certify.viewers import Viewer
-from certify.visit_models import AppointmentState
-from certify.visits import (
+from certify.counter.cases import Requester
+from certify.counter.deadlines import VIETNAM, is_working, local, next_working
+from certify.counter.intake import Wanted, assign, find_case, withdraw
+from certify.counter.slip import slip
+from certify.counter.slots import plan_on
+from certify.counter.viewers import Viewer
+from certify.counter.visit_models import AppointmentState
+from certify.counter.visits import (
     Visit,
     find_visit,
     list_visits,
@@ -40,6 +38,8 @@ from certify.visits import (
     visit_by_code,
     withdraw_visit,
 )
+from certify.errors import CertifyError, NotFound
+from certify.models import CaseState
 from records import audit
 from tests.certify.town_hall import BY, MAU, OFFICIAL_ID, TRANSCRIPT, UNIT, TownHall
 
@@ -75,7 +75,7 @@ def code_of(raised: pytest.ExceptionInfo[CertifyError]) -> str:
 
 
 def test_from_the_request_to_the_counter(hall: TownHall) -> None:
-    """Issue §1: "book an appointment", "several documents and several copies in one visit"."""
+    """ "book an appointment", "several documents and several copies in one visit"."""
     office = hall.office
     slots = free_slots(office, UNIT, now=MORNING)
     assert local(slots[0].starts_at).strftime("%d %H:%M") == "24 08:00", "an hour's lead"
@@ -219,7 +219,7 @@ def test_who_does_not_come_loses_the_seat(hall: TownHall) -> None:
 def test_the_procedure_system_names_its_dossier(
     hall: TownHall, dossier: str | None, code: str | None
 ) -> None:
-    """Issue §1: opened "by the procedure system (dossier code validated)"."""
+    """Opened "by the procedure system (dossier code validated)"."""
     system = Viewer.system(by="client:procedure-system")
 
     def opened() -> Visit:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ca.names import Subject
-from certify.comparison import Checklist, record_comparison
 from certify.competence import Delegation, delegate
-from certify.intake import (
+from certify.counter.intake import (
     Case,
     OriginalDescription,
     Presentation,
@@ -20,11 +19,12 @@ from certify.intake import (
     record_capture,
 )
 from certify.issuance import Hand
+from certify.money.payments import pay
 from certify.office import Office
-from certify.payments import pay
+from certify.scans.comparison import Checklist, record_comparison
 from hsm.mechanisms import KeyAlgorithm
-from signer import credentials
-from signer.credentials import Credential
+from signer.keys import credentials
+from signer.keys.credentials import Credential
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 UNIT = "14797"

@@ -12,12 +12,12 @@ from cryptography import x509
 
 from records.blobs import BlobStore
 from records.database import Database
-from signer import evidence_renewal, evidence_store
-from signer.augmentation import augment
 from signer.levels import Level
-from signer.preview import Answer, preview
-from signer.validation import validate
-from signer.verdict import Indication
+from signer.long_life import evidence_renewal, evidence_store
+from signer.long_life.augmentation import augment
+from signer.long_life.preview import Answer, preview
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Indication
 from tests.api.conftest import ONLY_SQLITE
 from tests.eras import YEAR, Eras, patient_policy
 from tests.small_pki import SIGNED_AT

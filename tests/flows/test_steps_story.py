@@ -17,11 +17,11 @@ from sqlalchemy import select
 
 from records import audit
 from records.models import AuditEntry
-from signer import outgoing_numbers, routed_documents, step_changes
 from signer.errors import StepRefused
-from signer.step_routes import StepKind
-from signer.validation import validate
-from signer.working_days import local
+from signer.routing import outgoing_numbers, routed_documents, step_changes
+from signer.routing.step_routes import StepKind
+from signer.routing.working_days import local
+from signer.verdicts.validation import validate
 from tests.signer.signing_house import CLERK, DEPUTY, DRAFTER, REVIEWER, UNIT, signing_house
 from tests.world import World
 

@@ -10,23 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from ca import revocation
-from ca.revocation import RevocationReason
-from certify import cancellation, issuance, register, store, verification
+from ca.status import revocation
+from ca.status.revocation import RevocationReason
+from certify import cancellation, issuance, register, verification
 from certify.cancellation import Decision
-from certify.deadlines import local
+from certify.counter.deadlines import local
 from certify.models import CopyStatus
+from certify.stores import store
 from certify.verification import Verdict
 from records import audit
 from records.errors import DomainError
-from signer import activation, credentials, signing, workflow
-from signer.activation import Authorization
-from signer.appearance import Appearance
-from signer.credentials import Credential
+from signer import signing, workflow
 from signer.errors import ActivationRefused, CredentialUnusable, OrderRefused
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
+from signer.keys.credentials import Credential
 from signer.levels import Level
+from signer.looks.appearance import Appearance
 from signer.signing import SignatureRequest, document_digest
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, town_hall
 from tests.world import World
 

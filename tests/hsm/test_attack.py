@@ -1,4 +1,4 @@
-"""Issue 3, item 8: "with the token's PIN, a blob and the database an attacker gets no private key
+""" "With the token's PIN, a blob and the database an attacker gets no private key
 in clear and no signature". The attacker here is root on our server: the same module, logged in.
 """
 
@@ -208,7 +208,7 @@ def test_a_loose_kek_is_not_used(token: Token, custody: Custody) -> None:
 def test_service_keys_cannot_be_weakened(
     token: Token, resident: Callable[[KeyAlgorithm], Any]
 ) -> None:
-    """Issue 2: "All keys on SoftHSM, SENSITIVE, never extractable": not even by a copy."""
+    """ "All keys on SoftHSM, SENSITIVE, never extractable": not even by a copy."""
     resident(KeyAlgorithm.P_256)
 
     def attack(session: pkcs11.Session) -> list[str]:

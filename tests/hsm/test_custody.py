@@ -63,7 +63,7 @@ def test_a_key_is_closed_with_its_block(custody: Custody) -> None:
 
 
 def test_a_failing_block_destroys_its_key_too(token: Token, custody: Custody) -> None:
-    """Issue 2, bad input: nothing is left half-done."""
+    """Nothing is left half-done."""
     before = _session_keys(token)
     with pytest.raises(ZeroDivisionError), custody.unwrapped(custody.generate(KeyAlgorithm.P_256)):
         _ = 1 // 0

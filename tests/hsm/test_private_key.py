@@ -117,7 +117,7 @@ def test_a_prehashed_value_must_be_a_digest(resident: Resident) -> None:
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.RSA_2048, KeyAlgorithm.P_256])
 def test_nothing_but_signatures_comes_out(resident: Resident, algorithm: KeyAlgorithm) -> None:
-    """Issue 2: "All keys on SoftHSM, SENSITIVE, never extractable"."""
+    """ "All keys on SoftHSM, SENSITIVE, never extractable"."""
     key = resident(algorithm)
     for refused in (
         key.private_numbers,

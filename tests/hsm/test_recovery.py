@@ -77,7 +77,7 @@ def _sign(key: TokenEcPrivateKey) -> None:
 
 
 def test_away_and_back(shaky: Token, clock: Clock) -> None:
-    """Issue 2, bad input: "a token that is absent: one clear message"; DESIGN 4: recovery
+    """ "A token that is absent: one clear message"; DESIGN 4: recovery
     re-initialises the module, finds keys anew by CKA_ID and checks them."""
     key = _key(shaky)
     _sign(key)

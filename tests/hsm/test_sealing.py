@@ -40,7 +40,7 @@ def test_the_default_cost_is_rfc_9106s() -> None:
 
 @pytest.mark.parametrize("pin", ["135791", "", "1357900", "１３５７９1"])
 def test_another_pin_does_not(pin: str) -> None:
-    """Issue 2, bad input: a wrong PIN gives one clear message."""
+    """A wrong PIN gives one clear message."""
     sealed = seal_with_pin(b"wrapped", "135790", context=CONTEXT, cost=QUICK)
     with pytest.raises(PinWrong) as error:
         unseal_with_pin(sealed, pin, context=CONTEXT)

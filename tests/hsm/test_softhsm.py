@@ -28,7 +28,7 @@ def _tokens(directory: Path) -> list[str]:
 
 
 def test_preparing_twice_changes_nothing(tmp_path: Path) -> None:
-    """Issue 2: "Set-up is idempotent and quick the second time"."""
+    """ "Set-up is idempotent and quick the second time"."""
     first = prepare(tmp_path / "token", label="dauso", **PINS)
     made = _tokens(tmp_path / "token")
     assert len(made) == 1
@@ -44,7 +44,7 @@ def test_several_processes_starting_at_once_make_one_token(tmp_path: Path) -> No
 
 
 def test_everything_is_the_owners_only(tmp_path: Path) -> None:
-    """Issue 2: data "readable by the owner only"."""
+    """Data "readable by the owner only"."""
     old = os.umask(0)
     try:
         prepare(tmp_path / "token", label="dauso", **PINS)
@@ -122,7 +122,7 @@ def test_a_wrong_pin_is_said(tmp_path: Path) -> None:
 
 
 def test_an_absent_token_is_said(tmp_path: Path) -> None:
-    """Issue 2, bad input: a token that is absent at start."""
+    """A token that is absent at start."""
     settings = prepare(tmp_path / "token", label="dauso", **PINS)
     (tmp_path / "token" / "tokens").rename(tmp_path / "token" / "away")
     assert _in_child(_code_of_opening, settings) == "token-absent"
@@ -143,7 +143,7 @@ def test_a_lost_token_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
 def test_a_missing_module_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 2: "one clear line that says which to install"."""
+    """ "One clear line that says which to install"."""
     monkeypatch.setattr(softhsm, "MODULE_PLACES", (tmp_path / "none.so",))
     with pytest.raises(HsmError) as error:
         prepare(tmp_path / "token", label="dauso", **PINS)

@@ -16,10 +16,10 @@ from pyhanko.sign import signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from ca.issuance import Order, issue_many
-from signer import prepared
-from signer.formats import SourceFile
-from signer.prepared import Answer, Completed
-from signer.prepared_rows import Waiting
+from signer.elsewhere import prepared
+from signer.elsewhere.prepared import Answer, Completed
+from signer.elsewhere.prepared_rows import Waiting
+from signer.files.formats import SourceFile
 from tests.ca.subjects import THU
 from tests.signer.software_ca import Holder
 from tests.world import BY, World

@@ -8,9 +8,9 @@ from typing import Any
 
 from ca.names import Subject
 from hsm.mechanisms import KeyAlgorithm
-from signer import activation, credentials
-from signer.activation import Authorization
-from signer.credentials import Credential
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
+from signer.keys.credentials import Credential
 from tests.signer.pictures import seal_png, signature_png
 from tests.world import World
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsm.mechanisms import KeyAlgorithm
-from signer.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
+from signer.files.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
 from tests.signer.holders import BY, OFFICIAL_PIN, Holders, authorizer, enrol
 from tests.world import World
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from ca.names import Subject
 from hsm.mechanisms import KeyAlgorithm
-from signer import activation, credentials, delegations, steps
-from signer.activation import Authorization
-from signer.credentials import Credential
-from signer.routed_documents import Actor, RoutedDocument
-from signer.step_routes import PlannedStep, StepKind
-from signer.steps import Submission
-from signer.working_days import local
+from signer.keys import activation, credentials
+from signer.keys.activation import Authorization
+from signer.keys.credentials import Credential
+from signer.routing import delegations, steps
+from signer.routing.routed_documents import Actor, RoutedDocument
+from signer.routing.step_routes import PlannedStep, StepKind
+from signer.routing.steps import Submission
+from signer.routing.working_days import local
 from tests.certify.town_hall import DEMO
 from tests.signer.drafts import draft
 from tests.world import World

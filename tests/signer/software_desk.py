@@ -15,12 +15,12 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import KeyUsageConstraints, validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from signer import appearance
 from signer.cms import CmsTemplate, Scheme
-from signer.document import Document, Original
-from signer.drawing import StampShelf
-from signer.images import Picture
-from signer.revision import Appender
+from signer.keys.images import Picture
+from signer.looks import appearance
+from signer.looks.drawing import StampShelf
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer.software_ca import NOW, Holder, holder
 

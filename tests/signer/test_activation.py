@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ca import revocation
+from ca.status import revocation
 from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.models import AuditEntry
-from signer import activation, credentials, mandates, pins, unfinished_enrolments
-from signer.activation import Authorization
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
+from signer.holders import unfinished_enrolments
+from signer.keys import activation, credentials, mandates, pins
+from signer.keys.activation import Authorization
 from signer.models import AuthorizationRow, AuthorizedDigestRow, CredentialRow, MandateRow
 from tests.signer.holders import AGENCY_PIN, BY, CLIENT, OFFICIAL_PIN, Holders, authorizer, enrol
 from tests.world import World
@@ -67,7 +68,7 @@ def test_a_digest_is_used_once(world: World, give: Any) -> None:
 
 
 def test_reservation_is_all_or_nothing(world: World, give: Any) -> None:
-    """Issue 4.6: either each digest of a request is taken or none."""
+    """Either each digest of a request is taken or none."""
     authorization = give(DIGESTS[:2])
     stranger = hashlib.sha256(b"not shown").digest()
     assert code(lambda: reserve(world, authorization, DIGESTS[0], stranger))

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.trust import TrustStore, fingerprint
 from ca.trust_file import TrustFileError, load_trust
 from records.errors import LANGUAGES
-from signer.report import Report
-from signer.sandbox import shared_pool
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.sandbox import shared_pool
+from signer.verdicts.validation import validate
 from tests.signed_samples import MINUTE, pki, signed
 from tests.small_pki import SIGNED_AT, SmallPki
 

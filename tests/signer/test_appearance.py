@@ -12,11 +12,11 @@ import pikepdf
 import pypdfium2 as pdfium
 import pytest
 
-from signer import images
-from signer.appearance import SEAL_DIAMETER, Appearance
-from signer.document import Document, Original
-from signer.drawing import shown_time
 from signer.errors import DocumentRefused, SignerError
+from signer.keys import images
+from signer.looks.appearance import SEAL_DIAMETER, Appearance
+from signer.looks.drawing import shown_time
+from signer.pdf.document import Document, Original
 from signer.signature import SignatureRequest
 from tests.interop import maven_judges
 from tests.signer import paper
@@ -124,7 +124,7 @@ def test_a_seal_without_a_person_has_no_place() -> None:
 
 
 def test_a_second_signature_never_hides_the_first() -> None:
-    """Issue 4.2."""
+    """A signature never covers text (decree 30/2020, annex I)."""
     once = signed(Appearance(box=(100, 100, 220, 160)))
     with pytest.raises(DocumentRefused) as caught:
         signed(Appearance(box=(200, 150, 300, 200)), once)
@@ -243,7 +243,7 @@ def test_a_shifted_crop_box_is_respected() -> None:
 
 @pytest.mark.parametrize("flavour", ["a-1b", "a-2b", "a-3b"])
 def test_pdfa_stays_pdfa(flavour: str, tmp_path: Path) -> None:
-    """Issue 4.8; a soft mask is transparency, which PDF/A-1 forbids (ISO 19005-1 §6.4)."""
+    """PDF/A stays PDF/A: a soft mask is transparency, which PDF/A-1 forbids (ISO 19005-1 §6.4)."""
     data = paper.decision(pdfa=flavour)
     person = signed(Appearance.person(), data)
     assert pdfa_complaints(person, flavour) == []
@@ -296,8 +296,8 @@ def test_the_time_shown_is_vietnams() -> None:
 
 def test_the_stamp_is_drawn_once_per_holder_and_template() -> None:
     """PERFORMANCE.md: serialised once; only the time differs."""
-    from signer import appearance
-    from signer.drawing import StampShelf
+    from signer.looks import appearance
+    from signer.looks.drawing import StampShelf
 
     shelf, look = StampShelf(), Appearance(page=1, box=(60, 60, 300, 160), show_time=True)
     stamps = set()

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signer.asic import CADES_SIGNATURE, MANIFEST, MEDIA_TYPE, XADES_SIGNATURE
-from signer.file_signing import FileRequest, Format
+from signer.files.asic import CADES_SIGNATURE, MANIFEST, MEDIA_TYPE, XADES_SIGNATURE
+from signer.files.file_signing import FileRequest, Format
+from signer.files.xml_names import XADES
 from signer.levels import Level
-from signer.report import Report
-from signer.validation import validate
-from signer.verdict import SubIndication
-from signer.xml_names import XADES
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication
 from tests.signer.signed_files import REPORT, TABLE, Official
 from tests.world import World
 
@@ -193,7 +193,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_hostile_zips_are_unreadable_at_once(world: World, name: str) -> None:
-    """Issue 4: hostile ZIP "refused in bounded time and memory"."""
+    """Hostile ZIP "refused in bounded time and memory"."""
     data = HOSTILE[name]()
     began = time.monotonic()
     report = judged(world, data)

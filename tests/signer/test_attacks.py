@@ -11,7 +11,7 @@ import collections
 import pytest
 from pyhanko.sign import fields
 
-from signer.report import Report
+from signer.verdicts.report import Report
 from tests import attacks, attacks_prepared
 from tests.signed_samples import pki, raised, signed
 from tests.signer.test_validation import judged
@@ -43,7 +43,7 @@ def _check(mutant: attacks.Mutant, original: Report) -> None:
 @pytest.mark.parametrize("recipe", [*sorted(attacks.RECIPES), "truncation"])
 @pytest.mark.parametrize(("level", "signatures"), [("LTA", 2), ("LT", 1)])
 def test_no_mutant_passes(recipe: str, level: str, signatures: int) -> None:
-    """Issue 6, item 5: of the generated mutants none may pass."""
+    """Of the generated mutants none may pass."""
     data = signed(level, signatures, 2)
     original = judged(data)
     assert original.passed
@@ -73,6 +73,6 @@ def test_prepared_documents_do_not_pass() -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    """Issue 6, item 5: at least 200 mutants."""
+    """At least 200 mutants."""
     quick = ("usf", "isa", "swa", "pages", "eaa", "ssa", "damage")
     assert sum(1 for _ in attacks.mutants(signed("LTA", 2, 2), quick)) >= 200

@@ -1,4 +1,4 @@
-"""No forged CAdES, XAdES or ASiC file passes (issue 6, item 5, in the other formats)."""
+"""No forged CAdES, XAdES or ASiC file passes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from signer.file_signing import FileRequest, Format
+from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
-from signer.report import Report
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 from tests.attacks_on_files import forged_files
 from tests.signer.signed_files import REPORT, Official, sources
 from tests.world import World

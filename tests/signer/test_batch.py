@@ -1,6 +1,6 @@
 """Batches: one authorisation, thousands of documents, each with its own outcome.
 
-Issue 4.5: "reviewable before (per-item tick), resumable after a crash, cancellable … Nothing is
+"Reviewable before (per-item tick), resumable after a crash, cancellable … Nothing is
 signed twice, nothing lost."
 """
 
@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from ca.authority import Authority
-from ca.ocsp import Responder
+from ca.status.ocsp import Responder
+from ca.time.tsa import TimeStampAuthority
 from ca.trust import TrustStore
-from ca.tsa import TimeStampAuthority
 from hsm.custody import Custody
 from hsm.errors import TokenUnavailable
 from hsm.token import Token, TokenSettings
@@ -30,17 +30,19 @@ from records.blobs import BlobStore
 from records.database import Database
 from records.errors import DomainError
 from records.models import AuditEntry
-from signer import activation, batch, batch_outcome, batch_work, credentials, in_groups
-from signer.appearance import Appearance
-from signer.batch_models import BatchItemRow, BatchRow
-from signer.batch_packs import Shelves
+from signer import in_groups
+from signer.batches import batch, batch_outcome, batch_work
+from signer.batches.batch_models import BatchItemRow, BatchRow
+from signer.batches.batch_packs import Shelves
 from signer.cms import CmsTemplate
 from signer.desk import Desk
 from signer.errors import ActivationRefused, BatchRefused, CredentialUnusable
+from signer.keys import activation, credentials
 from signer.levels import Level
+from signer.looks.appearance import Appearance
 from signer.models import AuthorizationRow, AuthorizedDigestRow, SignatureRow
 from signer.signature import SignatureRequest
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.signer import paper
 from tests.signer.holders import BY, CLIENT, OFFICIAL_PIN, Holders, enrol
 from tests.world import World

@@ -17,16 +17,10 @@ from hsm.errors import HsmError, TokenUnavailable
 from hsm.sealing import unseal_with_code
 from records import audit
 from records.models import AuditEntry
-from signer import (
-    activation,
-    bulk_enrolment,
-    credentials,
-    enrolment_lists,
-    enrolment_results,
-    pins,
-)
-from signer.enrolment_models import EnrolmentLineRow, LineState, ListState
 from signer.errors import ActivationRefused, SignerError
+from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders.enrolment_models import EnrolmentLineRow, LineState, ListState
+from signer.keys import activation, credentials, pins
 from signer.models import CredentialRow
 from tests.world import World
 
@@ -72,7 +66,7 @@ def enrolled_twice(world: World) -> int:
 
 
 def test_a_list_becomes_holders(world: World) -> None:
-    """Issue 3 §3: preview, progress, result file; the code is good once and the PIN follows."""
+    """Preview, progress, result file; the code is good once and the PIN follows."""
     desk, now = world.desk, world.now
     data = officials(7) + "Lê,0388,,14797,X,,\r\n".encode()
     taken = enrolment_lists.take_in(

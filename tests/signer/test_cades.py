@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ca import der
 from hsm.mechanisms import KeyAlgorithm
-from signer import cades
 from signer.cms import SIGNATURE_TIME_STAMP, Scheme, attribute
 from signer.cms_parts import CmsParts, definite
-from signer.file_signing import FileRequest, Format
+from signer.files import cades
+from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
-from signer.report import Report
-from signer.validation import validate
-from signer.verdict import SubIndication
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication
 from tests.signer.signed_files import REPORT, TABLE, Official
 from tests.signer.software_ca import NOW, holder
 from tests.world import World
@@ -58,7 +58,7 @@ def openssl(world: World, folder: Path, data: bytes, content: bytes | None) -> s
 def test_every_scheme_verifies_under_openssl(
     world: World, tmp_path: Path, algorithm: KeyAlgorithm, scheme: Scheme | None
 ) -> None:
-    """Issue 4: "RSA (PKCS#1 v1.5 and PSS) and ECDSA"; RFC 5126 §5.7.3 as OpenSSL reads it."""
+    """ "RSA (PKCS#1 v1.5 and PSS) and ECDSA"; RFC 5126 §5.7.3 as OpenSSL reads it."""
     official = Official.of(world, algorithm)
     for chosen in (Format.CADES_DETACHED, Format.CADES_ENVELOPING):
         signed = official.sign(FileRequest(chosen, level=Level.B_LTA, scheme=scheme))

@@ -9,8 +9,8 @@ import zlib
 import pikepdf
 import pytest
 
-from signer.document import Document, Limits, Original
 from signer.errors import DocumentRefused
+from signer.pdf.document import Document, Limits, Original
 from tests.signer import paper
 from tests.signer.software_desk import sign
 
@@ -35,7 +35,7 @@ def with_form(**entries: object) -> bytes:
 
 
 def test_each_unfit_file_has_its_reason() -> None:
-    """Issue 2: a damaged, encrypted, non-PDF or oversized file gives one clear message."""
+    """A damaged, encrypted, non-PDF or oversized file gives one clear message."""
     good = paper.decision()
     assert refusal(b"") == "document-empty"
     assert refusal(b"PK\x03\x04 a spreadsheet") == "document-not-pdf"

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signer import spreadsheets
-from signer.enrolment_list import COLUMNS, Entry, entries, template
 from signer.errors import ListRefused
+from signer.holders import spreadsheets
+from signer.holders.enrolment_list import COLUMNS, Entry, entries, template
 
 HEAD = ["STT", "Họ và tên", "Số định danh cá nhân", "Ngày sinh", "Mã đơn vị", "Tên đơn vị"]
 MAU = ["1", "Nguyễn Thị Mẫu", "038812345678", "02/09/1980", "14797", "UBND phường Hạc Thành"]

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from ca import crl
+from ca.status import crl
 from records.blobs import BlobStore
 from records.database import Database
-from signer import evidence_renewal, evidence_store
-from signer.augmentation import augment
-from signer.evidence_records import Evidence
-from signer.evidence_syntax import EvidenceRecord
-from signer.file_signing import FileRequest, Format
-from signer.hash_tree import HashTree, hashed, node, root_of
+from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
-from signer.report import Report
-from signer.validation import validate
+from signer.long_life import evidence_renewal, evidence_store
+from signer.long_life.augmentation import augment
+from signer.long_life.evidence_records import Evidence
+from signer.long_life.evidence_syntax import EvidenceRecord
+from signer.long_life.hash_tree import HashTree, hashed, node, root_of
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
 from tests.eras import YEAR, Eras, patient_policy
 from tests.interop import maven_judges
 from tests.signer.signed_files import Official

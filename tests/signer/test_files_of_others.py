@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.interop import maven_judges
 from tests.signed_samples import plain_pdf
 from tests.signer.signed_files import DOSSIER, REPORT
@@ -51,7 +51,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trust]:
 
 @pytest.mark.parametrize("level", ["B", "T", "LT", "LTA"])
 def test_every_format_of_dss_is_recognised(written: tuple[Path, Trust], level: str) -> None:
-    """Issue 6: "the answer must be right on documents made by others". LT and LTA pass alone."""
+    """ "The answer must be right on documents made by others". LT and LTA pass alone."""
     out, trust = written
     found = [*out.glob(f"cades-*-{level}.p7"), *out.glob(f"xades-*-{level}.xml")]
     found += [*out.glob(f"asic-*-{level}.asic"), *out.glob(f"pades-{level}.pdf")]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signer.certificates import read_certificate
-from signer.crl_statements import read_crl
+from signer.trust.certificates import read_certificate
+from signer.trust.crl_statements import read_crl
 from tests.fuzz_targets import TARGETS, Target
 from tests.signed_samples import plain_pdf
 

@@ -7,8 +7,8 @@ import io
 import pytest
 from PIL import Image
 
-from signer import images
 from signer.errors import ImageRefused
+from signer.keys import images
 from tests.signer.pictures import seal_png, signature_png
 
 

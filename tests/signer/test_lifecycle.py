@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ca import crl, renewal
+from ca import renewal
 from ca.errors import CaError
 from ca.models import CertificateStatus
 from ca.names import Subject
-from ca.revocation import RevocationReason
+from ca.status import crl
+from ca.status.revocation import RevocationReason
 from records import audit
 from records.models import AuditEntry
-from signer import activation, credentials, handovers, holder_acts, lifecycle, mandates, pins
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.handout import new_code
+from signer.holders import handovers, holder_acts, lifecycle
+from signer.holders.handout import new_code
+from signer.keys import activation, credentials, mandates, pins
 from signer.models import AuthorizationRow, CredentialRow, MandateRow
 from tests.signer.holders import AGENCY_PIN, BY, CLIENT, OFFICIAL_PIN, Holders, authorizer, enrol
 from tests.world import World
@@ -49,7 +51,7 @@ def tags(world: World) -> list[str]:
 
 @ONLY_SQLITE
 def test_renewing_keeps_key_pin_and_identifier(world: World, holders: Holders) -> None:
-    """Renew (same key): issue 3 §4. Ending it later ends the certificate it replaced as well."""
+    """Renew (same key). Ending it later ends the certificate it replaced as well."""
     before = holders.official
     later = world.now + timedelta(days=30)
     after = lifecycle.renew(world.desk, before.id, now=later, by=BY)
@@ -101,7 +103,7 @@ def test_a_transfer_changes_the_name_and_not_the_person(world: World, holders: H
 
 
 def test_when_an_official_leaves_everything_stops_at_once(world: World, holders: Holders) -> None:
-    """Issue 3 §4: credentials stop at once. One act; the CRL says so, what was open is closed."""
+    """Credentials stop at once. One act; the CRL says so, what was open is closed."""
     desk, official = world.desk, holders.official
     renewed = lifecycle.renew(desk, official.id, now=world.now, by=BY)
     opened = authorizer(world, official, OFFICIAL_PIN)([DIGEST])

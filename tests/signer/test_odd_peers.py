@@ -24,10 +24,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from signer.certificates import read_all, read_certificate
-from signer.chain import Material, judge_chain
-from signer.path import Paths
-from signer.policy import load_policy
+from signer.trust.certificates import read_all, read_certificate
+from signer.trust.chain import Material, judge_chain
+from signer.trust.path import Paths
+from signer.verdicts.policy import load_policy
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 KEYS = ("root", "ca", "other", "responder", "signer")

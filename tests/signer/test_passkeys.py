@@ -13,11 +13,11 @@ from sqlalchemy import select
 from hsm.mechanisms import KeyAlgorithm
 from records.errors import DomainError
 from records.models import AuditEntry
-from signer import activation, credentials, passkey_questions, passkeys
-from signer.assertions import Party, check
+from signer.keys import activation, credentials, passkey_questions, passkeys
+from signer.keys.assertions import Party, check
+from signer.keys.passkey_models import PasskeyUseRow, SigningPasskeyRow
+from signer.keys.passkeys import Answer
 from signer.models import CredentialRow
-from signer.passkey_models import PasskeyUseRow, SigningPasskeyRow
-from signer.passkeys import Answer
 from tests.ca.subjects import MAU
 from tests.software_authenticator import Authenticator
 from tests.world import World

@@ -15,9 +15,9 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields
 
 from ca.trust import TrustStore
-from signer.report import Changes
-from signer.validation import validate
-from signer.verdict import SubIndication
+from signer.verdicts.report import Changes
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication
 from tests.pdf_surgery import append, changed, opened, size_of, stream
 from tests.signed_samples import MINUTE, pki, plain_pdf, raised
 from tests.small_pki import SIGNED_AT

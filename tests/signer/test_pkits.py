@@ -18,10 +18,10 @@ import pytest
 from cryptography import x509
 from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 
-from signer.certificates import read_all, read_certificate
-from signer.chain import Material, judge_chain
-from signer.path import Paths
-from signer.policy import load_policy
+from signer.trust.certificates import read_all, read_certificate
+from signer.trust.chain import Material, judge_chain
+from signer.trust.path import Paths
+from signer.verdicts.policy import load_policy
 
 DATA = Path(cryptography_vectors.__file__).parent / "x509" / "PKITS_data"
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_as_stated(case: Case) -> None:
 
 
 def test_the_whole_suite_is_there() -> None:
-    """Issue 3: at least 240 of the cases as stated, the exceptions listed with their reason."""
+    """At least 240 of the cases as stated, the exceptions listed with their reason."""
     cases = _cases()
     assert len(cases) == 249
     assert {case.section.split(".")[1] for case in cases} == {str(n) for n in range(1, 17)}

@@ -7,8 +7,8 @@ import io
 import pikepdf
 import pytest
 
-from signer.document import Document, Original
-from signer.plain_file import PlainFile
+from signer.pdf.document import Document, Original
+from signer.pdf.plain_file import PlainFile
 from signer.signature import SignatureRequest
 from tests.signer import paper
 from tests.signer.software_desk import pyhanko_verdicts, sign

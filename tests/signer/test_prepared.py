@@ -12,20 +12,20 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import select
 
-from ca import revocation
-from ca.revocation import RevocationReason
+from ca.status import revocation
+from ca.status.revocation import RevocationReason
 from records import audit
 from records.models import AuditEntry
-from signer import prepared_rows
-from signer.appearance import Appearance
 from signer.cms import Scheme
+from signer.elsewhere import prepared_rows
+from signer.elsewhere.prepared import Answer
+from signer.elsewhere.prepared_models import PreparedRow
 from signer.errors import DocumentRefused, PreparationRefused, SignerError, SignerRefused
-from signer.formats import Canonicalization, FileRequest, Format, SourceFile
+from signer.files.formats import Canonicalization, FileRequest, Format, SourceFile
 from signer.levels import Level
-from signer.prepared import Answer
-from signer.prepared_models import PreparedRow
+from signer.looks.appearance import Appearance
 from signer.signature import SignatureRequest
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.signer import paper
 from tests.signer.elsewhere import CLIENT, Citizen, trusting
 from tests.signer.signed_files import DOSSIER, REPORT, sources

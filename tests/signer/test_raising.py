@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signer import time_stamping
 from signer.errors import DocumentRefused, SignerError
-from signer.file_signing import FileRequest, Format, SourceFile
-from signer.formats import Canonicalization
+from signer.files.file_signing import FileRequest, Format, SourceFile
+from signer.files.formats import Canonicalization
+from signer.files.raising import raise_file
 from signer.levels import Level
-from signer.raising import raise_file
+from signer.long_life import time_stamping
 from signer.signature import SignatureRequest
 from signer.signing import document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.interop import maven_judges
 from tests.signer import paper
 from tests.signer.elsewhere import Citizen

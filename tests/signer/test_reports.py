@@ -14,12 +14,12 @@ from lxml import etree
 
 from ca.trust import TrustStore
 from records.errors import catalogue
-from signer.policy import load_policy, policy_ids
 from signer.reports.constraints import CONSTRAINTS, constraint_of
 from signer.reports.writing import reports_without_examination, write_reports
 from signer.reports.xml_form import Root, to_xml
-from signer.validation import validate
-from signer.verdict import SubIndication, Weight, fails, warns
+from signer.verdicts.policy import load_policy, policy_ids
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication, Weight, fails, warns
 from tests.interop import maven_judges
 from tests.signed_samples import MINUTE, pki, plain_pdf, raised, signed
 from tests.small_pki import SIGNED_AT
@@ -138,7 +138,7 @@ def test_facts_without_an_opinion() -> None:
 
 
 def test_what_a_policy_may_weigh() -> None:
-    """Issue 6, item 2: which constraint fails, warns or informs is data. A claim of seven hours
+    """Which constraint fails, warns or informs is data. A claim of seven hours
     later (local time written as UTC) warns; scripts fail where the archive takes documents in."""
     made = pki()
     late = raised(
@@ -205,7 +205,7 @@ def test_the_report_of_ts_119_102_2() -> None:
     maven_judges.why_absent("dss") is not None, reason=str(maven_judges.why_absent("dss"))
 )
 def test_eu_dss_reads_our_reports(tmp_path: Path) -> None:
-    """Issue 6, item 2, "the same member names": DSS's own classes take our JSON without an unknown
+    """ "The same member names": DSS's own classes take our JSON without an unknown
     member, its schemas and that of TS 119 102-2 our XML; DSS's verdict on the file is ours."""
     files: list[Path] = []
     cases = {

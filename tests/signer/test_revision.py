@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signer.cms import CmsTemplate
-from signer.document import Document, Original
 from signer.errors import DocumentRefused, SignerError
-from signer.revision import Appender, SignatureDictionary, closed_stream
+from signer.pdf.document import Document, Original
+from signer.pdf.revision import Appender, SignatureDictionary, closed_stream
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer import paper
 from tests.signer.software_ca import NOW, holder
@@ -237,7 +237,7 @@ def test_too_long_a_signature_is_noticed() -> None:
 
 
 def test_memory_is_bounded_for_a_big_file(tmp_path: Path) -> None:
-    """Issue 4.7: only the tail and the needed objects are read; 24 MB signs in 2 MB of Python."""
+    """Only the tail and the needed objects are read; 24 MB signs in 2 MB of Python."""
     path = tmp_path / "big.pdf"
     path.write_bytes(paper.padded(paper.decision(), 24))
     template, key = CmsTemplate(holder().certificate, holder().chain), holder().key
@@ -259,7 +259,7 @@ def test_memory_is_bounded_for_a_big_file(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(SHAPES))
 def test_a_mangled_file_is_refused_or_signed_well(seed: int, shape: str) -> None:
-    """Issue 2, bad input: one clear refusal, or a signature that holds; never another exception."""
+    """One clear refusal, or a signature that holds; never another exception."""
     chance, data = random.Random(seed), bytearray(paper.shaped(shape))
     for _ in range(chance.randint(1, 12)):
         at = chance.randrange(max(0, len(data) - 4000), len(data))

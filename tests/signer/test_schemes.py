@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from hsm.mechanisms import KeyAlgorithm
-from signer import batch
+from signer.batches import batch
 from signer.cms import Scheme
 from signer.errors import SignerError
 from signer.levels import Level
 from signer.signature import SignatureRequest
 from signer.signing import document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.signer import paper
 from tests.signer.holders import BY, OFFICIAL_PIN, authorizer, enrol
 from tests.signer.software_desk import pdfsig

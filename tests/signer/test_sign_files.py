@@ -10,18 +10,18 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
-from ca import revocation
-from ca.revocation import RevocationReason
+from ca.status import revocation
+from ca.status.revocation import RevocationReason
 from hsm.errors import TokenUnavailable
 from records import audit
 from records.errors import DomainError
 from records.models import AuditEntry
 from signer import joint
 from signer.errors import ActivationRefused, CredentialUnusable, DocumentRefused, SignerError
-from signer.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
+from signer.files.file_signing import FileRequest, Format, SignedFiles, SourceFile, sign_files
 from signer.levels import Level
 from signer.models import AuthorizedDigestRow, SignatureRow
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.interop import maven_judges
 from tests.signer.holders import BY, OFFICIAL_PIN, authorizer
 from tests.signer.signed_files import DOSSIER, REPORT, TABLE, Official, sources
@@ -59,7 +59,7 @@ def test_each_level_is_what_it_claims(official: Official, chosen: Format) -> Non
 
 @one_database
 def test_eu_dss_recognises_every_level_of_every_format(official: Official, tmp_path: Path) -> None:
-    """Issue 4, judges: CAdES-BASELINE-LTA and so on by their names, and TOTAL_PASSED."""
+    """CAdES-BASELINE-LTA and so on by their names, and TOTAL_PASSED."""
     reason = maven_judges.why_absent("dss")
     if reason is not None:
         pytest.skip(reason)

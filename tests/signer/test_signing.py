@@ -34,14 +34,16 @@ from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.errors import DomainError
 from records.models import AuditEntry
-from signer import activation, augmentation, credentials, signing
-from signer.appearance import Appearance
-from signer.document import Original
+from signer import signing
 from signer.errors import ActivationRefused, CredentialUnusable, DocumentRefused
+from signer.keys import activation, credentials
 from signer.levels import Level
+from signer.long_life import augmentation
+from signer.looks.appearance import Appearance
 from signer.models import AuthorizationRow, AuthorizedDigestRow, SignatureRow
+from signer.pdf.document import Original
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.interop import maven_judges
 from tests.signer import paper
 from tests.signer.holders import BY, OFFICIAL_PIN, Holders, authorizer, enrol
@@ -107,7 +109,7 @@ def test_each_level_is_what_it_claims(
 
 
 def test_eu_dss_recognises_each_level(world: World, give: Any, tmp_path: Path) -> None:
-    """Issue 4, judges: PAdES-BASELINE-B, -T, -LT and -LTA by their names, and TOTAL_PASSED."""
+    """PAdES-BASELINE-B, -T, -LT and -LTA by their names, and TOTAL_PASSED."""
     reason = maven_judges.why_absent("dss")
     if reason is not None:
         pytest.skip(reason)
@@ -187,7 +189,7 @@ def test_a_used_up_authorisation_keeps_no_key(world: World, give: Any) -> None:
 
 
 def test_what_was_shown_is_what_is_signed(world: World, give: Any) -> None:
-    """Issue 4.4: the digest of the shown file is the digest in the authorisation."""
+    """The digest of the shown file is the digest in the authorisation."""
     authorization = give([document_digest(paper.decision())])
     other = paper.decision() + b"\n"
     with pytest.raises(ActivationRefused) as caught:

@@ -12,22 +12,22 @@ from sqlalchemy import select, update
 from records import audit
 from records.errors import DomainError
 from records.models import AuditEntry
-from signer import (
-    credentials,
+from signer import signing
+from signer.keys import credentials
+from signer.routing import (
     delegations,
     outgoing_numbers,
     routed_documents,
-    signing,
     step_changes,
     step_claims,
     step_order,
     steps,
 )
-from signer.routed_documents import RoutedDocument
-from signer.step_routes import Look, PlannedStep, StepKind, require_order
-from signer.steps_models import RoutedDocumentRow
-from signer.validation import validate
-from signer.working_days import local
+from signer.routing.routed_documents import RoutedDocument
+from signer.routing.step_routes import Look, PlannedStep, StepKind, require_order
+from signer.routing.steps_models import RoutedDocumentRow
+from signer.routing.working_days import local
+from signer.verdicts.validation import validate
 from tests.signer.signing_house import (
     CLERK,
     DEPUTY,

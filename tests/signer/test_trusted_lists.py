@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.trust_file import ListSource
-from signer.trusted_lists import MalformedList, load_lists, read_list
-from signer.validation import validate
+from signer.trust.trusted_lists import MalformedList, load_lists, read_list
+from signer.verdicts.validation import validate
 from tests.signed_samples import MINUTE, pki, signed
 from tests.small_pki import SIGNED_AT, Party
 from tests.trusted_list_maker import GRANTED, WITHDRAWN, Service, operator, trusted_list

@@ -16,9 +16,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pyhanko.sign import fields
 
 from ca.trust import TrustStore
-from signer.report import Changes, Report
-from signer.validation import validate
-from signer.verdict import Indication, SubIndication
+from signer.verdicts.report import Changes, Report
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Indication, SubIndication
 from tests import pyhanko_judge
 from tests.signed_samples import (
     MINUTE,
@@ -64,7 +64,7 @@ def codes(report: Report) -> set[str]:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("signatures", [1, 2, 3])
 def test_untouched_documents_pass_at_every_level(level: str, signatures: int) -> None:
-    """Issue 6: 0 of the untouched documents, at any level, refused."""
+    """0 of the untouched documents, at any level, refused."""
     evidence = fresh(pki(), NOW) if level in ("B", "T") else None
     report = judged(signed(level, signatures), evidence=evidence)
     assert report.passed, report.to_text("en")
@@ -324,7 +324,7 @@ def test_a_file_without_signatures() -> None:
 
 
 def test_json_has_exactly_the_promised_fields() -> None:
-    """Issue 2: the fields of `dauso validate --json`."""
+    """The fields of `dauso validate --json`."""
     data = judged(signed("LTA", 2)).named("a.pdf").to_json()
     assert list(data) == ["file", "indication", "sub_indication", "signatures"]
     rows = data["signatures"]

@@ -10,11 +10,11 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 
-from signer.policy import load_policy
-from signer.report import Changes
-from signer.structure import open_document
-from signer.validation import validate
-from signer.verdict import Indication, SubIndication
+from signer.verdicts.policy import load_policy
+from signer.verdicts.report import Changes
+from signer.verdicts.structure import open_document
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import Indication, SubIndication
 from tests import attacks
 from tests.pdf_surgery import append, changed, opened, size_of, stream
 from tests.signed_samples import MINUTE, add_dss, document_timestamp, pki, plain_pdf, raised, sign
@@ -151,7 +151,7 @@ def test_object_streams_are_followed(object_streams: bool) -> None:
 
 
 def test_both_parsers_are_asked() -> None:
-    """Issue 6, item 4: two independent parsers must agree on the signed content."""
+    """Two independent parsers must agree on the signed content."""
     made = pki()
     data = raised(plain_pdf(), made, made.official, 1, SIGNED_AT, "LTA")
     document = open_document(data, load_policy().limits)

@@ -1,4 +1,4 @@
-"""Hostile files: a verdict or "unreadable" within seconds, never an exception (issue 6, item 6)."""
+"""Hostile files: a verdict or "unreadable" within seconds, never an exception."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from records.errors import catalogue
-from signer.report import Report
-from signer.sandbox import Confinement, Pool
-from signer.validation import validate
+from signer.verdicts.report import Report
+from signer.verdicts.sandbox import Confinement, Pool
+from signer.verdicts.validation import validate
 from tests.pdf_surgery import append, changed, opened, patched, size_of
 from tests.signed_samples import pki, plain_pdf, raised, signed
 from tests.signer.test_validation import NOW, codes, judged, trust
@@ -191,7 +191,7 @@ def test_files_that_are_not_there(pool: Pool, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX resource limits")
 def test_workers_may_not_write_files() -> None:
     """RLIMIT_FSIZE is zero in a worker: a parser's bug writes nothing to disk."""
-    from signer import sandbox_worker
+    from signer.verdicts import sandbox_worker
 
     assert "RLIMIT_FSIZE, (0, 0)" in Path(sandbox_worker.__file__).read_text("utf-8")
 
@@ -211,7 +211,7 @@ def test_random_damage_never_escapes(data: st.DataObject) -> None:
 
 
 def test_fifty_signatures_are_quick() -> None:
-    """Issue 6: a document with 50 signatures in less than 5 seconds."""
+    """A document with 50 signatures in less than 5 seconds."""
     made = pki()
     data = plain_pdf()
     from tests.signed_samples import sign

@@ -7,14 +7,14 @@ import datetime as dt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ca import crl
+from ca.status import crl
 from signer import workflow
-from signer.appearance import Appearance
 from signer.levels import Level
-from signer.report import Changes
+from signer.looks.appearance import Appearance
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from signer.validation import validate
-from signer.verdict import SubIndication
+from signer.verdicts.report import Changes
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication
 from tests import attacks
 from tests.interop import maven_judges
 from tests.signer import paper
@@ -77,7 +77,7 @@ def test_lower_levels_need_the_lists(world: World, holders: Holders, level: Leve
 
 
 def test_no_forgery_of_our_own_documents_passes(world: World, holders: Holders) -> None:
-    """Issue 6, item 5, on what our own signer makes."""
+    """On what our own signer makes."""
     data = sealed(world, holders, Level.B_LTA, pdfa=None)
     assert validate(data, trust=world.trust, now=world.now).passed
     seen = 0

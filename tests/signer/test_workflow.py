@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from records.models import AuditEntry
-from signer import credentials, workflow
-from signer.appearance import Appearance
+from signer import workflow
 from signer.errors import CredentialUnusable, OrderRefused
+from signer.keys import credentials
 from signer.levels import Level
+from signer.looks.appearance import Appearance
 from signer.signing import SignatureRequest, document_digest, sign_pdf
-from signer.validation import validate
+from signer.verdicts.validation import validate
 from tests.signer import paper
 from tests.signer.holders import AGENCY_PIN, BY, OFFICIAL_PIN, Holders, authorizer, enrol
 from tests.world import World

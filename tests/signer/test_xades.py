@@ -14,19 +14,21 @@ from lxml import etree
 from signxml import InvalidSignature, SignatureConfiguration, XMLVerifier
 
 from hsm.mechanisms import KeyAlgorithm
-from signer import augmentation, joint, xades, xades_levels
+from signer import joint
 from signer.cms import Scheme
 from signer.errors import DocumentRefused
-from signer.file_signing import FileRequest, Format, SourceFile
-from signer.formats import Canonicalization
+from signer.files import xades, xades_levels
+from signer.files.file_signing import FileRequest, Format, SourceFile
+from signer.files.formats import Canonicalization
+from signer.files.xml_names import DS, XADES, ds
+from signer.files.xml_references import Document
 from signer.levels import Level
-from signer.report import Report
+from signer.long_life import augmentation
 from signer.signature import Pen
 from signer.signing import template_for
-from signer.validation import validate
-from signer.verdict import SubIndication
-from signer.xml_names import DS, XADES, ds
-from signer.xml_references import Document
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
+from signer.verdicts.verdict import SubIndication
 from tests.signer.holders import OFFICIAL_PIN, authorizer
 from tests.signer.signed_files import DOSSIER, REPORT, Official
 from tests.world import World
@@ -61,7 +63,7 @@ def xmlsec1(world: World, folder: Path, data: bytes) -> bool:
 def test_each_canonicalisation_verifies_under_xmlsec1(
     world: World, tmp_path: Path, form: Canonicalization, more: bool
 ) -> None:
-    """Issue 4: "inclusive and exclusive canonicalisation both verified by xmlsec1"; with `xml:lang`
+    """ "Inclusive and exclusive canonicalisation both verified by xmlsec1"; with `xml:lang`
     above, CDATA, a processing instruction beside the root, a comment and a carriage return."""
     request = FileRequest(ENVELOPED, level=Level.B_LTA, canonicalization=form, more_may_follow=more)
     data = Official.of(world).sign(request).data
@@ -303,7 +305,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", list(BOMBS))
 def test_bombs_are_unreadable_at_once(world: World, name: str) -> None:
-    """Issue 6: "Bombs, cycles, deep trees, huge counts …: a verdict … within seconds"."""
+    """ "Bombs, cycles, deep trees, huge counts …: a verdict … within seconds"."""
     began = time.monotonic()
     assert judged(world, BOMBS[name]).exit_code == 3
     assert time.monotonic() - began < 5

@@ -1,0 +1,1 @@
+"""The pages: for officials and citizens at their desk, and for anyone."""

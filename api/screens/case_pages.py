@@ -1,0 +1,377 @@
+"""One case at the screen: examined, captured, compared page by page, refused, frozen.
+
+Every act is a domain function that is given the viewer. The images a page shows are those of the
+capture that counts; each look at one is logged. docs/flows/certify.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Path, Request, UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from api.auth.guard import Now, Wired
+from api.auth.people import Person, Role, SignedIn, csrf_checked, record_refusal
+from api.pages import render
+from api.routes.case_acts import image_answer
+from api.screens.counter_pages import viewer_of_staff
+from api.services import Services
+from certify.counter import intake
+from certify.counter.cases import Case, case_row
+from certify.counter.deadlines import local
+from certify.counter.viewers import Viewer
+from certify.counter.visits import visit_of_case
+from certify.errors import NotFound
+from certify.models import CaseState
+from certify.money import payments
+from certify.money.fees import fee
+from certify.scans import captures, comparison, page_findings, recognition
+from certify.scans.comparison import Checklist, PageFinding
+from records.errors import DomainError
+from signer.keys import credentials
+
+router = APIRouter(
+    prefix="/desk/cases", include_in_schema=False, dependencies=[Depends(csrf_checked)]
+)
+_HEAD = ["GET", "HEAD"]
+CaseId = Annotated[str, Path(max_length=32)]
+PageNumber = Annotated[int, Path(ge=1, le=2000)]
+Reason = Annotated[str, Form(max_length=1000)]
+Tick = Annotated[bool, Form()]
+GROUNDS = ("altered", "damaged", "secret", "unlawful", "not_legalised", "private_unconfirmed")
+
+
+def ticked(
+    altered: Tick = False,
+    damaged: Tick = False,
+    secret: Tick = False,
+    unlawful: Tick = False,
+    not_legalised: Tick = False,
+    private_unconfirmed: Tick = False,
+) -> Checklist:
+    """The six grounds as the form brings them."""
+    return Checklist(altered, damaged, secret, unlawful, not_legalised, private_unconfirmed)
+
+
+Ticked = Annotated[Checklist, Depends(ticked)]
+
+
+@router.api_route("/{case_id}", methods=_HEAD)
+def look(case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn) -> Response:
+    """Where the case stands and what may be done next."""
+    return page(request, wired, person, case_id, now=now)
+
+
+@router.post("/{case_id}/examination")
+def examine(
+    case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn, found: Ticked
+) -> Response:
+    """The six grounds on the original itself; one that is met ends the case."""
+    office = wired.house.office
+
+    def act(viewer: Viewer) -> object:
+        return comparison.examine(
+            office, case_id, checklist=found, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/captures")
+def capture(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    scans: Annotated[list[UploadFile], File()],
+    clean: Tick = False,
+) -> Response:
+    """The scans, page after page; straightened and cropped unless told not to."""
+    data = [one.file.read() for one in scans]
+
+    def act(viewer: Viewer) -> object:
+        return intake.record_capture(
+            wired.house.office, case_id, data, clean=clean, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/text-layer")
+def recognise(
+    case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn
+) -> Response:
+    """The option of a text layer; says so where the engine is not installed."""
+
+    def act(viewer: Viewer) -> object:
+        return recognition.recognise(
+            wired.house.office, case_id, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/payment")
+def pay(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    waiver: Reason = "",
+) -> Response:
+    """Cash at the counter, or a waiver with its reason."""
+    office = wired.house.office
+
+    def act(viewer: Viewer) -> object:
+        intake.find_case(office, case_id, viewer=viewer)
+        if waiver.strip():
+            return payments.waive(office, case_id, reason=waiver.strip(), now=now, by=person.by)
+        return payments.pay(office, case_id, method="cash", now=now, by=person.by)
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/assignment")
+def assign(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    official: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """To an official of this unit."""
+
+    def act(viewer: Viewer) -> object:
+        return intake.assign(
+            wired.house.office, case_id, to=official, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/freeze")
+def freeze(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    reason: Reason = "",
+) -> Response:
+    """Suspected forgery."""
+
+    def act(viewer: Viewer) -> object:
+        return comparison.freeze(
+            wired.house.office, case_id, reason=reason, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.post("/{case_id}/withdrawal")
+def withdraw(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    reason: Reason = "",
+) -> Response:
+    """The requester no longer wants it."""
+
+    def act(viewer: Viewer) -> object:
+        return intake.withdraw(
+            wired.house.office, case_id, reason=reason, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+@router.api_route("/{case_id}/pages/{number}", methods=_HEAD)
+def compare(
+    case_id: CaseId, number: PageNumber, request: Request, wired: Wired, person: SignedIn
+) -> Response:
+    """The scan on the left; what was declared and what is found on the right."""
+    return _compare(request, wired, person, case_id, number)
+
+
+@router.api_route("/{case_id}/pages/{number}/image", methods=_HEAD)
+def image(
+    case_id: CaseId,
+    number: PageNumber,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    untouched: bool = False,
+) -> Response:
+    """The captured page, or the scan before it was cleaned up."""
+    data = captures.page_image(
+        wired.house.office,
+        case_id,
+        number,
+        untouched=untouched,
+        viewer=viewer_of_staff(person),
+        now=now,
+        by=person.by,
+    )
+    return image_answer(data)
+
+
+@router.post("/{case_id}/pages/{number}/finding")
+def find(
+    case_id: CaseId,
+    number: PageNumber,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    matches: Annotated[bool, Form()],
+    note: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Recorded, and on to the next page that has no finding yet."""
+    viewer = viewer_of_staff(person, Role.COMPARER)
+    office = wired.house.office
+    try:
+        finding = PageFinding(matches, note.strip())
+        page_findings.record_page(
+            office, case_id, number, finding, viewer=viewer, now=now, by=person.by
+        )
+    except DomainError as error:
+        status = record_refusal(request, wired, person, error, now=now)
+        return _compare(request, wired, person, case_id, number, problem=error, status=status)
+    known = page_findings.pages_found(office, case_id, viewer=viewer)
+    _, pages = captures.captured_pages(office, case_id, viewer=viewer)
+    left = [one.number for one in pages if one.number not in known]
+    later = [one for one in left if one > number]
+    following = (later or left or [0])[0]
+    where = f"/pages/{following}" if following else "#conclusion"
+    return RedirectResponse(f"/desk/cases/{case_id}{where}", status_code=303)
+
+
+@router.post("/{case_id}/conclusion")
+def conclude(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    found: Ticked,
+    security: Annotated[str, Form(max_length=600)] = "",
+) -> Response:
+    """The comparison as a whole: the grounds once more, and what a scan cannot carry over."""
+    viewer_of_staff(person, Role.COMPARER)
+
+    def act(viewer: Viewer) -> object:
+        return page_findings.conclude(
+            wired.house.office,
+            case_id,
+            checklist=found,
+            security_elements=[part.strip() for part in security.split(",") if part.strip()],
+            viewer=viewer,
+            now=now,
+            by=person.by,
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
+
+
+def done(
+    request: Request,
+    wired: Services,
+    person: Person,
+    case_id: str,
+    act: Callable[[Viewer], object],
+    *,
+    now: datetime,
+) -> Response:
+    """Do it and show the case; a refusal is told on the page it was asked from."""
+    viewer = viewer_of_staff(person, Role.INTAKE, Role.COMPARER)
+    try:
+        act(viewer)
+    except DomainError as error:
+        status = record_refusal(request, wired, person, error, now=now)
+        return page(request, wired, person, case_id, now=now, problem=error, status=status)
+    return RedirectResponse(f"/desk/cases/{case_id}", status_code=303)
+
+
+def page(
+    request: Request,
+    wired: Services,
+    person: Person,
+    case_id: str,
+    *,
+    now: datetime,
+    problem: DomainError | None = None,
+    status: int = 200,
+) -> Response:
+    """The case with the acts that are possible now."""
+    office, viewer = wired.house.office, viewer_of_staff(person)
+    case = intake.find_case(office, case_id, viewer=viewer)
+    pages: list[captures.CapturedPage] = []
+    found: dict[int, PageFinding] = {}
+    if case.state not in (CaseState.OPEN, CaseState.REFUSED, CaseState.WITHDRAWN):
+        _, pages = captures.captured_pages(office, case_id, viewer=viewer)
+        found = page_findings.pages_found(office, case_id, viewer=viewer)
+    with office.database.reading() as session:
+        left = payments.outstanding(session, case_row(session, case_id), on=local(now).date())
+    newest = credentials.of_unit(office.desk, case.unit, "official")
+    return render(
+        request,
+        "case.html",
+        status=status,
+        case=case,
+        step=_step(case),
+        pages=pages,
+        found=found,
+        compared_all=bool(pages) and all(one.number in found for one in pages),
+        fee=fee(pages=case.original.pages, copies=case.copies, on=local(now).date()),
+        left=left,
+        grounds=GROUNDS,
+        colleagues=list({one.holder_id: one for one in newest}.values()),
+        engine=recognition.engine(),
+        visit=visit_of_case(office, case_id, viewer=viewer),
+        roles={role.value for role in person.roles},
+        problem=problem,
+    )
+
+
+def _step(case: Case) -> int:
+    """How far the case is: presented, captured, compared, certified."""
+    if case.state is CaseState.OPEN:
+        return 1 if case.presented else 0
+    order = (CaseState.CAPTURED, CaseState.COMPARED, CaseState.CERTIFYING, CaseState.ISSUED)
+    return {state: n for n, state in zip((2, 3, 3, 4), order, strict=True)}.get(case.state, 0)
+
+
+def _compare(
+    request: Request,
+    wired: Services,
+    person: Person,
+    case_id: str,
+    number: int,
+    *,
+    problem: DomainError | None = None,
+    status: int = 200,
+) -> Response:
+    office, viewer = wired.house.office, viewer_of_staff(person)
+    case = intake.find_case(office, case_id, viewer=viewer)
+    _, pages = captures.captured_pages(office, case_id, viewer=viewer)
+    if not 1 <= number <= len(pages):
+        raise NotFound("page-unknown", page=number)
+    return render(
+        request,
+        "compare.html",
+        status=status,
+        case=case,
+        pages=pages,
+        shown=pages[number - 1],
+        found=page_findings.pages_found(office, case_id, viewer=viewer),
+        may_find="comparer" in {role.value for role in person.roles},
+        problem=problem,
+    )

@@ -1,0 +1,1 @@
+"""Which certificates still count: revocation, CRLs, OCSP, static files."""

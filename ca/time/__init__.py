@@ -1,0 +1,1 @@
+"""Time-stamps, and when the clock is believed."""

@@ -1,0 +1,1 @@
+"""People come with originals: appointments, visits, cases, refusals."""

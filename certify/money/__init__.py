@@ -1,0 +1,1 @@
+"""Fees: the tariff, cash, transfers by VietQR, waivers, refunds, receipts."""

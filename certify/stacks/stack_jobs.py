@@ -1,0 +1,377 @@
+"""A stack as a durable job: a notary's or a school's originals, one list, one authorisation.
+
+    job = open_stack(office, unit=…, data=list, place=…, now=now, by=by)
+    add_scans(office, job.id, {"01.jpg": …})
+    start(office, job.id, person_id=…, seal_id=…, now=now, by=by)     # prepared in the background
+    authorize(office, job.id, person_pin=…, seal_pin=…, now=now, by=by)
+    progress(office, job.id)                                          # each with its outcome
+
+The work itself is in `certify.stacks.stack_work`; docs/flows/stack.md has the steps.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from certify.counter.deadlines import local
+from certify.errors import CertifyError, NotFound
+from certify.office import Office
+from certify.stacks.stack_list import read_list
+from certify.stacks.stack_models import StackLineRow, StackRow
+from certify.units import unit as find_unit
+from records import audit
+from records.errors import text as catalogue_text
+from records.tags import Tag
+from signer.keys import activation, credentials
+
+AUTHORIZED_MINUTES = 60
+RESULT_COLUMNS = (
+    "Dòng",
+    "Người yêu cầu",
+    "Tên bản chính",
+    "Kết quả",
+    "Số chứng thực",
+    "Mã tra cứu",
+    "Lý do",
+)
+
+
+class StackState(StrEnum):
+    """Where a stack stands."""
+
+    OPEN = "open"  # scans are coming
+    PREPARING = "preparing"
+    READY = "ready"  # waits for the one authorisation
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class LineState(StrEnum):
+    """Where one original stands."""
+
+    LISTED = "listed"
+    PREPARED = "prepared"
+    ISSUED = "issued"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One line of the result."""
+
+    position: int
+    state: LineState
+    requester: str
+    title: str
+    case_id: str | None
+    number: str | None
+    code: str | None
+    failure: str | None
+
+    def reason(self, language: str = "vi") -> str:
+        return catalogue_text(self.failure, {}, language) if self.failure else ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A job and how far it is."""
+
+    id: str
+    unit: str
+    state: StackState
+    created_at: datetime
+    created_by: str
+    finished_at: datetime | None
+    counts: Mapping[str, int]
+    waiting_scans: int
+    failure: str | None
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def open_stack(
+    office: Office,
+    *,
+    unit: str,
+    data: bytes,
+    place: str,
+    waiver: str | None = None,
+    now: datetime,
+    by: str,
+) -> Stack:
+    """Take in the list. Lines that cannot be taken are failed at once, the others go on."""
+    find_unit(unit)
+    if not place.strip():
+        raise CertifyError("reason-missing")
+    lines = read_list(data)
+    digest = office.blobs.put(data)
+    stack_id = uuid.uuid4().hex
+    with office.database.transaction() as session:
+        session.add(
+            StackRow(
+                id=stack_id,
+                unit=unit,
+                state=StackState.OPEN.value,
+                list_digest=digest,
+                place=place,
+                waiver=waiver,
+                authorizations={},
+                created_at=now,
+                created_by=by,
+            )
+        )
+        session.flush()
+        session.add_all(
+            StackLineRow(
+                stack_id=stack_id,
+                position=line.position,
+                state=(LineState.FAILED if line.problems else LineState.LISTED).value,
+                said=line.said | {"scans": list(line.scans)},
+                scans=[None] * len(line.scans),
+                failure=line.problems[0] if line.problems else None,
+                finished_at=now if line.problems else None,
+            )
+            for line in lines
+        )
+        details = {"unit": unit, "lines": len(lines), "list": digest}
+        _audit(session, Tag.STACK_OPENED, stack_id, details, now=now, by=by)
+    return look(office, stack_id)
+
+
+def add_scans(office: Office, stack_id: str, files: Mapping[str, bytes], *, now: datetime) -> int:
+    """Scans by the names the list gives them; returns how many were wanted."""
+    del now
+    wanted = 0
+    digests = {name: office.blobs.put(data) for name, data in files.items() if data}
+    with office.database.transaction() as session:
+        row = _stack(session, stack_id, lock=True)
+        _require(row, StackState.OPEN)
+        for line in session.scalars(_lines(stack_id, LineState.LISTED)):
+            names = line.said["scans"]
+            found = [digests.get(name) or old for name, old in zip(names, line.scans, strict=True)]
+            if found != line.scans:
+                wanted += sum(name in digests for name in names)
+                line.scans = found
+    return wanted
+
+
+def start(
+    office: Office, stack_id: str, *, person_id: str, seal_id: str, now: datetime, by: str
+) -> Stack:
+    """Scans are complete: from now on cases are opened and numbers taken in the background.
+
+    A line without its scans fails; the others go on. Raises what an unusable credential raises.
+    """
+    del by
+    for credential_id in (person_id, seal_id):
+        credential = credentials.find(office.desk, credential_id)
+        credentials.require_usable(office.desk, credential, now=now)
+    with office.database.transaction() as session:
+        row = _stack(session, stack_id, lock=True)
+        _require(row, StackState.OPEN)
+        row.person_id, row.seal_id, row.state = person_id, seal_id, StackState.PREPARING.value
+        for line in session.scalars(_lines(stack_id, LineState.LISTED)):
+            if None in line.scans:
+                line.state, line.failure = LineState.FAILED.value, "stack-scans-missing"
+                line.finished_at = now
+    return look(office, stack_id)
+
+
+def authorize(
+    office: Office, stack_id: str, *, person_pin: str, seal_pin: str, now: datetime, by: str
+) -> Stack:
+    """The one authorisation: the person's for exactly these digests, the seal's for as many.
+
+    The seal's digests exist after the person's signatures only; each is named to the authorisation
+    before it is used (`signer.keys.extension`). Raises ActivationRefused for a wrong PIN.
+    """
+    with office.database.reading() as session:
+        row = _stack(session, stack_id)
+        _require(row, StackState.READY)
+        person_id, seal_id = str(row.person_id), str(row.seal_id)
+        digests = [
+            bytes.fromhex(line.prepared["pdf"])
+            for line in session.scalars(_lines(stack_id, LineState.PREPARED))
+            if line.prepared is not None
+        ]
+    desk = office.desk
+    given = activation.authorize(
+        desk,
+        credential_id=person_id,
+        pin=person_pin,
+        digests=digests,
+        client=office.client,
+        minutes=AUTHORIZED_MINUTES,
+        now=now,
+        by=by,
+    )
+    try:
+        blob = activation.open_key(desk, seal_id, seal_pin, now=now)
+    except Exception:
+        activation.close(desk, given, now=now, by=by)
+        raise
+    for_seal = activation.open_authorization(
+        desk,
+        seal_id,
+        blob,
+        [],
+        office.client,
+        minutes=AUTHORIZED_MINUTES,
+        spare=len(digests),
+        now=now,
+        by=by,
+    )
+    with office.database.transaction() as session:
+        row = _stack(session, stack_id, lock=True)
+        _require(row, StackState.READY)
+        row.authorizations = {"person": given.id, "seal": for_seal.id}
+        row.state = StackState.RUNNING.value
+        row.failure = None
+        details = {"documents": len(digests), "person": given.id, "seal": for_seal.id}
+        _audit(session, Tag.STACK_AUTHORIZED, stack_id, details, now=now, by=by)
+    return look(office, stack_id)
+
+
+def look(office: Office, stack_id: str) -> Stack:
+    """How far it is. Raises `NotFound` `stack-unknown`."""
+    with office.database.reading() as session:
+        row = _stack(session, stack_id)
+        lines = session.execute(
+            select(StackLineRow.state, StackLineRow.scans).where(StackLineRow.stack_id == stack_id)
+        ).all()
+        counts = Counter(state for state, _ in lines)
+        listed = [scans for state, scans in lines if state == LineState.LISTED.value]
+        return Stack(
+            id=row.id,
+            unit=row.unit,
+            state=StackState(row.state),
+            created_at=row.created_at,
+            created_by=row.created_by,
+            finished_at=row.finished_at,
+            counts={state.value: counts.get(state.value, 0) for state in LineState},
+            waiting_scans=sum(scans.count(None) for scans in listed),
+            failure=row.failure,
+        )
+
+
+def stacks(office: Office, *, unit: str, limit: int = 50) -> list[Stack]:
+    """A unit's stacks, newest first."""
+    query = (
+        select(StackRow.id)
+        .where(StackRow.unit == unit)
+        .order_by(StackRow.created_at.desc())
+        .limit(limit)
+    )
+    with office.database.reading() as session:
+        found = list(session.scalars(query))
+    return [look(office, one) for one in found]
+
+
+def outcomes(office: Office, stack_id: str) -> list[Outcome]:
+    """Every line with its outcome, in the list's order."""
+    with office.database.reading() as session:
+        _stack(session, stack_id)
+        return [
+            Outcome(
+                position=line.position,
+                state=LineState(line.state),
+                requester=str(line.said.get("requester", "")),
+                title=str(line.said.get("title", "")),
+                case_id=line.case_id,
+                number=line.number,
+                code=line.code,
+                failure=line.failure,
+            )
+            for line in session.scalars(_lines(stack_id))
+        ]
+
+
+def results_csv(office: Office, stack_id: str) -> bytes:
+    """The result as a table for a spreadsheet, with BOM."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(
+        (
+            "Dòng",
+            "Người yêu cầu",
+            "Tên bản chính",
+            "Kết quả",
+            "Số chứng thực",
+            "Mã tra cứu",
+            "Lý do",
+        )
+    )
+    words = {"issued": "đã chứng thực", "failed": "không chứng thực được"}
+    for one in outcomes(office, stack_id):
+        cells = (
+            str(one.position + 2),
+            one.requester,
+            one.title,
+            words.get(one.state.value, "đang xử lý"),
+            one.number or "",
+            one.code or "",
+            one.reason(),
+        )
+        writer.writerow("'" + cell if cell[:1] in "=+-@\t\r" and cell else cell for cell in cells)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def release_ended(session: Session, row: StackRow, *, now: datetime, by: str) -> None:
+    """Nothing is left to do: the job is finished."""
+    row.state, row.finished_at = StackState.FINISHED.value, now
+    details = {"day": local(now).date().isoformat()}
+    _audit(session, Tag.STACK_FINISHED, row.id, details, now=now, by=by)
+
+
+def set_line(session: Session, stack_id: str, position: int, **values: object) -> None:
+    """Change one line."""
+    session.execute(
+        update(StackLineRow)
+        .where(StackLineRow.stack_id == stack_id, StackLineRow.position == position)
+        .values(**values)
+    )
+
+
+def _lines(stack_id: str, state: LineState | None = None) -> Select[StackLineRow]:
+    query = (
+        select(StackLineRow)
+        .where(StackLineRow.stack_id == stack_id)
+        .order_by(StackLineRow.position)
+    )
+    return query if state is None else query.where(StackLineRow.state == state.value)
+
+
+def _stack(session: Session, stack_id: str, *, lock: bool = False) -> StackRow:
+    row = session.get(StackRow, stack_id, with_for_update=True if lock else None)
+    if row is None:
+        raise NotFound("stack-unknown")
+    return row
+
+
+def _require(row: StackRow, state: StackState) -> None:
+    if row.state != state.value:
+        raise CertifyError("stack-state-wrong", state=row.state)
+
+
+def _audit(
+    session: Session,
+    tag: Tag,
+    stack_id: str,
+    details: Mapping[str, object],
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    audit.record(session, tag=tag, by=by, subject=f"stack:{stack_id}", details=details, now=now)

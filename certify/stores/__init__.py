@@ -1,0 +1,1 @@
+"""A person's documents: kept, shared, delivered, and every look written down."""

@@ -1,0 +1,1 @@
+"""Signatures prepared here and made with a key elsewhere."""

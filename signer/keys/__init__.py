@@ -1,0 +1,1 @@
+"""Who may sign: credentials, and how a key opens by PIN, passkey or mandate."""

@@ -1,0 +1,1 @@
+"""Proofs that outlive certificates: augmentation, evidence records, looking ahead."""

@@ -1,0 +1,237 @@
+"""Will this still validate in 2045? What ends when, and what has to be done before.
+
+    seen = preview(data, at=datetime(2045, 1, 1, tzinfo=UTC), now=now, trust=trust)
+    seen.answer         # stands, with-renewals, policy-ends, too-late, not-time-stamped
+    seen.steps          # what must be done by when
+
+The newest proof in hand (an evidence record, else the newest time-stamp in the file) is followed
+through the dates of certificates and of the policy's algorithms; then one renewal after the other
+is supposed, each made with the strongest that the policy knows. It foretells nothing that the
+policy does not say: where no algorithm reaches far enough, it says that the policy must be
+continued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import pikepdf
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca import der
+from records.errors import text
+from signer.cms_parts import CmsParts
+from signer.errors import DocumentRefused
+from signer.long_life.evidence_records import Evidence
+from signer.long_life.evidence_syntax import EvidenceRecord
+from signer.long_life.hash_tree import ALGORITHMS
+from signer.pdf.document import DEFAULT_LIMITS, Document, Limits, Original
+from signer.trust.path import Trust
+from signer.verdicts.policy import Policy, load_policy
+from signer.verdicts.signed_data import Rejected
+from signer.verdicts.strength import (
+    Cause,
+    RenewalPolicy,
+    Strength,
+    digest_end,
+    load_renewal_policy,
+    of_token,
+)
+
+_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
+_MOST_STEPS = 40
+
+
+class Answer(StrEnum):
+    """The one answer."""
+
+    STANDS = "stands"
+    WITH_RENEWALS = "with-renewals"
+    POLICY_ENDS = "policy-ends"
+    TOO_LATE = "too-late"
+    NOT_TIME_STAMPED = "not-time-stamped"
+
+
+class Proof(StrEnum):
+    """What the foresight starts from."""
+
+    EVIDENCE_RECORD = "evidence-record"
+    DOCUMENT_TIME_STAMP = "document-time-stamp"
+    SIGNATURE_TIME_STAMP = "signature-time-stamp"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One renewal: to be done by then, because `what` ends; it holds until `holds_until`."""
+
+    by: datetime
+    cause: Cause
+    what: str
+    holds_until: datetime
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What will be of one file by `at`."""
+
+    at: datetime
+    answer: Answer
+    proof: Proof
+    stands_until: datetime | None
+    first_end: Strength | None
+    steps: tuple[Step, ...]
+    policy: str
+
+    def to_json(self) -> dict[str, object]:
+        """For programs: times in UTC."""
+        return {
+            "at": _instant(self.at),
+            "answer": self.answer.value,
+            "proof": self.proof.value,
+            "stands_until": _instant(self.stands_until),
+            "ends_because": None
+            if self.first_end is None
+            else {"cause": self.first_end.cause.value, "what": self.first_end.what},
+            "steps": [
+                {
+                    "by": _instant(one.by),
+                    "cause": one.cause.value,
+                    "what": one.what,
+                    "holds_until": _instant(one.holds_until),
+                }
+                for one in self.steps
+            ],
+            "policy": self.policy,
+        }
+
+    def to_text(self, language: str = "vi") -> str:
+        """The same in words."""
+        lines = [text(f"preview-{self.answer.value}", {"at": _day(self.at)}, language)]
+        if self.first_end is not None and self.stands_until is not None:
+            params = {
+                "proof": text(f"preview-proof-{self.proof.value}", {}, language),
+                "until": _day(self.stands_until),
+                "why": _why(self.first_end.cause, self.first_end.what, language),
+            }
+            lines.append(text("preview-stands-until", params, language))
+        for number, one in enumerate(self.steps, start=1):
+            params = {
+                "number": str(number),
+                "by": _day(one.by),
+                "until": _day(one.holds_until),
+                "why": _why(one.cause, one.what, language),
+            }
+            lines.append(text("preview-step", params, language))
+        lines.append(text("preview-policy", {"policy": self.policy}, language))
+        return "\n".join(lines)
+
+
+def preview(
+    data: bytes,
+    *,
+    at: datetime,
+    now: datetime,
+    trust: Trust,
+    evidence: Evidence | None = None,
+    policy: Policy | None = None,
+    rules: RenewalPolicy | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Preview:
+    """Look ahead from `now` to `at` for a PDF.
+
+    Raises DocumentRefused for a file without a signature or that cannot be read.
+    """
+    judged, rules = policy or load_policy(), rules or load_renewal_policy()
+    # 1. The newest proof there is, and what of it ends first.
+    proof, tokens = _newest(data, evidence, limits)
+    above = [one.public_bytes(Encoding.DER) for one in (*trust.anchors, *trust.intermediates)]
+    title = f"{judged.title}, {rules.title}"
+    try:
+        ends = [of_token(one, judged, above) for one in tokens]
+    except (Rejected, der.MalformedDer):
+        raise DocumentRefused("signature-unreadable", field=proof.value) from None
+    if not ends:
+        return Preview(at, Answer.NOT_TIME_STAMPED, proof, None, None, (), title)
+    first = min(ends, key=lambda one: one.until)
+    # 2. One renewal after the other, each before the one before it ends.
+    if first.until <= now:
+        return Preview(at, Answer.TOO_LATE, proof, first.until, first, (), title)
+    steps: list[Step] = []
+    end = first
+    while end.until < at and len(steps) < _MOST_STEPS:
+        made = max(now, end.until - rules.margin)
+        following = _strongest(made, judged, rules)
+        if following.until < end.until + rules.least_gain:
+            return Preview(at, Answer.POLICY_ENDS, proof, first.until, first, tuple(steps), title)
+        steps.append(Step(end.until, end.cause, end.what, following.until))
+        end = following
+    answer = Answer.WITH_RENEWALS if steps else Answer.STANDS
+    return Preview(at, answer, proof, first.until, first, tuple(steps), title)
+
+
+def _strongest(made: datetime, policy: Policy, rules: RenewalPolicy) -> Strength:
+    """The best that a time-stamp of that day could be by this policy."""
+    digest = max(ALGORITHMS, key=lambda name: digest_end(name, policy))
+    keys = max(end for rows in policy.keys.values() for _bits, end in rows)
+    return min(
+        Strength(made + rules.time_stamp_life, Cause.CERTIFICATE, "TSA"),
+        Strength(digest_end(digest, policy), Cause.TREE_DIGEST, digest.upper()),
+        Strength(keys, Cause.KEY, "TSA"),
+        key=lambda one: one.until,
+    )
+
+
+def _newest(data: bytes, evidence: Evidence | None, limits: Limits) -> tuple[Proof, list[bytes]]:
+    if evidence is not None:
+        record = EvidenceRecord.read(evidence.record)
+        return Proof.EVIDENCE_RECORD, [record.chains[-1][-1].token]
+    with Document.open(Original.of(data), limits) as document:
+        stamps: list[tuple[int, bytes]] = []
+        signatures: list[bytes] = []
+        for field in document.signatures:
+            contents = bytes(field.object["/V"].get("/Contents", pikepdf.String("")))
+            if field.sub_filter == "ETSI.RFC3161":
+                stamps.append((_covered(field.object["/V"]), contents))
+            else:
+                signatures.append(contents)
+    if not signatures and not stamps:
+        raise DocumentRefused("not-signed")
+    try:
+        if stamps:
+            # The newest covers all that is older.
+            return Proof.DOCUMENT_TIME_STAMP, [_whole(max(stamps)[1])]
+        tokens = [token for one in signatures for token in _own_stamps(_whole(one))]
+    except der.MalformedDer:
+        raise DocumentRefused("signature-unreadable", field="?") from None
+    return (Proof.SIGNATURE_TIME_STAMP if tokens else Proof.NONE), tokens
+
+
+def _whole(contents: bytes) -> bytes:
+    """The CMS without the zeros that fill its place."""
+    return der.Reader(contents).raw(der.SEQUENCE)
+
+
+def _covered(value: pikepdf.Object) -> int:
+    span = [int(one) for one in value.get("/ByteRange", pikepdf.Array([]))]
+    return sum(span[2:4])
+
+
+def _own_stamps(signature: bytes) -> Iterator[bytes]:
+    for signer in CmsParts.read(signature).signers:
+        yield from signer.values(der.oid(_TIME_STAMP))
+
+
+def _why(cause: Cause, what: str, language: str) -> str:
+    return text(f"preview-cause-{cause.value}", {"what": what}, language)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%d-%m-%Y}"
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,1 @@
+"""What a signed file is worth: the verdicts of EN 319 102-1, given in a confined child."""

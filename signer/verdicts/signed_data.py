@@ -1,0 +1,298 @@
+"""One CMS signature as found in a PDF: its parts, and whether the mathematics holds.
+
+EN 319 102-1, clauses 5.2.2 (format), 5.2.3 (signing certificate) and 5.2.7 (cryptographic
+verification), for CAdES signatures (EN 319 122-1) and RFC 3161 time-stamp tokens. asn1crypto
+only reads; the keys are checked by `cryptography`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from asn1crypto import algos, cms, core, tsp
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from signer.trust.certificates import Certificate, read_all
+from signer.verdicts.verdict import Finding, SubIndication, fails
+
+_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
+    "sha1": hashes.SHA1,
+    "sha224": hashes.SHA224,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+    "sha3_256": hashes.SHA3_256,
+    "sha3_384": hashes.SHA3_384,
+    "sha3_512": hashes.SHA3_512,
+}
+TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
+DATA_CONTENT = "1.2.840.113549.1.7.1"
+# RFC 5652, 5.1: version 5 when OCSP answers travel beside the lists.
+_VERSIONS = ("v1", "v3", "v5")
+_OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
+
+
+class Rejected(Exception):
+    """The CMS cannot be used; the finding says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
+@dataclass(frozen=True)
+class SignedData:
+    """A signature whose mathematics was checked: who, over what digest, with what beside it."""
+
+    certificate: Certificate
+    bag: tuple[bytes, ...]
+    revocation: tuple[bytes, ...]
+    digest: str
+    signature: bytes
+    claimed_time: datetime | None
+    timestamps: tuple[bytes, ...]
+    reference_is_v2: bool
+    content: bytes | None
+
+
+@dataclass(frozen=True)
+class TimestampInfo:
+    """TSTInfo of a token: which digest existed when."""
+
+    time: datetime
+    digest: str
+    imprint: bytes
+
+
+DigestOf = Callable[[str], bytes]
+
+
+def read_signed_data(der: bytes, *, content_type: str, digest_of: DigestOf | None) -> SignedData:
+    """Parse and verify one SignedData with one signer; raises Rejected with the finding.
+
+    `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
+    which carries what it signs.
+    """
+    try:
+        return _read(der, content_type, digest_of)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        kind = type(error).__name__
+        raise _format("validation-cms-damaged", detail=kind) from None
+
+
+def read_timestamp_info(signed: SignedData) -> TimestampInfo:
+    """TSTInfo of a verified token (RFC 3161, 2.4.2); raises Rejected when it is not one."""
+    try:
+        info = tsp.TSTInfo.load(signed.content or b"", strict=True)
+        imprint = info["message_imprint"]
+        return TimestampInfo(
+            time=info["gen_time"].native.astimezone(UTC),
+            digest=imprint["hash_algorithm"]["algorithm"].native,
+            imprint=imprint["hashed_message"].native,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        raise _format("validation-timestamp-damaged") from None
+
+
+def digest(algorithm: str, *parts: bytes | memoryview) -> bytes:
+    """The digest of the parts one after another; raises Rejected for an unknown algorithm."""
+    if algorithm not in _HASHES:
+        raise Rejected(
+            fails(
+                "validation-unknown-algorithm",
+                SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
+                algorithm=algorithm,
+            )
+        )
+    state = hashlib.new(algorithm, usedforsecurity=False)
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
+def _format(code: str, **params: object) -> Rejected:
+    return Rejected(fails(code, SubIndication.FORMAT_FAILURE, **params))
+
+
+def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
+    # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
+    info = cms.ContentInfo.load(der, strict=True)
+    if info["content_type"].native != "signed_data":
+        raise _format("validation-cms-damaged", detail="content type")
+    data = info["content"]
+    inner = data["encap_content_info"]
+    if len(data["signer_infos"]) != 1 or inner["content_type"].dotted != content_type:
+        raise _format("validation-cms-signers")
+    content = bytes(inner["content"]) if inner["content"] else None
+    if (content is None) != (digest_of is not None):
+        raise _format("validation-cms-content")
+    signer = data["signer_infos"][0]
+    # As they stand in the file: once asn1crypto has looked inside, it would encode anew.
+    signed_attributes = b"\x31" + signer["signed_attrs"].dump()[1:]
+    algorithm = signer["digest_algorithm"]["algorithm"].native
+    declared = [one["algorithm"].native for one in data["digest_algorithms"]]
+    if declared != [algorithm] or data["version"].native not in _VERSIONS:
+        raise _format("validation-cms-digest-algorithms")
+    attributes = _attributes(signer["signed_attrs"])
+    if not attributes:
+        raise _format("validation-cms-unsigned-attributes")
+
+    if "cms_algorithm_protection" in attributes:
+        protected = _single(attributes, "cms_algorithm_protection")
+        if any(
+            protected[name].contents != signer[name].contents
+            for name in ("digest_algorithm", "signature_algorithm")
+        ):
+            raise _format("validation-cms-digest-algorithms")
+
+    # 2. The signing certificate: named by the signed reference, found in the bag.
+    bag = tuple(one.dump() for one in data["certificates"] or ())
+    certificate, is_v2 = _signing_certificate(bag, signer["sid"], attributes)
+
+    # 3. The mathematics: message digest, then the signature over the signed attributes.
+    expected = digest_of(algorithm) if digest_of else digest(algorithm, content or b"")
+    if _single(attributes, "message_digest").native != expected:
+        raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
+    if _single(attributes, "content_type").dotted != content_type:
+        raise _format("validation-cms-content")
+    if not _verifies(certificate, signer, signed_attributes, algorithm):
+        raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
+
+    # 4. What travels beside the signature: not signed, believed only after its own checks.
+    unsigned = _attributes(signer["unsigned_attrs"])
+    tokens = tuple(one.dump() for one in unsigned.get("signature_time_stamp_token", ()))
+    claimed = attributes.get("signing_time")
+    return SignedData(
+        certificate=certificate,
+        bag=bag,
+        revocation=tuple(_revocation(data["crls"], attributes)),
+        digest=algorithm,
+        signature=signer["signature"].native,
+        claimed_time=claimed[0].native.astimezone(UTC) if claimed else None,
+        timestamps=tokens,
+        reference_is_v2=is_v2,
+        content=content,
+    )
+
+
+def _attributes(values: cms.CMSAttributes) -> dict[str, list[core.Asn1Value]]:
+    """Attributes by name; a doubled attribute is a trick (RFC 5652, 5.3)."""
+    found: dict[str, list[core.Asn1Value]] = {}
+    for one in values or ():
+        name = one["type"].native
+        if name in found:
+            raise _format("validation-cms-doubled-attribute")
+        found[name] = list(one["values"])
+    return found
+
+
+def _single(attributes: dict[str, list[core.Asn1Value]], name: str) -> core.Asn1Value:
+    values = attributes.get(name, [])
+    if len(values) != 1:
+        raise _format("validation-cms-attribute", attribute=name)
+    return values[0]
+
+
+def _signing_certificate(
+    bag: tuple[bytes, ...], sid: cms.SignerIdentifier, attributes: dict[str, list[core.Asn1Value]]
+) -> tuple[Certificate, bool]:
+    """The certificate the signed ESS reference pins (RFC 5035), matching the signer id.
+
+    Without the reference anyone could swap the certificate for another over the same key.
+    """
+    name = (
+        "signing_certificate_v2"
+        if "signing_certificate_v2" in attributes
+        else ("signing_certificate")
+    )
+    missing = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
+    if name not in attributes:
+        raise Rejected(fails("validation-no-certificate-reference", missing))
+    reference = _single(attributes, name)["certs"][0]
+    algorithm = "sha1"
+    if name == "signing_certificate_v2":
+        algorithm = reference["hash_algorithm"]["algorithm"].native
+    wanted = reference["cert_hash"].native
+    for der in bag:
+        if digest(algorithm, der) == wanted:
+            found = read_all([der])
+            if found and _names(found[0], sid, der):
+                return found[0], name == "signing_certificate_v2"
+    raise Rejected(fails("validation-certificate-substituted", missing))
+
+
+def _names(certificate: Certificate, sid: cms.SignerIdentifier, der: bytes) -> bool:
+    if sid.name == "issuer_and_serial_number":
+        named = sid.chosen
+        return bool(
+            named["serial_number"].native == certificate.serial
+            and named["issuer"].dump() == certificate.issuer
+        ) or bool(
+            named["serial_number"].native == certificate.serial
+            and named["issuer"] == asn1_x509.Certificate.load(der).issuer
+        )
+    try:
+        own = certificate.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return False
+    return bool(own.value.digest == sid.chosen.native)
+
+
+def _verifies(
+    certificate: Certificate, signer: cms.SignerInfo, signed: bytes, algorithm: str
+) -> bool:
+    """The signature over the DER of the signed attributes (RFC 5652, 5.4)."""
+    method = signer["signature_algorithm"]
+    kind, signature = method.signature_algo, signer["signature"].native
+    key = certificate.x509.public_key()
+    name = method["algorithm"].native
+    if "_" in name and not name.startswith("rsassa") and method.hash_algo != algorithm:
+        return False
+    md = _HASHES[algorithm]()
+    try:
+        if kind == "rsassa_pkcs1v15" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, signed, padding.PKCS1v15(), md)
+        elif kind == "rsassa_pss" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, signed, _pss(method["parameters"], algorithm), md)
+        elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, signed, ec.ECDSA(md))
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _pss(parameters: algos.RSASSAPSSParams, algorithm: str) -> padding.PSS:
+    """RFC 4055: the digest of the parameters must be the signature's digest."""
+    generator = parameters["mask_gen_algorithm"]
+    mask = generator["parameters"]["algorithm"].native
+    if (
+        parameters["hash_algorithm"]["algorithm"].native != algorithm
+        or generator["algorithm"].native != "mgf1"
+        or parameters["trailer_field"].native not in (1, "trailer_field_bc")
+    ):
+        raise ValueError("PSS parameters")
+    return padding.PSS(padding.MGF1(_HASHES[mask]()), parameters["salt_length"].native)
+
+
+def _revocation(
+    crls: cms.RevocationInfoChoices, attributes: dict[str, list[core.Asn1Value]]
+) -> Iterator[bytes]:
+    """Revocation data inside the signature: CMS crls and Adobe's archival attribute."""
+    for one in crls or ():
+        if one.name == "crl":
+            yield one.dump()
+        elif one.chosen["other_rev_info_format"].dotted == _OCSP_RESPONSE:
+            yield one.chosen["other_rev_info"].dump()
+    for archival in attributes.get("adobe_revocation_info_archival", ()):
+        for name in ("crl", "ocsp"):
+            for one in archival[name] or ():
+                yield one.dump()

@@ -1,0 +1,95 @@
+"""Time-stamps: who says that these bytes existed, since when, and can it be believed?
+
+EN 319 102-1, clauses 5.4 (time-stamp validation) and 5.6 (proofs of existence). Document
+time-stamps are judged from the newest to the oldest: each is believed at the moment the newer
+one proves for it, the newest at the validation time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from signer.trust.certificates import is_timestamper, spoiled_copies
+from signer.trust.chain import Chain, Material, judge_chain
+from signer.verdicts.signed_data import (
+    TIMESTAMP_CONTENT,
+    DigestOf,
+    Rejected,
+    SignedData,
+    TimestampInfo,
+    read_signed_data,
+    read_timestamp_info,
+)
+from signer.verdicts.verdict import Finding, SubIndication, fails, worst
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One time-stamp: read, and once judged, with its chain and findings."""
+
+    field: str
+    end: int
+    signed: SignedData | None
+    info: TimestampInfo | None
+    findings: tuple[Finding, ...] = ()
+    chain: Chain | None = None
+    judged: bool = False
+
+    @property
+    def broken(self) -> bool:
+        """Not the bytes it was made for, or not made by its certificate: never honest."""
+        return self.signed is None or self.info is None
+
+    @property
+    def good(self) -> bool:
+        return self.judged and not self.broken and not self.findings
+
+    @property
+    def time(self) -> datetime:
+        assert self.info is not None
+        return self.info.time
+
+
+def read_stamp(der: bytes, digest_of: DigestOf, *, field: str, end: int = 0) -> Stamp:
+    """Check a token's mathematics and that it is about these bytes."""
+    try:
+        signed = read_signed_data(der, content_type=TIMESTAMP_CONTENT, digest_of=None)
+        info = read_timestamp_info(signed)
+        if digest_of(info.digest) != info.imprint:
+            raise Rejected(fails("validation-timestamp-hash", SubIndication.HASH_FAILURE))
+    except Rejected as rejected:
+        return Stamp(field, end, None, None, (rejected.finding,))
+    return Stamp(field, end, signed, info)
+
+
+def judge_stamp(stamp: Stamp, moment: datetime, material: Material, *, proven: bool) -> Stamp:
+    """Whether the token can be believed, as something that existed at `moment`."""
+    if stamp.signed is None or stamp.info is None:
+        return replace(stamp, judged=True)
+    findings: list[Finding] = []
+    policy = material.policy
+    if not is_timestamper(stamp.signed.certificate):
+        findings.append(fails("validation-not-a-tsa", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
+    if stamp.info.time > moment + policy.clock_skew:
+        findings.append(fails("validation-timestamp-order", SubIndication.TIMESTAMP_ORDER_FAILURE))
+    for name in {stamp.info.digest, stamp.signed.digest}:
+        if not policy.digest_good(name, moment):
+            sub = (
+                SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+                if proven
+                else SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
+            )
+            findings.append(fails("validation-weak-digest", sub, algorithm=name.upper()))
+    chain = judge_chain(stamp.signed.certificate, moment, proven, material)
+    if not stamp.signed.certificate.valid_at(stamp.info.time):
+        findings.append(
+            fails("validation-timestamp-outside", SubIndication.CHAIN_CONSTRAINTS_FAILURE)
+        )
+    findings += chain.findings
+    findings += spoiled_copies(stamp.signed.bag, chain.certificates)
+    return replace(stamp, findings=tuple(findings), chain=chain, judged=True)
+
+
+def sub_indication(stamp: Stamp) -> SubIndication | None:
+    return worst(stamp.findings)

@@ -1,0 +1,349 @@
+"""XAdES signatures read for validation: enveloped, enveloping or detached.
+
+EN 319 132-1; XML Signature 1.1 §3.2. Every ds:Signature of the document is one claim. What is
+signed is what the references come to (`xml_references`), and a document with content that nobody
+signed is not passed: that is where signature wrapping hides.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+from signer.cms import Scheme
+from signer.files.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
+from signer.files.xml_canonical import NotCanonical, canonical
+from signer.files.xml_coverage import Coverage, coverage
+from signer.files.xml_names import (
+    CANONICAL,
+    DEFAULT_CANONICAL,
+    SIGNATURES,
+    ds,
+    xades,
+    xades141,
+)
+from signer.files.xml_reading import Element, parse
+from signer.files.xml_references import Document, Reference, decoded, digest_named, refused
+from signer.trust.certificates import Certificate, read_all
+from signer.trust.revocation_status import read_ocsp
+from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
+from signer.verdicts.document_digests import DocumentDigests
+from signer.verdicts.examination import SignedReference
+from signer.verdicts.signed_data import Rejected, SignedData, digest
+from signer.verdicts.time_stamps import Stamp, read_stamp
+from signer.verdicts.validation_cades import response
+from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails, informs, warns
+
+FAMILY = "XAdES"
+_MOST_SIGNATURES = 50
+_MOST_REFERENCES = 1_000
+_MOST_STAMPS = 50
+_CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha1": hashes.SHA1(),  # noqa: S303 – recognised so that the policy can name it too weak
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
+def read_claims(
+    data: bytes, content: bytes | None, digests: DocumentDigests | None = None
+) -> Claims:
+    """Everything signed in an XML document; `content` is the file of a detached signature, or
+    `digests` of the files it is about.
+
+    Raises Unreadable for XML that is not well formed, not harmless, or out of bounds.
+    """
+    document = Document(parse(data, Unreadable), lambda _name: content, digests)
+    given = content is not None or digests is not None
+    if given and not _about_a_file(document):
+        raise Unreadable("validation-not-detached")
+    claims = read_signatures(document, name="signature", size=len(data), files=None)
+    told = (informs("validation-by-digest"),) if digests is not None else ()
+    return Claims(claims, findings=told)
+
+
+def _about_a_file(document: Document) -> bool:
+    """Whether a signature names anything outside the document."""
+    uris = (one.get("URI") or "#" for one in document.root.iter(ds("Reference")))
+    return any(not uri.startswith("#") for uri in uris)
+
+
+def read_signatures(
+    document: Document, *, name: str, size: int, files: frozenset[str] | None
+) -> tuple[Claim, ...]:
+    """The claims of a document. `files` are the names a container's signature should cover."""
+    found = document.signatures
+    if len(found) > _MOST_SIGNATURES:
+        raise Unreadable("validation-too-many-signatures", limit=_MOST_SIGNATURES)
+    return tuple(
+        _claim(
+            _Signature(document, one, files),
+            name if len(found) == 1 else f"{name}-{number}",
+            size,
+        )
+        for number, one in enumerate(found, start=1)
+    )
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """One ds:Signature with its parts found strictly where they belong."""
+
+    document: Document
+    element: Element
+    files: frozenset[str] | None
+
+    def child(self, name: str) -> Element:
+        found = self.element.findall(ds(name))
+        if len(found) != 1:
+            raise refused("validation-xml-structure", part=name)
+        return found[0]
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        found = self.child("SignedInfo").findall(ds("Reference"))
+        if not 1 <= len(found) <= _MOST_REFERENCES:
+            raise refused("validation-xml-structure", part="Reference")
+        return tuple(Reference.read(self.document, self.element, one) for one in found)
+
+    @cached_property
+    def signed_properties(self) -> Element:
+        """The one SignedProperties of this signature, which exactly one reference must sign."""
+        found = self.element.findall(
+            "/".join((ds("Object"), xades("QualifyingProperties"), xades("SignedProperties")))
+        )
+        own = [one for one in self.references if one.is_properties]
+        if len(found) != 1 or len(own) != 1 or own[0].target is not found[0]:
+            raise refused("validation-xml-structure", part="SignedProperties")
+        properties: Element = found[0]
+        if properties.getparent().get("Target") != f"#{self.element.get('Id')}":
+            raise refused("validation-xml-structure", part="QualifyingProperties")
+        return properties
+
+    @cached_property
+    def bag(self) -> tuple[bytes, ...]:
+        path = "/".join((ds("KeyInfo"), ds("X509Data"), ds("X509Certificate")))
+        return tuple(decoded(one.text) for one in self.element.findall(path))
+
+    @cached_property
+    def signed_data_references(self) -> tuple[Reference, ...]:
+        return tuple(one for one in self.references if not one.is_properties)
+
+
+def _claim(one: _Signature, name: str, size: int) -> Claim:
+    try:
+        _require_shape(one)
+        signed = _mathematics(one)
+        stamps = _stamps(one, name)
+        certificates, revocation = _carried(one)
+        archives = _archives(one, name)
+        covers = coverage(one.document, one.element, one.signed_data_references, one.files)
+    except Rejected as rejected:
+        return Claim(name, FAMILY, None, (rejected.finding,))
+    except (NotCanonical, ValueError, TypeError, KeyError) as error:
+        sub = SubIndication.FORMAT_FAILURE
+        found = fails("validation-xml-damaged", sub, detail=type(error).__name__)
+        return Claim(name, FAMILY, None, (found,))
+    return Claim(
+        name=name,
+        family=FAMILY,
+        signed=signed,
+        findings=tuple(_coverage_findings(covers)),
+        stamps=stamps,
+        archives=archives,
+        certificates=certificates,
+        revocation=revocation,
+        digests=frozenset(each.digest for each in one.references),
+        baseline=signed.claimed_time is not None and signed.reference_is_v2,
+        whole_file=covers is Coverage.WHOLE,
+        size=size,
+        references=tuple(
+            SignedReference(
+                "SIGNED_PROPERTIES" if each.is_properties else "REFERENCE",
+                each.digest,
+                each.value,
+                each.uri,
+            )
+            for each in one.references
+        ),
+    )
+
+
+def _coverage_findings(covers: Coverage) -> Iterator[Finding]:
+    if covers is Coverage.PART:
+        yield fails("validation-partly-signed", SubIndication.SIG_CONSTRAINTS_FAILURE)
+    elif covers is Coverage.FRAME:
+        yield warns("validation-frame-unsigned")
+
+
+def _require_shape(one: _Signature) -> None:
+    """Nothing in a ds:Signature but what XML Signature puts there, in its order."""
+    names = [each.tag for each in one.element.iterchildren("*")]
+    order = [ds(name) for name in _CHILDREN]
+    places = [order.index(each) if each in order else len(order) for each in names]
+    single = [place for place in places if place != order.index(ds("Object"))]
+    if places != sorted(places) or len(order) in places or len(set(single)) < len(single):
+        raise refused("validation-xml-structure", part="Signature")
+
+
+def _mathematics(one: _Signature) -> SignedData:
+    # 1. The signing certificate, pinned by the signed properties.
+    properties = one.signed_properties.find(xades("SignedSignatureProperties"))
+    if properties is None:
+        raise refused("validation-xml-structure", part="SignedSignatureProperties")
+    certificate, is_v2 = _signing_certificate(one, properties)
+
+    # 2. Every reference comes to the octets that were hashed.
+    for reference in one.references:
+        if not hmac.compare_digest(reference.hashed(), reference.value):
+            raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
+
+    # 3. The signature over the canonical SignedInfo.
+    info = one.child("SignedInfo")
+    method = info.find(ds("SignatureMethod"))
+    uri = str(method.get("Algorithm")) if method is not None else ""
+    if uri not in SIGNATURES:
+        sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+        raise Rejected(fails("validation-unknown-algorithm", sub, algorithm=uri[:80]))
+    scheme, name = SIGNATURES[uri]
+    value = decoded(one.child("SignatureValue").text)
+    octets = canonical(info, _canonicalization(info), _prefix_list(info))
+    if not _verifies(certificate, scheme, name, value, octets):
+        raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
+    return SignedData(
+        certificate=certificate,
+        bag=one.bag,
+        revocation=(),
+        digest=name,
+        signature=value,
+        claimed_time=_time(properties.findtext(xades("SigningTime"))),
+        timestamps=(),
+        reference_is_v2=is_v2,
+        content=None,
+    )
+
+
+def _signing_certificate(one: _Signature, properties: Element) -> tuple[Certificate, bool]:
+    missing = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
+    for name in ("SigningCertificateV2", "SigningCertificate"):
+        pin = properties.find(f"{xades(name)}/{xades('Cert')}/{xades('CertDigest')}")
+        if pin is None:
+            continue
+        algorithm = digest_named(pin.find(ds("DigestMethod")))
+        wanted = decoded(pin.findtext(ds("DigestValue")))
+        for der in one.bag:
+            found = read_all([der]) if digest(algorithm, der) == wanted else []
+            if found:
+                return found[0], algorithm != "sha1"
+        raise Rejected(fails("validation-certificate-substituted", missing))
+    raise Rejected(fails("validation-no-certificate-reference", missing))
+
+
+def _verifies(
+    certificate: Certificate, scheme: Scheme, name: str, value: bytes, octets: bytes
+) -> bool:
+    key, algorithm = certificate.x509.public_key(), _HASHES[name]
+    try:
+        if scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+            size = (key.key_size + 7) // 8
+            if len(value) != 2 * size:
+                return False
+            r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
+            key.verify(utils.encode_dss_signature(r, s), octets, ec.ECDSA(algorithm))
+        elif scheme is Scheme.RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey):
+            key.verify(value, octets, padding.PKCS1v15(), algorithm)
+        elif scheme is Scheme.RSA_PSS and isinstance(key, rsa.RSAPublicKey):
+            pss = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
+            key.verify(value, octets, pss, algorithm)
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _stamps(one: _Signature, name: str) -> tuple[Stamp, ...]:
+    found = []
+    for holder in _unsigned(one, xades("SignatureTimeStamp")):
+        method = _canonicalization(holder)
+        octets = signature_imprint(one.element, method)
+        found += [_stamp(token, octets, name) for token in _tokens(holder)]
+    return tuple(found[:_MOST_STAMPS])
+
+
+def _archives(one: _Signature, name: str) -> tuple[ArchiveStamp, ...]:
+    found: list[ArchiveStamp] = []
+    for holder in list(_unsigned(one, xades141("ArchiveTimeStamp")))[:_MOST_STAMPS]:
+        method = _canonicalization(holder)
+        octets = archive_imprint(one.element, one.references, method, before=holder)
+        before = []
+        for each in unsigned_properties(one.element):
+            if each is holder:
+                break
+            before.append(each)
+        certificates, revocation = _values(before)
+        covers = certificates | revocation | frozenset(one.bag)
+        found += [ArchiveStamp(_stamp(each, octets, name), covers) for each in _tokens(holder)]
+    return tuple(found)
+
+
+def _stamp(token: bytes, octets: bytes, name: str) -> Stamp:
+    return read_stamp(token, lambda algorithm: digest(algorithm, octets), field=name)
+
+
+def _tokens(holder: Element) -> list[bytes]:
+    if holder.find(xades("Include")) is not None:
+        raise refused("validation-xml-structure", part="Include")
+    return [decoded(one.text) for one in holder.findall(xades("EncapsulatedTimeStamp"))]
+
+
+def _carried(one: _Signature) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    return _values(unsigned_properties(one.element))
+
+
+def _values(properties: Iterable[Element]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """Certificates and revocation data in unsigned properties, those of time-stamps too."""
+    certificates, revocation = set(), set()
+    for each in properties:
+        for held in each.iter(xades("EncapsulatedX509Certificate")):
+            certificates.add(decoded(held.text))
+        for held in each.iter(xades("EncapsulatedCRLValue")):
+            revocation.add(decoded(held.text))
+        for held in each.iter(xades("EncapsulatedOCSPValue")):
+            value = decoded(held.text)
+            revocation.add(value if read_ocsp(value) is not None else response(value))
+    return frozenset(certificates), frozenset(revocation)
+
+
+def _unsigned(one: _Signature, tag: str) -> Iterator[Element]:
+    return (each for each in unsigned_properties(one.element) if each.tag == tag)
+
+
+def _canonicalization(holder: Element) -> str:
+    method = holder.find(ds("CanonicalizationMethod"))
+    uri = method.get("Algorithm") if method is not None else DEFAULT_CANONICAL
+    if uri not in CANONICAL:
+        raise refused("validation-xml-transform", transform=str(uri)[:80])
+    return str(uri)
+
+
+def _prefix_list(info: Element) -> tuple[str, ...]:
+    method = info.find(ds("CanonicalizationMethod"))
+    listed = next(method.iterchildren("*"), None) if method is not None else None
+    return tuple((listed.get("PrefixList") or "").split()) if listed is not None else ()
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text.strip())
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
