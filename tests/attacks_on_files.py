@@ -173,7 +173,8 @@ def _container(data: bytes, other: bytes) -> Iterator[Mutant]:
             continue
         rest = {one: value for one, value in entries.items() if one != name}
         loose = _loose(name)
-        yield Mutant("asic", f"without {name}", _packed(rest), loose)
+        needed = name == "META-INF/manifest.xml"
+        yield Mutant("asic", f"without {name}", _packed(rest), loose and not needed)
         yield Mutant("asic", f"{name} cut", _packed({**rest, name: entries[name][:-1]}), loose)
         yield Mutant("asic", f"{name} renamed", _packed({**rest, f"x-{name}": entries[name]}))
         yield Mutant("asic", f"{name} empty", _packed({**rest, name: b""}), loose)
@@ -186,7 +187,7 @@ def _container(data: bytes, other: bytes) -> Iterator[Mutant]:
 
 
 def _loose(name: str) -> bool:
-    """What a signature need not have or sign: its archive's parts, the list of media types."""
+    """What no signature is over: its archive's parts, and the list of files (told as a warning)."""
     return "ArchiveManifest" in name or name.endswith((".tst", "META-INF/manifest.xml"))
 
 

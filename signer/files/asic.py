@@ -24,7 +24,7 @@ from lxml import etree
 from signer.errors import DocumentRefused, SignerError
 from signer.files import cades, xades, xades_levels
 from signer.files.formats import FileRequest, Format, SourceFile
-from signer.files.xml_names import ASIC, DIGESTS, DS, XADES, ds
+from signer.files.xml_names import ASIC, DIGESTS, DS, OPEN_DOCUMENT, XADES, ds
 from signer.files.xml_references import Document
 from signer.files.zip_reading import MOST_FILES, name_problem, same_name
 from signer.signature import VIETNAM
@@ -40,7 +40,6 @@ FOLDER = "META-INF/"
 MANIFEST = f"{FOLDER}ASiCManifest001.xml"
 CADES_SIGNATURE = f"{FOLDER}signature001.p7s"
 XADES_SIGNATURE = f"{FOLDER}signatures001.xml"
-_OPEN_DOCUMENT = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _DIGEST = "sha256"
 
 
@@ -168,12 +167,12 @@ def asic_manifest(files: Sequence[SourceFile]) -> bytes:
 
 
 def _open_document_manifest(files: Sequence[SourceFile]) -> bytes:
-    root = etree.Element(f"{{{_OPEN_DOCUMENT}}}manifest", nsmap={"manifest": _OPEN_DOCUMENT})
-    root.set(f"{{{_OPEN_DOCUMENT}}}version", "1.2")
+    root = etree.Element(f"{{{OPEN_DOCUMENT}}}manifest", nsmap={"manifest": OPEN_DOCUMENT})
+    root.set(f"{{{OPEN_DOCUMENT}}}version", "1.2")
     for name, media_type in (("/", MEDIA_TYPE), *((one.name, one.media_type) for one in files)):
-        entry = etree.SubElement(root, f"{{{_OPEN_DOCUMENT}}}file-entry")
-        entry.set(f"{{{_OPEN_DOCUMENT}}}full-path", name)
-        entry.set(f"{{{_OPEN_DOCUMENT}}}media-type", media_type)
+        entry = etree.SubElement(root, f"{{{OPEN_DOCUMENT}}}file-entry")
+        entry.set(f"{{{OPEN_DOCUMENT}}}full-path", name)
+        entry.set(f"{{{OPEN_DOCUMENT}}}media-type", media_type)
     return _serialised(root)
 
 

@@ -15,6 +15,7 @@ DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
 ASIC = "http://uri.etsi.org/02918/v1.2.1#"
+OPEN_DOCUMENT = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 XML = "http://www.w3.org/XML/1998/namespace"
 SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
 PREFIXES = {"ds": DS, "xades": XADES, "xades141": XADES_141, "asic": ASIC}

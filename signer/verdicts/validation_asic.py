@@ -17,6 +17,7 @@ from signer.files.xml_reading import Element, parse
 from signer.files.xml_references import Document, decoded, digest_named, refused
 from signer.files.zip_reading import Entry, read_zip
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
+from signer.verdicts.container_parts import FOLDER, list_missing, remarks
 from signer.verdicts.examination import SignedReference
 from signer.verdicts.policy import Limits
 from signer.verdicts.signed_data import Rejected, digest
@@ -25,7 +26,6 @@ from signer.verdicts.validation_cades import FAMILY, age, read_detached
 from signer.verdicts.validation_xades import read_signatures
 from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails
 
-_FOLDER = "META-INF/"
 _EXTENDED = b"application/vnd.etsi.asic-e+zip"
 _SIMPLE = b"application/vnd.etsi.asic-s+zip"
 _MOST_SIGNATURES = 50
@@ -68,12 +68,12 @@ class _Container:
         return {
             name: data
             for name, data in self.entries.items()
-            if name != "mimetype" and not name.startswith(_FOLDER)
+            if name != "mimetype" and not name.startswith(FOLDER)
         }
 
     def inside(self, part: str, suffix: str) -> Iterator[str]:
         for name in sorted(self.entries):
-            own = name.removeprefix(_FOLDER)
+            own = name.removeprefix(FOLDER)
             if name != own and "/" not in own and part in own and own.endswith(suffix):
                 yield name
 
@@ -90,11 +90,36 @@ def read_claims(data: bytes, limits: Limits) -> Claims:
     """Everything signed in a container; raises Unreadable for what is no harmless container."""
     entries = read_zip(data, limit=limits.bytes, refusal=Unreadable)
     container = _Container({one.name: one.data for one in entries}, _is_simple(entries))
-    found = [*_cades(container), *_xades(container)]
+    cades, xades = list(_cades(container)), list(_xades(container))
+    found = [*cades, *xades]
     if len(found) > _MOST_SIGNATURES:
         raise Unreadable("validation-too-many-signatures", limit=_MOST_SIGNATURES)
-    spoils = tuple(_spoils(container, found))
-    return Claims(tuple(found), spoils=spoils)
+    told = tuple(remarks(container.entries, frozenset(_read(container))))
+    missing = list_missing(container.entries, simple=container.simple, xades=bool(xades))
+    return Claims(
+        tuple(replace(one, findings=(*one.findings, *told)) for one in found),
+        spoils=(*_spoils(container, found), *missing),
+    )
+
+
+def _read(container: _Container) -> Iterator[str]:
+    """What in META-INF the verdict takes into account."""
+    yield from container.inside("signatures", ".xml")
+    signatures = set(container.inside("signature", ".p7s"))
+    yield from signatures
+    for manifest in container.manifests:
+        if not _archival(manifest):
+            if manifest.signature in signatures:
+                yield manifest.name
+        elif signatures & _names(manifest) and manifest.signature in container.entries:
+            yield from (manifest.name, manifest.signature)
+
+
+def _names(manifest: _Manifest) -> set[str]:
+    try:
+        return set(manifest.listed)
+    except Rejected:
+        return set()
 
 
 def _is_simple(entries: list[Entry]) -> bool:
