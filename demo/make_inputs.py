@@ -1,4 +1,4 @@
-"""Draw the demonstration's inputs: a decision, a scanned original, signatures and a seal.
+"""Draw the demonstration's inputs: a decision, a draft, a scanned original, signatures and a seal.
 
 Run by hand (`python demo/make_inputs.py`); the outputs are committed. Everything is fictional and
 every draw of chance is seeded, so the same fonts and libraries give the same bytes.
@@ -369,14 +369,15 @@ def original_scans() -> list[bytes]:
 
 
 def main() -> None:
-    typst.compile(
-        str(HERE / "decision.typ"),
-        output=str(HERE / "decision.pdf"),
-        font_paths=[str(FONTS)],
-        ignore_system_fonts=True,
-        pdf_standards=["a-2b"],
-        timestamp=1795132800,
-    )
+    for name in ("decision", "draft"):
+        typst.compile(
+            str(HERE / f"{name}.typ"),
+            output=str(HERE / f"{name}.pdf"),
+            font_paths=[str(FONTS)],
+            ignore_system_fonts=True,
+            pdf_standards=["a-2b"],
+            timestamp=1795132800,
+        )
     for number, scan in enumerate(original_scans(), 1):
         (HERE / f"original-scan-{number}.jpg").write_bytes(scan)
     for number, strokes in enumerate((SIGNATURE_1, SIGNATURE_2), 1):

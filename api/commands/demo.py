@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.commands.terminal import TerminalError, language
-from api.settings import Settings
+from api.settings import DEFAULT_PORT, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def demo(
     from rich.console import Console
 
     from api import first_run
-    from api.demonstration import over_http, people, results, steps
+    from api.demonstration import desks, over_http, people, results, steps
     from api.demonstration.cast import Cast
     from api.house import House
 
@@ -64,8 +64,10 @@ def demo(
         with progress.step(6, "Làm lại qua API", "The same over the API"):
             again = over_http.as_client(house, cast, made, address)
         progress.note(f"{again['copy']['number']}, {again['copy']['code']}")
+        # Something for each of the cast to do at the screens.
+        desks.leave_work(house, cast, now=steps.clock())
         results.write(house, cast, made, again, progress.timings, output)
-    progress.end(output, settings.home, seats)
+    progress.end(output, settings, seats)
 
 
 class Progress:
@@ -88,20 +90,23 @@ class Progress:
     def note(self, text: str) -> None:
         self.console.print(f"      {text}", style="dim", markup=False)
 
-    def end(self, output: Path, home: Path, seats: Path) -> None:
+    def end(self, output: Path, settings: Settings, seats: Path) -> None:
         """Where everything is, and how to go on."""
-        if language() == "en":
-            lines = (
-                f"Results: {output}",
-                f"Look around: DAUSO_HOME={home} ./dauso serve",
-                f"Sign in as one of the cast: the links in {seats}",
-            )
-        else:
-            lines = (
-                f"Kết quả: {output}",
-                f"Xem thử: DAUSO_HOME={home} ./dauso serve",
-                f"Đăng nhập theo vai: các liên kết trong {seats}",
-            )
+        from api.demonstration.people import TASKS
+
+        # The links in `seats` lead to this port.
+        port = "" if settings.port == DEFAULT_PORT else f"DAUSO_PORT={settings.port} "
+        serve = f"DAUSO_HOME={settings.home} {port}./dauso serve"
+        english = language() == "en"
+        lines = [
+            f"Results: {output}" if english else f"Kết quả: {output}",
+            "",
+            f"To sit at the screens: {serve}" if english else f"Ngồi vào bàn làm việc: {serve}",
+            f"Links and PINs of everybody: {seats}"
+            if english
+            else f"Liên kết đăng nhập và mã PIN của từng người: {seats}",
+            *(f"  {task.line('en' if english else 'vi')}" for task in TASKS),
+        ]
         for line in lines:
             self.console.print(line, markup=False, soft_wrap=True)
 

@@ -72,3 +72,15 @@ class Cast:
     @property
     def decision(self) -> bytes:
         return (INPUTS / "decision.pdf").read_bytes()
+
+    @property
+    def draft(self) -> bytes:
+        """A notice without number and date, not signed."""
+        return (INPUTS / "draft.pdf").read_bytes()
+
+    @property
+    def diploma(self) -> OriginalDescription:
+        """What the citizen will bring to the counter."""
+        return OriginalDescription(
+            title="Bằng tốt nghiệp đại học", issuer="Trường Đại học Ví Dụ", pages=1
+        )

@@ -39,6 +39,42 @@ class Seat:
     kind: str = "official"
 
 
+@dataclass(frozen=True)
+class Task:
+    """What waits for one of the cast, and the page where it does."""
+
+    name: str
+    page: str
+    vi: str
+    en: str
+
+    def line(self, language: str) -> str:
+        return f"{self.name:<14}  {self.page:<15}  {self.en if language == 'en' else self.vi}"
+
+
+TASKS = (
+    Task(OFFICIAL, "/desk/documents", "một thông báo chờ ký", "a notice waits for the signature"),
+    Task(
+        "Phạm Thị Ví Dụ",
+        "/desk/documents",
+        "ký xong thì cho số và đóng dấu",
+        "then for its number and the seal",
+    ),
+    Task(
+        "Hoàng Văn Mẫu",
+        "/desk/counter",
+        "một người dân đã đặt lịch hẹn",
+        "a citizen has an appointment",
+    ),
+    Task(
+        CITIZEN.name,
+        "/desk/papers",
+        "bản sao đã chứng thực, lịch hẹn",
+        "her certified copies, her appointment",
+    ),
+)
+
+
 def seats(cast: Cast) -> tuple[Seat, ...]:
     """One for each role, and the citizen."""
     return (
