@@ -69,8 +69,8 @@ TASKS = (
     Task(
         CITIZEN.name,
         "/desk/papers",
-        "bản sao đã chứng thực, lịch hẹn",
-        "her certified copies, her appointment",
+        "bản sao đã chứng thực; lịch hẹn ở /desk/requests",
+        "her certified copies; her appointment is at /desk/requests",
     ),
 )
 

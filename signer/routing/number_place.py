@@ -184,7 +184,11 @@ def _between(
         digits += one.letter
     if digits:
         return int(digits)
-    return _blank(glyphs, start, limit, baseline)
+    blank = _blank(glyphs, start, limit, baseline)
+    if end is None:
+        # Nothing follows: a space after the word, as it would have been typed.
+        return Blank(blank.left + _SPACE, blank.right + _SPACE, blank.baseline)
+    return blank
 
 
 def _blank(glyphs: Sequence[_Glyph], start: _Glyph, end: float, baseline: float) -> Blank:
