@@ -53,9 +53,13 @@ class ReportView:
     explanation: str
     signatures: tuple[SignatureView, ...]
     copy: CopyView | None
+    document: str = ""
+    """What a detached signature is about, when it was given beside it."""
 
 
-def report_view(report: Report, *, file: str, language: str, copy: CopyView | None) -> ReportView:
+def report_view(
+    report: Report, *, file: str, language: str, copy: CopyView | None, document: str = ""
+) -> ReportView:
     """A valid signature on a copy that was cancelled is not a good copy: the copy decides."""
     other = "en" if language == "vi" else "vi"
     key = f"verdict.{report.indication.value}"
@@ -76,6 +80,7 @@ def report_view(report: Report, *, file: str, language: str, copy: CopyView | No
         explanation=explanation,
         signatures=tuple(_signature(one, language) for one in report.signatures),
         copy=copy,
+        document=document,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from ca.names import Subject
 from certify import codes
 from certify.errors import CertifyError
 from certify.verification import PublicStatus, verify_code
+from signer.files.file_kinds import Kind, kind_of
 
 router = APIRouter(include_in_schema=False)
 _HEAD = ["GET", "HEAD"]
@@ -47,17 +49,34 @@ def verify(
     wired: Wired,
     now: Now,
     file: Annotated[UploadFile, File()],
+    document: Annotated[UploadFile | None, File()] = None,
     pages: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The report as a page, or as the part of one that htmx asks for."""
+    """The report as a page, or as the part of one that htmx asks for.
+
+    `document` is what a detached signature is about; the two may come in either order.
+    """
     wired.rates.take("upload", _address(request))
     language = language_for(request)
-    name = safe_name(file.filename)
-    data = file.file.read()
-    judged = judge(wired.house, data, name=name, now=now, by="public:website")
+    signed, about = _signature_first(_chosen(file), _chosen(document) if document else None)
+    data, name = signed.data, signed.name
+    judged = judge(
+        wired.house,
+        data,
+        name=name,
+        now=now,
+        by="public:website",
+        content=about.data if about else None,
+    )
     status = judged.status
     copy = _copy_view(status, language, now) if status is not None else None
-    result = report_view(judged.report, file=name, language=language, copy=copy)
+    result = report_view(
+        judged.report,
+        file=name,
+        document=about.name if about else "",
+        language=language,
+        copy=copy,
+    )
     shown: dict[str, Any] = {
         "result": result,
         "revisions": revision_views(data, judged.report) if pages else (),
@@ -65,6 +84,32 @@ def verify(
     if request.headers.get("hx-request") == "true":
         return render(request, "report.html", headers={"Vary": "HX-Request"}, **shown)
     return render(request, "verify.html", megabytes=_megabytes(wired), **shown)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A file as it was sent."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+def _chosen(file: UploadFile) -> _Chosen | None:
+    """None for a field that was left empty: browsers send it without a name."""
+    return _Chosen(safe_name(file.filename), file.file.read()) if file.filename else None
+
+
+def _signature_first(
+    file: _Chosen | None, second: _Chosen | None
+) -> tuple[_Chosen, _Chosen | None]:
+    """Nobody need know which of the two files is the signature: its octets say so."""
+    if file is None or second is None:
+        return file or second or _Chosen(safe_name(None), b""), None
+    kinds = (kind_of(file.data), kind_of(second.data))
+    turned = kinds[0] is Kind.PDF and kinds[1] is Kind.XML
+    if turned or (kinds[0] is not Kind.CMS and kinds[1] is Kind.CMS):
+        return second, file
+    return file, second
 
 
 @router.api_route("/v", methods=_HEAD)
