@@ -99,9 +99,12 @@ def run() -> None:
 
 @app.command()
 def preview(
-    files: Annotated[list[Path], typer.Argument(help="Signed PDFs")],
+    files: Annotated[list[Path], typer.Argument(help="Signed files: PDF, CAdES, XAdES, ASiC")],
     at: Annotated[str, typer.Option(help="The day to look ahead to, e.g. 2045-01-01")],
     record: Annotated[Path | None, typer.Option(help="An evidence record of the file")] = None,
+    content: Annotated[
+        Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per file")] = False,
 ) -> None:
     """Will this still validate then? What has to be done by when."""
@@ -114,12 +117,14 @@ def preview(
         from signer.long_life.preview import Answer
         from signer.long_life.preview import preview as look_ahead
 
-        good = True
+        good, about = True, read_file(content) if content is not None else None
         for path in files:
             data = read_file(path)
             given = Evidence(read_file(record)) if record is not None else None
             kept = given or evidence_of(house, hashlib.sha256(data).hexdigest())
-            seen = look_ahead(data, at=moment, now=now(), trust=house.trust, evidence=kept)
+            seen = look_ahead(
+                data, at=moment, now=now(), trust=house.trust, content=about, evidence=kept
+            )
             good = good and seen.answer in (Answer.STANDS, Answer.WITH_RENEWALS)
             if json:
                 say_json({"file": str(path), **seen.to_json()})

@@ -83,8 +83,11 @@ def look_ahead(
     wired: Wired,
     now: Now,
     _client: Validator,
-    file: Annotated[UploadFile, File(description="A signed PDF")],
+    file: Annotated[UploadFile, File(description="A signed PDF, CAdES, XAdES or ASiC file")],
     at: Annotated[str, Form(description="The day to look ahead to (ISO 8601)", max_length=40)],
+    content: Annotated[
+        UploadFile | None, File(description="What a detached signature is about")
+    ] = None,
 ) -> PreviewShape:
     """Dates of certificates and algorithms, and the renewals that must happen before them."""
     moment = _day(at)
@@ -92,7 +95,9 @@ def look_ahead(
         raise ApiError("preview-time-past")
     data = file.file.read()
     kept = evidence_of(wired.house, hashlib.sha256(data).hexdigest())
-    seen = preview(data, at=moment, now=now, trust=wired.house.trust, evidence=kept)
+    about = content.file.read() if content is not None else None
+    trust = wired.house.trust
+    seen = preview(data, at=moment, now=now, trust=trust, content=about, evidence=kept)
     words = {language: seen.to_text(language) for language in ("vi", "en")}
     return PreviewShape.model_validate({**seen.to_json(), "text": words})
 

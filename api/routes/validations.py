@@ -18,10 +18,12 @@ from api.routes.shapes import problems
 from api.transit import safe_name
 from api.verdicts import Judged, judge
 from certify.verification import PublicStatus, verify_code
+from signer.long_life.evidence_records import Evidence
 from signer.verdicts.policy import CURRENT
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
 Validator = Annotated[Client, Security(caller, scopes=["validate"])]
+MOST_COMPANIONS = 20
 
 
 class SignatureShape(BaseModel):
@@ -118,6 +120,14 @@ def validate(
     content: Annotated[
         UploadFile | None, File(description="What a detached signature is about")
     ] = None,
+    evidence: Annotated[
+        UploadFile | None,
+        File(description="An evidence record about `file` (RFC 4998, DER): since when it exists"),
+    ] = None,
+    companions: Annotated[
+        list[UploadFile] | None,
+        File(description="The other objects of the record's data group, if it has any"),
+    ] = None,
     at: Annotated[
         str,
         Form(description="Judge as of this time (ISO 8601); now when empty", max_length=40),
@@ -148,6 +158,7 @@ def validate(
         at=moment_of(at),
         by=client.by,
         content=content.file.read() if content is not None else None,
+        evidence=_evidence(evidence, companions or []),
         policy=policy,
         reports=language if archive or form is not ReportForm.SUMMARY else None,
     )
@@ -187,6 +198,17 @@ def by_code(
     """Without an account. Codes hold 100 random bits, and guessing is rate-limited."""
     wired.rates.take("code", request.client.host if request.client else "unknown")
     return CopyStatusShape.of(verify_code(wired.house.office, code, now=now))
+
+
+def _evidence(record: UploadFile | None, companions: list[UploadFile]) -> Evidence | None:
+    """Raises ApiError `evidence-record-missing` or `validation-files-too-many`."""
+    if record is None:
+        if companions:
+            raise ApiError("evidence-record-missing")
+        return None
+    if len(companions) > MOST_COMPANIONS:
+        raise ApiError("validation-files-too-many", limit=MOST_COMPANIONS)
+    return Evidence(record.file.read(), tuple(one.file.read() for one in companions))
 
 
 def moment_of(text: str) -> datetime | None:

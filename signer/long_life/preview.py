@@ -4,7 +4,8 @@
     seen.answer         # stands, with-renewals, policy-ends, too-late, not-time-stamped
     seen.steps          # what must be done by when
 
-The newest proof in hand (an evidence record, else the newest time-stamp in the file) is followed
+The newest proof in hand (an evidence record, else the newest time-stamp in the file; of a file that
+is no PDF, the newest of each signature) is followed
 through the dates of certificates and of the policy's algorithms; then one renewal after the other
 is supposed, each made with the strongest that the policy knows. It foretells nothing that the
 policy does not say: where no algorithm reaches far enough, it says that the policy must be
@@ -25,6 +26,7 @@ from ca import der
 from records.errors import text
 from signer.cms_parts import CmsParts
 from signer.errors import DocumentRefused
+from signer.files.file_kinds import Kind, kind_of
 from signer.long_life.evidence_records import Evidence
 from signer.long_life.evidence_syntax import EvidenceRecord
 from signer.long_life.hash_tree import ALGORITHMS
@@ -38,8 +40,11 @@ from signer.verdicts.strength import (
     Strength,
     digest_end,
     load_renewal_policy,
+    of_signature,
     of_token,
 )
+from signer.verdicts.validation_files import read_claims
+from signer.verdicts.verdict import Unreadable
 
 _TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _MOST_STEPS = 40
@@ -60,6 +65,7 @@ class Proof(StrEnum):
 
     EVIDENCE_RECORD = "evidence-record"
     DOCUMENT_TIME_STAMP = "document-time-stamp"
+    ARCHIVE_TIME_STAMP = "archive-time-stamp"
     SIGNATURE_TIME_STAMP = "signature-time-stamp"
     NONE = "none"
 
@@ -136,24 +142,28 @@ def preview(
     at: datetime,
     now: datetime,
     trust: Trust,
+    content: bytes | None = None,
     evidence: Evidence | None = None,
     policy: Policy | None = None,
     rules: RenewalPolicy | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Preview:
-    """Look ahead from `now` to `at` for a PDF.
+    """Look ahead from `now` to `at`; `content` is the file of a detached signature.
 
     Raises DocumentRefused for a file without a signature or that cannot be read.
     """
     judged, rules = policy or load_policy(), rules or load_renewal_policy()
     # 1. The newest proof there is, and what of it ends first.
-    proof, tokens = _newest(data, evidence, limits)
     above = [one.public_bytes(Encoding.DER) for one in (*trust.anchors, *trust.intermediates)]
     title = f"{judged.title}, {rules.title}"
-    try:
-        ends = [of_token(one, judged, above) for one in tokens]
-    except (Rejected, der.MalformedDer):
-        raise DocumentRefused("signature-unreadable", field=proof.value) from None
+    if evidence is None and kind_of(data) is not Kind.PDF:
+        proof, ends = _ends_of_file(data, content, judged, above)
+    else:
+        proof, tokens = _newest(data, evidence, limits)
+        try:
+            ends = [of_token(one, judged, above) for one in tokens]
+        except (Rejected, der.MalformedDer):
+            raise DocumentRefused("signature-unreadable", field=proof.value) from None
     if not ends:
         return Preview(at, Answer.NOT_TIME_STAMPED, proof, None, None, (), title)
     first = min(ends, key=lambda one: one.until)
@@ -208,6 +218,34 @@ def _newest(data: bytes, evidence: Evidence | None, limits: Limits) -> tuple[Pro
     except der.MalformedDer:
         raise DocumentRefused("signature-unreadable", field="?") from None
     return (Proof.SIGNATURE_TIME_STAMP if tokens else Proof.NONE), tokens
+
+
+def _ends_of_file(
+    data: bytes, content: bytes | None, policy: Policy, above: list[bytes]
+) -> tuple[Proof, list[Strength]]:
+    """Of CAdES, XAdES and ASiC: each signature has its own time-stamps, and one without is lost."""
+    try:
+        claims = read_claims(data, content, policy.limits).signatures
+    except Unreadable as refusal:
+        raise DocumentRefused(refusal.code, **refusal.params) from None
+    if not claims:
+        raise DocumentRefused("not-signed")
+    ends: list[Strength] = []
+    for claim in claims:
+        if claim.signed is None:
+            found = claim.findings[0]
+            raise DocumentRefused(found.code, **found.params)
+        # The newest archive time-stamp covers all that is older.
+        stamps = [one.stamp for one in claim.archives[-1:]] or list(claim.stamps)
+        if not stamps:
+            return Proof.NONE, []
+        for one in stamps:
+            if one.signed is None or one.info is None:
+                raise DocumentRefused("signature-unreadable", field=claim.name)
+            others = [*one.signed.bag, *sorted(claim.certificates), *above]
+            ends.append(of_signature(one.signed, one.info.digest, policy, others))
+    archived = all(one.archives for one in claims)
+    return (Proof.ARCHIVE_TIME_STAMP if archived else Proof.SIGNATURE_TIME_STAMP), ends
 
 
 def _whole(contents: bytes) -> bytes:
