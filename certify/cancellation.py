@@ -105,6 +105,14 @@ def cancel(
     return Cancelled(copy_id, copy.code, fetched)
 
 
+def require_in_force(office: Office, copy_id: str) -> None:
+    """Before a decision is written. Raises `NotFound`, `CertifyError` `copy-not-in-force`."""
+    with office.database.reading() as session:
+        copy = _found(session, copy_id)
+        if copy.status != CopyStatus.IN_FORCE.value:
+            raise CertifyError("copy-not-in-force", status=copy.status)
+
+
 def replace(office: Office, copy_id: str, *, by_copy: str, now: datetime, by: str) -> None:
     """Link a cancelled copy to the one that takes its place (same unit, same owner)."""
     with office.database.transaction() as session:

@@ -9,6 +9,7 @@ twice: a line that fails is voided with its reason and stays (DOMAIN.md §4 *Num
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +31,8 @@ from certify.office import Office
 from records import audit
 from records.tags import Tag
 
+_SHORT = re.compile(r"[0-9]{1,8}\Z")
+
 
 @dataclass(frozen=True)
 class Number:
@@ -50,6 +53,7 @@ class Entry:
     year: int
     number: int
     volume: int
+    case_id: str
     state: EntryState
     day: date
     requester_name: str
@@ -120,6 +124,37 @@ def void_number(office: Office, entry_id: str, *, reason: str, now: datetime, by
     return as_entry(row)
 
 
+def void_case_number(
+    office: Office, case_id: str, *, unit: str, reason: str, now: datetime, by: str
+) -> Entry:
+    """Void the open number of a unit's case. Raises `NotFound` `number-unknown`."""
+    query = select(EntryRow.id).where(
+        EntryRow.case_id == case_id,
+        EntryRow.unit == unit,
+        EntryRow.state == EntryState.OPEN.value,
+    )
+    with office.database.reading() as session:
+        found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound("number-unknown")
+    return void_number(office, found, reason=reason, now=now, by=by)
+
+
+def lock_of(office: Office, *, unit: str, year: int) -> RegisterLockRow | None:
+    """The closing of a year, once it is closed."""
+    with office.database.reading() as session:
+        return session.get(RegisterLockRow, (unit, office.register.symbol, year))
+
+
+def years(office: Office, *, unit: str) -> list[int]:
+    """The years that have a register, newest first."""
+    query = select(CounterRow.year).where(
+        CounterRow.unit == unit, CounterRow.register == office.register.symbol
+    )
+    with office.database.reading() as session:
+        return sorted(session.scalars(query), reverse=True)
+
+
 def lock_year(
     office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
 ) -> RegisterLockRow:
@@ -164,14 +199,16 @@ def entries(
     register: str | None = None,
     search: str | None = None,
 ) -> list[Entry]:
-    """Lines in order of number; `search` looks in names and document names."""
+    """Lines in order of number; `search` is a number, or looks in both names."""
     symbol = register or office.register.symbol
     query = _lines(unit, symbol, year)
     if month is not None:
         first = date(year, month, 1)
         after = date(year + month // 12, month % 12 + 1, 1)
         query = query.where(EntryRow.day >= first, EntryRow.day < after)
-    if search:
+    if search and _SHORT.match(search):
+        query = query.where(EntryRow.number == int(search))
+    elif search:
         like = "%" + search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
         query = query.where(
             or_(
@@ -221,6 +258,7 @@ def as_entry(row: EntryRow) -> Entry:
         year=row.year,
         number=row.number,
         volume=row.volume,
+        case_id=row.case_id,
         state=EntryState(row.state),
         day=row.day,
         requester_name=row.requester_name,

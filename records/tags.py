@@ -124,6 +124,8 @@ class Tag(StrEnum):
     COPY_INTENDED = "copy.intended"
     COPY_CERTIFIED = "copy.certified"
     COPY_REFUSED = "copy.refused"
+    CANCELLATION_INTENDED = "cancellation.intended"
+    CANCELLATION_FAILED = "cancellation.failed"
     COPY_CANCELLED = "copy.cancelled"
     COPY_REPLACED = "copy.replaced"
     NUMBER_VOIDED = "number.voided"
@@ -167,6 +169,7 @@ class Tag(StrEnum):
     ONE_TIME_CODE_SENT = "one-time-code.sent"
     ONE_TIME_CODE_REFUSED = "one-time-code.refused"
     REGISTER_EXPORTED = "register.exported"
+    REGISTER_SEARCHED = "register.searched"
     VALIDATION_MADE = "validation.made"
     VALIDATION_KEPT = "validation.kept"
 

@@ -24,6 +24,15 @@ class Entry:
     words: str
     kinds: tuple[str, ...] = (OFFICIAL,)
     roles: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Paths of pages that belong to it without lying below it."""
+
+    def holds(self, path: str) -> int:
+        """How much of the path is this entry's: 0 when it does not lead there."""
+        own = (self.path, *self.also)
+        return max(
+            (len(one) for one in own if path == one or path.startswith(f"{one}/")), default=0
+        )
 
 
 NAVIGATION: tuple[Entry, ...] = (
@@ -33,7 +42,19 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk/signing", "nav.signing", roles=("admin",)),
     Entry("/desk/batches", "nav.batches", roles=("signer", "clerk")),
     Entry("/desk/requests", "nav.requests", kinds=(CITIZEN,)),
-    Entry("/desk/counter", "nav.counter", roles=("intake", "comparer", "signer")),
+    Entry(
+        "/desk/counter",
+        "nav.counter",
+        roles=("intake", "comparer", "signer"),
+        also=("/desk/cases",),
+    ),
+    Entry(
+        "/desk/register",
+        "nav.register",
+        roles=("intake", "comparer", "signer", "clerk", "admin", "auditor"),
+        also=("/desk/copies",),
+    ),
+    Entry("/desk/bank-transfers", "nav.transfers", roles=("clerk", "admin")),
     Entry("/desk/sao-y", "nav.sao_y", roles=("clerk",)),
     Entry("/desk/stacks", "nav.stacks", roles=("comparer", "signer", "clerk")),
     Entry("/desk/papers", "nav.papers", kinds=(CITIZEN,)),
@@ -60,6 +81,5 @@ def navigation_of(person: Person, path: str) -> Sequence[Shown]:
         for one in NAVIGATION
         if person.kind in one.kinds and (not one.roles or person.roles.intersection(one.roles))
     ]
-    fitting = [one.path for one in mine if path == one.path or path.startswith(f"{one.path}/")]
-    here = max(fitting, key=len, default="")
-    return [Shown(one.path, one.words, one.path == here) for one in mine]
+    here = max(mine, key=lambda one: one.holds(path), default=None)
+    return [Shown(one.path, one.words, one is here and one.holds(path) > 0) for one in mine]

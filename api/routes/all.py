@@ -45,6 +45,7 @@ from api.screens import (
     account_pages,
     audit_pages,
     batch_pages,
+    cancellation_pages,
     case_pages,
     certify_pages,
     counter_pages,
@@ -52,6 +53,7 @@ from api.screens import (
     links,
     own_certificates,
     papers,
+    register_pages,
     request_pages,
     sao_y_pages,
     sign_in,
@@ -59,6 +61,7 @@ from api.screens import (
     step_pages,
     step_setup,
     step_submission,
+    transfer_pages,
     website,
 )
 
@@ -115,6 +118,9 @@ ROUTERS = (
     certify_pages.router,
     case_pages.router,
     sao_y_pages.router,
+    register_pages.router,
+    cancellation_pages.router,
+    transfer_pages.router,
     open_data.router,
     papers.router,
     stack_pages.router,

@@ -19,6 +19,8 @@ from api.pages import render
 from api.routes.case_acts import image_answer
 from api.screens.counter_pages import viewer_of_staff
 from api.services import Services
+from certify import register
+from certify.copy_lookup import code_of_case
 from certify.counter import intake
 from certify.counter.cases import Case, case_row
 from certify.counter.deadlines import local
@@ -193,6 +195,27 @@ def withdraw(
     return done(request, wired, person, case_id, act, now=now)
 
 
+@router.post("/{case_id}/number-void")
+def void_number(
+    case_id: CaseId,
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    reason: Reason = "",
+) -> Response:
+    """The number that was taken ends without a copy, and the case may be certified anew."""
+
+    def act(viewer: Viewer) -> object:
+        case = intake.find_case(wired.house.office, case_id, viewer=viewer)
+        return register.void_case_number(
+            wired.house.office, case_id, unit=case.unit, reason=reason, now=now, by=person.by
+        )
+
+    roles = (Role.COMPARER, Role.SIGNER)
+    return done(request, wired, person, case_id, act, roles=roles, now=now)
+
+
 @router.api_route("/{case_id}/pages/{number}", methods=_HEAD)
 def compare(
     case_id: CaseId, number: PageNumber, request: Request, wired: Wired, person: SignedIn
@@ -288,10 +311,11 @@ def done(
     case_id: str,
     act: Callable[[Viewer], object],
     *,
+    roles: tuple[Role, ...] = (Role.INTAKE, Role.COMPARER),
     now: datetime,
 ) -> Response:
     """Do it and show the case; a refusal is told on the page it was asked from."""
-    viewer = viewer_of_staff(person, Role.INTAKE, Role.COMPARER)
+    viewer = viewer_of_staff(person, *roles)
     try:
         act(viewer)
     except DomainError as error:
@@ -332,6 +356,7 @@ def page(
         compared_all=bool(pages) and all(one.number in found for one in pages),
         fee=fee(pages=case.original.pages, copies=case.copies, on=local(now).date()),
         left=left,
+        code=code_of_case(office, case_id) if case.state is CaseState.ISSUED else None,
         grounds=GROUNDS,
         colleagues=list({one.holder_id: one for one in newest}.values()),
         engine=recognition.engine(),

@@ -60,7 +60,7 @@ def prepare(
         prepare_copy(
             office,
             case_id,
-            person_id=_own_key(wired, person).id,
+            person_id=own_key(wired, person).id,
             seal_id=_seal(wired, person).id,
             now=now,
             by=person.by,
@@ -104,7 +104,7 @@ def question(
     copy = _prepared(wired, person, case_id)
     if copy.digest != digest:
         raise CertifyError("shown-not-current")
-    key = _own_key(wired, person)
+    key = own_key(wired, person)
     return approval.ask(wired, key.id, [bytes.fromhex(digest)], client=person.by, now=now)
 
 
@@ -125,7 +125,7 @@ def certify(
         copy = _prepared(wired, person, case_id)
         if copy.digest != digest:
             raise CertifyError("shown-not-current")
-        key = _own_key(wired, person)
+        key = own_key(wired, person)
         opens = approval.authorizer(
             wired, given, credential_id=key.id, client=person.by, now=now, by=person.by
         )
@@ -193,7 +193,7 @@ def refusal_question(
     document = _draft(wired, person, case_id, explanation, now=now)
     if document_digest(document).hex() != digest:
         raise CertifyError("shown-not-current")
-    key = _own_key(wired, person)
+    key = own_key(wired, person)
     return approval.ask(wired, key.id, [bytes.fromhex(digest)], client=person.by, now=now)
 
 
@@ -210,7 +210,7 @@ def refuse(
 ) -> Response:
     """Signed and delivered."""
     try:
-        key = _own_key(wired, person)
+        key = own_key(wired, person)
         opens = approval.authorizer(
             wired, given, credential_id=key.id, client=person.by, now=now, by=person.by
         )
@@ -252,7 +252,7 @@ def _draft(
     return refusal.draft_refusal(
         wired.house.office,
         case_id,
-        person_id=_own_key(wired, person).id,
+        person_id=own_key(wired, person).id,
         explanation=explanation,
         viewer=viewer_of_staff(person, Role.SIGNER),
         now=now,
@@ -260,7 +260,7 @@ def _draft(
     )
 
 
-def _own_key(wired: Services, person: Person) -> Credential:
+def own_key(wired: Services, person: Person) -> Credential:
     """The official's own key: never a seal, never as a citizen."""
     for one in credentials.by_holder(wired.house.desk, person.holder_id):
         if one.kind == "official" and one.state == "active":
@@ -315,7 +315,7 @@ def _certification(
         return page(request, wired, person, case_id, now=now, problem=problem, status=status)
     copy, key, seal = (
         _prepared(wired, person, case_id),
-        _own_key(wired, person),
+        own_key(wired, person),
         _seal(wired, person),
     )
     mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
@@ -358,6 +358,6 @@ def _refusal(
         else [],
         digest=digest,
         explanation=explanation,
-        passkey_offered=bool(digest) and approval.offered(wired, _own_key(wired, person).id),
+        passkey_offered=bool(digest) and approval.offered(wired, own_key(wired, person).id),
         problem=problem,
     )

@@ -18,6 +18,7 @@ from api.pages.own_certificates import SOON
 from api.screens.step_pages import actor_of
 from certify.counter import intake, visits
 from certify.counter.deadlines import local
+from certify.money import bank_payments
 from hsm.sealing import is_under_code
 from signer.batches import batch_review
 from signer.routing import routed_documents
@@ -91,11 +92,25 @@ def cases_in_hand(house: House, person: Person, now: datetime) -> int:
     return 0 if person.unit is None else intake.count_in_hand(house.office, person.unit)
 
 
+def transfers_to_reconcile(house: House, person: Person, now: datetime) -> int:
+    """Money that came to the unit and paid nothing."""
+    del now
+    if person.unit is None:
+        return 0
+    return len(bank_payments.to_reconcile(house.office, unit=person.unit))
+
+
 WAITING: tuple[Task, ...] = (
     Task("/desk/counter", "waiting.expected", appointments_today, roles=("intake", "comparer")),
     Task("/desk/counter", "waiting.cases", cases_in_hand, roles=("comparer", "signer")),
     Task("/desk/documents", "waiting.documents", documents_under_way),
     Task("/desk/batches", "waiting.batches", batches_to_sign, roles=("signer", "clerk")),
+    Task(
+        "/desk/bank-transfers",
+        "waiting.transfers",
+        transfers_to_reconcile,
+        roles=("clerk", "admin"),
+    ),
     Task("/desk/certificates", "waiting.activation", keys_to_activate, ("official", "citizen")),
     Task("/desk/certificates", "waiting.ending", certificates_ending, ("official", "citizen")),
 )

@@ -46,6 +46,17 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """An order that waits for its money, with what a person recognises it by."""
+
+    reference: str
+    case_id: str
+    amount: int
+    requester_name: str
+    document_name: str
+
+
+@dataclass(frozen=True)
 class Notice:
     """A transfer as the bank tells it; `text` is what the payer's bank passed on."""
 
@@ -189,6 +200,29 @@ def reconcile(
         subject = f"transfer:{transaction_id}"
         _audit(session, Tag.TRANSFER_RECONCILED, subject, details, now=now, by=by)
         return _told(row)
+
+
+def open_orders(office: Office, *, unit: str, now: datetime, limit: int = 200) -> list[Awaited]:
+    """A unit's orders that nobody has paid, newest first: what a transfer may have been for."""
+    query = (
+        select(BankOrderRow, CaseRow)
+        .join(CaseRow, CaseRow.id == BankOrderRow.case_id)
+        .where(CaseRow.unit == unit, CaseRow.state.in_([one.value for one in payments.PAYABLE]))
+        .order_by(BankOrderRow.created_at.desc())
+        .limit(limit)
+    )
+    with office.database.reading() as session:
+        return [
+            Awaited(
+                order.reference,
+                case.id,
+                order.amount,
+                str(case.requester["name"]),
+                str(case.original["title"]),
+            )
+            for order, case in session.execute(query)
+            if payments.outstanding(session, case, on=local(now).date()) == order.amount
+        ]
 
 
 def unit_of(office: Office, transaction_id: str) -> str | None:

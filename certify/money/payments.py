@@ -28,7 +28,7 @@ from records.tags import Tag
 
 RECEIPTS = "BL"
 METHODS = ("cash", "vietqr", "transfer")
-_OPEN = (CaseState.OPEN, CaseState.CAPTURED, CaseState.COMPARED)
+PAYABLE = (CaseState.OPEN, CaseState.CAPTURED, CaseState.COMPARED)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def refund(office: Office, case_id: str, *, reason: str, now: datetime, by: str)
 def open_case_row(session: Session, case_id: str) -> CaseRow:
     """The locked row of a case that may still be paid for. Raises `case-state-wrong`."""
     row = case_row(session, case_id, lock=True)
-    if CaseState(row.state) not in _OPEN:
+    if CaseState(row.state) not in PAYABLE:
         raise CertifyError("case-state-wrong", state=row.state)
     return row
 

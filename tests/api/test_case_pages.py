@@ -14,6 +14,7 @@ from certify.models import CaseState
 from signer.keys import mandates
 from tests.api import people
 from tests.api.conftest import ONLY_SQLITE, Service
+from tests.api.signing_passkeys import approved, passkey_of
 from tests.certify.test_refusal import signed_original
 from tests.certify.test_visits import CITIZEN, CLERK
 from tests.certify.town_hall import BY, PIN, SEAL_PIN, UNIT, TownHall, scans
@@ -114,8 +115,24 @@ def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownH
         until=service.now + timedelta(days=30), now=service.now, by=BY,
     )  # fmt: skip
     assert "ủy quyền đóng dấu" in page_of(service, f"{here}/certification")
-    made = post(service, f"{here}/certification", digest=digest[1], pin=PIN)
+    menu = page_of(service, f"{here}/certification")
+    assert 'href="/desk/counter" aria-current="page"' in menu
+    assert 'data-send="digest"' in menu, "the script sends the digest with its question"
+    no_reason = post(service, f"{here}/number-void")
+    assert (no_reason.status_code, "Phải nêu lý do" in no_reason.text) == (422, True)
+    back = post(service, f"{here}/number-void", reason="Chọn nhầm hồ sơ")
+    assert f"{here}/preparation" in back.text, "the case may be certified anew"
+    seen = post(service, f"{here}/preparation")
+    digest = re.search(r'name="digest" value="([0-9a-f]{64})"', seen.text)
+    assert "Số 02, quyển 01/" in seen.text
+    assert digest is not None
+    device = passkey_of(service, hall.person.id, PIN)
+    stale = post(service, f"{here}/certification/question", digest="0" * 64)
+    assert stale.status_code == 409
+    given = approved(service, f"{here}/certification", device, digest=digest[1])
+    made = post(service, f"{here}/certification", **given)
     assert "Đã cấp bản sao" in made.text
+    assert "signing-passkey.used" in service.tags()
     (case,) = list_cases(hall.office, unit=UNIT, state=CaseState.ISSUED)
     assert case.id == case_id
 
@@ -137,7 +154,11 @@ def test_refused_at_the_counter(service: Service, hall: TownHall) -> None:
     assert service.http.get(f"{here}/refusal/drafts/{digest[1]}").status_code == 200
     other = post(service, f"{here}/refusal", digest=digest[1], explanation="Khác.", pin=PIN)
     assert other.status_code == 409, "another text than the one that was shown"
-    made = post(service, f"{here}/refusal", digest=digest[1], explanation="Sửa ngày sinh.", pin=PIN)
+    assert 'data-send="digest explanation"' in draft.text
+    device = passkey_of(service, hall.person.id, PIN)
+    words = {"digest": digest[1], "explanation": "Sửa ngày sinh."}
+    given = approved(service, f"{here}/refusal", device, **words)
+    made = post(service, f"{here}/refusal", **given)
     assert "Đã ký và gửi" in made.text
     assert service.http.get(f"{here}/refusal.pdf").content.startswith(b"%PDF-")
 

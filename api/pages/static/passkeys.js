@@ -38,6 +38,13 @@
     if (field) field.value = value;
   };
 
+  // data-check="name …": these fields must be filled in; without names, the whole form.
+  const whole = (form) => {
+    const names = form.dataset.check.split(" ").filter(Boolean);
+    if (!names.length) return form.reportValidity();
+    return names.every((name) => form.elements.namedItem(name).reportValidity());
+  };
+
   const say = (form, key, more) => {
     const note = form.querySelector("[data-note]");
     if (!note) return;
@@ -100,7 +107,7 @@
       say(form, "absent");
       return;
     }
-    if ("check" in form.dataset && !form.reportValidity()) return;
+    if ("check" in form.dataset && !whole(form)) return;
     button.disabled = true;
     run(form).finally(() => { button.disabled = false; });
   });

@@ -1,0 +1,123 @@
+"""The register, cancelling and the bank's unmatched transfers at the screen."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from certify.issuance import certify_copy
+from certify.models import CopyStatus
+from certify.money import bank_payments
+from certify.money.bank_payments import Notice
+from certify.verification import verify_code
+from tests.api import people
+from tests.api.conftest import ONLY_SQLITE, Service
+from tests.api.signing_passkeys import approved, passkey_of
+from tests.certify.town_hall import BY, PIN, UNIT, TownHall
+
+pytestmark = ONLY_SQLITE
+
+
+def as_official(service: Service, *roles: str, unit: str = UNIT) -> None:
+    people.sign_in(service.http, service.house, unit=unit, roles=roles, now=service.now)
+
+
+def post(service: Service, address: str, **data: str) -> Any:
+    sent = {"csrf": people.csrf(service.http), **data}
+    return service.http.post(address, data=sent, follow_redirects=True)
+
+
+def page_of(service: Service, address: str, status: int = 200) -> str:
+    answer = service.http.get(address)
+    assert answer.status_code == status, answer.text
+    return str(answer.text)
+
+
+def test_cancelled_replaced_and_closed(service: Service, hall: TownHall) -> None:
+    """Found by its number, cancelled by passkey, replaced; then the register is closed."""
+    now = service.now
+    first, second = (
+        certify_copy(hall.office, hall.compared().id, **hall.hands, now=now, by=BY)
+        for _ in range(2)
+    )
+    as_official(service, "signer")
+    register = page_of(service, "/desk/register")
+    assert register.count('<td class="ds-number"') == 4, "two lines"
+    assert "Bảng điểm tốt nghiệp đại học" in register
+    assert f"/desk/copies/{first.code}" in page_of(service, "/desk/register?search=1")
+    assert second.code not in page_of(service, "/desk/register?search=1")
+    assert "Không có dòng nào" in page_of(service, "/desk/register?search=Không+ai")
+    for form, begins in (("pdf", b"%PDF-"), ("csv", b"\xef\xbb\xbf")):
+        where = f"/desk/register/export?year={now.year}&month={now.month}&form={form}"
+        assert service.http.get(where).content.startswith(begins)
+
+    here = f"/desk/copies/{first.code}"
+    assert str(service.http.get("/desk/copies?wanted=1").url.path) == here
+    page_of(service, "/desk/copies?wanted=99", 404)
+    incomplete = post(service, f"{here}/cancellation/draft", number="131/QĐ-UBND")
+    assert incomplete.status_code == 422
+    words = {"number": "131/QĐ-UBND", "reason": "Bản chính bị tẩy xóa ngày sinh"}
+    shown = post(service, f"{here}/cancellation/draft", **words)
+    digest = re.search(r'name="digest" value="([0-9a-f]{64})"', shown.text)
+    assert digest is not None
+    picture = service.http.get(f"{here}/cancellation/drafts/{digest[1]}")
+    assert picture.headers["content-type"].startswith("image/")
+    device = passkey_of(service, hall.person.id, PIN)
+    given = approved(service, f"{here}/cancellation", device, digest=digest[1], **words)
+    other = post(service, f"{here}/cancellation", **{**given, "reason": "Lý do khác"})
+    assert other.status_code == 409, "another decision than the one that was shown"
+    given = approved(service, f"{here}/cancellation", device, digest=digest[1], **words)
+    done = post(service, f"{here}/cancellation", **given)
+    assert "Bản sao đã bị hủy" in done.text
+    status = verify_code(hall.office, first.code, now=now)
+    assert (status.status, status.cancellation_number) == (CopyStatus.CANCELLED, "131/QĐ-UBND")
+    assert service.http.get(f"{here}/cancellation.pdf").content.startswith(b"%PDF-")
+    assert post(service, f"{here}/cancellation", **given).status_code == 409, "only once"
+    assert post(service, f"{here}/replacement", wanted="1").status_code in (409, 422)
+    assert second.code in post(service, f"{here}/replacement", wanted="2").text
+    tags = service.tags()
+    assert tags.index("cancellation.intended") < tags.index("copy.cancelled")
+
+    year = str(now.year)
+    early = post(service, "/desk/register/lock", year=year, sure="true")
+    assert early.status_code == 422, "not before the year is over"
+    service.later(timedelta(days=366))
+    as_official(service, "signer")
+    locked = post(service, "/desk/register/lock", year=year, sure="true")
+    assert "Sổ đã khóa" in locked.text
+
+    as_official(service, "clerk")
+    assert "form action" not in page_of(service, here).split("<main")[1], "clerks decide nothing"
+    draft = post(service, f"{here}/cancellation/draft", **words)
+    assert draft.status_code == 403
+    as_official(service, "signer", unit="14758")
+    page_of(service, here, 404)
+
+
+def test_transfers_are_matched_or_given_back(service: Service, hall: TownHall) -> None:
+    """The clerk's list: only of the unit, each settled once, a reason for what goes back."""
+    office, now = hall.office, service.now
+    case = hall.compared(paid=False)
+    order = bank_payments.ask(office, case.id, now=now, by=BY)
+    for name, amount in (("FT-1/a", order.amount), ("FT-2", 777)):
+        told = Notice(name, order.account.number, amount, "NGUYEN THI MAU NOP PHI", now)
+        assert bank_payments.receive(office, told, now=now).outcome != bank_payments.MATCHED
+    as_official(service, "signer")
+    page_of(service, "/desk/bank-transfers", 403)
+    as_official(service, "clerk")
+    assert "/desk/bank-transfers" in page_of(service, "/desk")
+    page = page_of(service, "/desk/bank-transfers")
+    assert page.count("Không có mã thanh toán") == 2
+    assert page.count(order.reference) == 2, "value and words, only beside the same amount"
+    wrong = {"transaction_id": "FT-2", "reference": order.reference}
+    assert post(service, "/desk/bank-transfers/match", **wrong).status_code == 422
+    paid = {"transaction_id": "FT-1/a", "reference": order.reference}
+    after = post(service, "/desk/bank-transfers/match", **paid)
+    assert "FT-1/a" not in after.text
+    assert post(service, "/desk/bank-transfers/match", **paid).status_code == 404
+    back = {"transaction_id": "FT-2"}
+    assert post(service, "/desk/bank-transfers/refund", **back).status_code == 422
+    after = post(service, "/desk/bank-transfers/refund", **back, note="Chuyển nhầm")
+    assert "Không có giao dịch nào" in after.text
+    certify_copy(office, case.id, **hall.hands, now=now, by=BY)
