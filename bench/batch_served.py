@@ -23,7 +23,7 @@ import httpx
 from tests.signer import paper
 
 _ROOT = Path(__file__).parents[1]
-_PIN = "925817"
+PIN = "925817"
 _FIRST_RUN = (
     "from datetime import UTC, datetime\n"
     "from api.first_run import create\n"
@@ -45,7 +45,7 @@ class Measured:
 def measure(count: int, *, level: str = "B-B") -> Measured:
     """One batch of so many one-page documents, signed by an official with an RSA-2048 key."""
     documents = [paper.decision() + b"%% %d\n" % number for number in range(count)]
-    with _service() as (http, credential):
+    with service() as (http, credential, _):
         made = http.post(
             "/api/v1/batches", json={"credential_id": credential, "how": {"level": level}}
         )
@@ -59,7 +59,7 @@ def measure(count: int, *, level: str = "B-B") -> Measured:
             http.post(f"{place}/documents", files=files).raise_for_status()
         uploaded = time.perf_counter() - began
         began = time.perf_counter()
-        http.post(f"{place}/authorization", json={"pin": _PIN}).raise_for_status()
+        http.post(f"{place}/authorization", json={"pin": PIN}).raise_for_status()
         with http.stream("GET", f"{place}/events") as events:
             last = [line for line in events.iter_lines() if line.startswith("data: ")][-1]
         signed = time.perf_counter() - began
@@ -67,7 +67,8 @@ def measure(count: int, *, level: str = "B-B") -> Measured:
 
 
 @contextmanager
-def _service() -> Iterator[tuple[httpx.Client, str]]:
+def service(**settings: str) -> Iterator[tuple[httpx.Client, str, int]]:
+    """A running `dauso serve`: a client with its token, an official's credential, its process."""
     with tempfile.TemporaryDirectory(prefix="dauso-batch-") as directory:
         folder = Path(directory)
         with socket.socket() as probe:
@@ -75,10 +76,11 @@ def _service() -> Iterator[tuple[httpx.Client, str]]:
             port = str(probe.getsockname()[1])
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DAUSO_")}
         environment = {**kept, "DAUSO_HOME": str(folder / "home"), "DAUSO_PORT": port}
+        environment |= settings
         environment["PYTHONPATH"] = str(_ROOT)
         script, pin = folder / "first_run.py", folder / "pin"
         script.write_text(_FIRST_RUN)
-        pin.write_text(_PIN + "\n")
+        pin.write_text(PIN + "\n")
         pin.chmod(0o600)
         _run(environment, str(script))
         credential = _run(
@@ -106,7 +108,7 @@ def _service() -> Iterator[tuple[httpx.Client, str]]:
                     auth=("bench", client["client_secret"]),
                 ).raise_for_status()
                 http.headers["Authorization"] = f"Bearer {access.json()['access_token']}"
-                yield http, credential
+                yield http, credential, server.pid
         except httpx.HTTPError:
             sys.stderr.write((folder / "log").read_text()[-6000:])
             raise
