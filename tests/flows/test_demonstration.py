@@ -10,8 +10,10 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pikepdf
@@ -288,3 +290,19 @@ def test_a_second_run_begins_anew(made: Path, home: Path) -> None:
     assert (other / "demo" / "somebody's file").exists()
     assert "Traceback" not in run.stderr
     shutil.rmtree(other)
+
+
+def test_something_waits_on_each_desk(made: Path, home: Path) -> None:
+    """Whoever sits down finds work: a document at its first step, a visitor with an hour, copies;
+    the file with the links names everybody and their PINs."""
+    assert made.is_dir()
+    place = home / "var/demo"
+    with closing(sqlite3.connect(place / "dauso.sqlite")) as left:
+        documents = left.execute("SELECT state, position FROM signer_routed_documents").fetchall()
+        visitors = left.execute("SELECT state, unit FROM certify_appointments").fetchall()
+    assert documents == [("under-way", 0)]
+    assert visitors == [("booked", "14797")]
+    told = (place / "sign-in.txt").read_text("utf-8")
+    for name in ("Lê Văn Thử", "Phạm Thị Ví Dụ", "Hoàng Văn Mẫu", "Nguyễn Thị Mẫu"):
+        assert name in told
+    assert told.count("/sign-in/link/") == 5
