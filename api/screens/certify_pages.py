@@ -281,6 +281,8 @@ def _seal_hand(wired: Services, person: Person, pin: str, *, now: datetime) -> H
     """The seal under the clerk's mandate for this service; without one, with the seal's PIN."""
     office, seal = wired.house.office, _seal(wired, person)
     mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
+    if mandate is None and not pin:
+        raise ApiError("seal-pin-missing")  # an empty one would count as a wrong one
     if pin or mandate is None:
         return seal.id, pin
     standing = mandate.id

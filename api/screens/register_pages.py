@@ -173,8 +173,9 @@ def _page(
     office, unit = wired.house.office, str(person.unit)
     today = local(now).date()
     chosen = year or today.year
-    # A name is looked for in the whole year; otherwise the month that is running.
-    of_month = month if month is not None else 0 if search or chosen != today.year else today.month
+    # What is looked for is looked for in the whole year; otherwise the month that is running.
+    running = today.month if chosen == today.year else 0
+    of_month = 0 if search else running if month is None else month
     found = register.entries(
         office, unit=unit, year=chosen, month=of_month or None, search=search or None
     )

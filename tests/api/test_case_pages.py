@@ -110,6 +110,8 @@ def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownH
         service, f"{here}/certification", digest=digest[1], pin="000000", seal_pin=SEAL_PIN
     )
     assert wrong.status_code == 403
+    unsealed = post(service, f"{here}/certification", digest=digest[1], pin=PIN)
+    assert (unsealed.status_code, "PIN của con dấu" in unsealed.text) == (422, True)
     mandates.give(
         hall.office.desk, credential_id=hall.seal.id, pin=SEAL_PIN, client=hall.office.client,
         until=service.now + timedelta(days=30), now=service.now, by=BY,
