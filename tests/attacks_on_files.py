@@ -21,11 +21,19 @@ from lxml import etree
 
 from signer.cms_parts import CmsParts
 from signer.files.file_kinds import Kind, kind_of
+from signer.verdicts.report import Report
 from tests.attacks import Mutant
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 _UNSIGNED = f"{{{XADES}}}UnsignedProperties"
+_LEVELS = ("B", "T", "LT", "LTA")
+
+
+def rank(report: Report) -> int:
+    """The highest level that a report names, as a number."""
+    levels = [(one.level or "-B").rpartition("-")[2] for one in report.signatures]
+    return max((_LEVELS.index(one) for one in levels if one in _LEVELS), default=0)
 
 
 def forged_files(data: bytes, other: bytes, *, every: int = 150) -> Iterator[Mutant]:
@@ -102,6 +110,10 @@ def _cms(data: bytes, other: bytes) -> Iterator[Mutant]:
         kept = (*signer.unsigned[:index], *signer.unsigned[index + 1 :])
         bare = _with(parts, signers=(replace(signer, unsigned=kept),))
         yield Mutant("cms", f"without unsigned attribute {index}", bare, legitimate=True)
+
+    for name, algorithm in (("sha1", "300706052b0e03021a"), ("md5", "300a06082a864886f70d0205")):
+        declared = replace(signer, digest_algorithm=bytes.fromhex(algorithm))
+        yield Mutant("cms", f"{name} declared", _with(parts, signers=(declared,)))
 
 
 def _with(parts: CmsParts, **members: object) -> bytes:

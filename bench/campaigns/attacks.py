@@ -1,7 +1,8 @@
 """`./dauso campaign attacks`: forge signed documents by every known recipe; none may pass.
 
 Thousands of mutants (tests/attacks.py holds the recipes and their sources) of documents with one
-to three signatures at every archival level, with and without object streams, certified and not.
+to three signatures at every archival level, with and without object streams, certified and not;
+then of CAdES, XAdES and ASiC files in every format (bench/forged_files.py), counted by format.
 A mutant that passes is kept in the working directory for whoever must explain it.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 import pikepdf
 from pyhanko.sign import fields
 
+from bench.forged_files import forge
 from bench.report import Report, arguments
 from ca.trust import TrustStore
 from signer.verdicts.report import Report as Verdict
@@ -29,7 +31,7 @@ NOW = SIGNED_AT + 30 * MINUTE
 
 def main(arguments_: list[str] | None = None) -> int:
     """Entry point; 1 when a forgery passed or an untouched document did not."""
-    report = Report("attacks", arguments("Forgeries of signed PDFs").parse_args(arguments_))
+    report = Report("attacks", arguments("Forgeries of signed files").parse_args(arguments_))
     tried: collections.Counter[str] = collections.Counter()
     passed: collections.Counter[str] = collections.Counter()
     untouched = 0
@@ -47,12 +49,24 @@ def main(arguments_: list[str] | None = None) -> int:
     for mutant in attacks_prepared.prepared(_signed, _certified):
         tried[mutant.recipe] += 1
         passed[mutant.recipe] += _judge(mutant.data).passed
+    of_files = forge(report)
     for recipe, count in sorted(tried.items()):
         report.add(f"{recipe}: mutants", count, "made")
         report.add(f"{recipe}: passed", passed[recipe], "passed", peer="none may")
-    report.add("all mutants", sum(tried.values()), "made")
+    for name, files in of_files.items():
+        report.add(f"{name}: mutants", files.tried, "made")
+        report.add(f"{name}: passed", len(files.passed), "passed", peer="none may")
+        untouched += files.refused
+        for number, (what, data) in enumerate(files.passed, start=1):
+            kept = Path(f"passed-{name}-{number}")
+            kept.write_bytes(data)
+            report.say(f"PASSED: {name}: {what}, kept as {kept}")
+    forged = sum(tried.values()) + sum(one.tried for one in of_files.values())
+    wrong = sum(passed.values()) + sum(len(one.passed) for one in of_files.values())
+    report.add("all mutants", forged, "made")
+    report.add("all that passed", wrong, "passed", peer="none may")
     report.add("untouched documents refused", untouched, "refused", peer="none may")
-    return max(report.finish(), int(bool(untouched or sum(passed.values()))))
+    return max(report.finish(), int(bool(untouched or wrong)))
 
 
 def _judge(data: bytes) -> Verdict:

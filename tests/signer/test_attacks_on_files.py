@@ -11,18 +11,12 @@ from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate
-from tests.attacks_on_files import forged_files
+from tests.attacks_on_files import forged_files, rank
 from tests.signer.signed_files import REPORT, Official, sources
 from tests.world import World
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 _OURS = {"NameError", "AttributeError", "UnboundLocalError", "KeyError", "AssertionError"}
-_LEVELS = ("B", "T", "LT", "LTA")
-
-
-def rank(report: Report) -> int:
-    levels = [(one.level or "-B").rpartition("-")[2] for one in report.signatures]
-    return max((_LEVELS.index(one) for one in levels if one in _LEVELS), default=0)
 
 
 @pytest.mark.parametrize(
