@@ -32,7 +32,7 @@ from tests.small_pki import SIGNED_AT
 NOW = SIGNED_AT + 30 * MINUTE
 _TWO = "B-LTA, two signatures"
 _MEMORY = """
-import resource, sys
+import sys
 from datetime import datetime
 from pathlib import Path
 from ca.trust import TrustStore
@@ -40,7 +40,9 @@ from signer.verdicts.validation import validate
 store = TrustStore.load([Path(sys.argv[2])])
 report = validate(Path(sys.argv[1]).read_bytes(), trust=store,
                   now=datetime.fromisoformat(sys.argv[3]))
-print(report.passed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Of this program alone: ru_maxrss would begin with what the bench itself held when it started it.
+(most,) = [one.split()[1] for one in open("/proc/self/status") if one.startswith("VmHWM")]
+print(report.passed, int(most) // 1024)
 """
 
 
