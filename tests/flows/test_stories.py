@@ -12,7 +12,7 @@ import pytest
 
 from ca.status import revocation
 from ca.status.revocation import RevocationReason
-from certify import cancellation, issuance, register, verification
+from certify import cancellation, decisions, issuance, register, verification
 from certify.cancellation import Decision
 from certify.counter.deadlines import local
 from certify.models import CopyStatus
@@ -172,11 +172,15 @@ def test_a_wrong_copy_is_cancelled_for_everybody(world: World, hall: TownHall) -
     """DOMAIN §4: cancelling is a decision; then *signature valid, copy cancelled*."""
     case = hall.compared()
     copy = issuance.certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
+    written = decisions.draft(
+        hall.office, copy.copy_id, number="02/QĐ-UBND", reason="Chứng thực sai",
+        holder_id=hall.person.holder_id, now=hall.now,
+    )  # fmt: skip
     signed = signing.sign_pdf(
         world.desk,
-        DECISION,
+        written,
         SignatureRequest(level=Level.B_LTA),
-        authorization=holder(world, hall.person, PIN, BY)([document_digest(DECISION)]),
+        authorization=holder(world, hall.person, PIN, BY)([document_digest(written)]),
         now=world.now,
         by=BY,
     )

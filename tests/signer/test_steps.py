@@ -158,9 +158,8 @@ def test_delegation_at_the_moment_of_signing(world: World) -> None:
     # In force, but the paper says another authority than the delegation gives.
     delegate(house, authority_lines=("CHỦ TỊCH",))
     assert refusal(house.sign, document) == "authority-lines-missing"
-    delegate(house, authority_lines=("TL. CHỦ TỊCH", "CHÁNH VĂN PHÒNG"), valid_from=now)
-    latest = delegations.of_unit(world.desk, "14797")[0]
-    assert latest.id != over.id
+    latest = delegate(house, authority_lines=("TL. CHỦ TỊCH", "CHÁNH VĂN PHÒNG"), valid_from=now)
+    assert {latest.id, over.id} < {one.id for one in delegations.of_unit(world.desk, "14797")}
     delegations.end(world.desk, latest.id, now=now, by="official:admin")
     for one in delegations.of_unit(world.desk, "14797"):
         if one.in_force(now):

@@ -15,7 +15,7 @@ from signer.verdicts.report import Changes
 from signer.verdicts.structure import open_document
 from signer.verdicts.validation import validate
 from signer.verdicts.verdict import Indication, SubIndication
-from tests import attacks
+from tests import attacks, attacks_prepared
 from tests.pdf_surgery import append, changed, opened, size_of, stream
 from tests.signed_samples import MINUTE, add_dss, document_timestamp, pki, plain_pdf, raised, sign
 from tests.signer.test_validation import NOW, codes, fresh, judged, trust
@@ -33,11 +33,11 @@ def test_form_filling_needs_an_explicit_permission() -> None:
     """DESIGN.md §6: never let form filling pass without an explicit DocMDP P ≥ 2."""
     made = pki()
     approved = raised(plain_pdf(2, form=True), made, made.official, 1, SIGNED_AT, "LT")
-    report = judged(attacks.filled(approved))
+    report = judged(attacks_prepared.filled(approved))
     assert report.sub_indication is SubIndication.FORMAT_FAILURE
     assert "validation-change-form" in codes(report)
     for permission, passes in ((1, False), (2, True), (3, True)):
-        report = judged(attacks.filled(certified(permission)))
+        report = judged(attacks_prepared.filled(certified(permission)))
         assert report.passed is passes, (permission, report.to_text("en"))
         expected = Changes.PERMITTED if passes else Changes.NOT_ALLOWED
         assert report.signatures[0].changes is expected
@@ -120,7 +120,7 @@ def test_locked_fields_stay_as_they_are() -> None:
     signed = sign_existing(prepared, made, made.official, "Sig1", SIGNED_AT)
     signed = add_dss(signed, made, [made.official, made.tsa], SIGNED_AT + MINUTE)
     assert judged(signed).passed
-    report = judged(attacks.filled(signed))
+    report = judged(attacks_prepared.filled(signed))
     assert "validation-change-locked" in codes(report)
 
 
