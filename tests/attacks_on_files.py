@@ -27,6 +27,9 @@ from tests.attacks import Mutant
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 _UNSIGNED = f"{{{XADES}}}UnsignedProperties"
+_UNSIGNED_TEXT = re.compile(
+    rb"<!--.*?-->|<(?:\w+:)?UnsignedProperties.*?</(?:\w+:)?UnsignedProperties>", re.DOTALL
+)
 _LEVELS = ("B", "T", "LT", "LTA")
 
 
@@ -53,23 +56,28 @@ def forged_files(data: bytes, other: bytes, *, every: int = 150) -> Iterator[Mut
 
 def _octets(data: bytes, every: int) -> Iterator[Mutant]:
     """One bit here and there, none that only makes a letter of a name small (RFC 5280, 7.1). In a
-    ZIP some octets say nothing (times of files)."""
+    ZIP some octets say nothing (times of files); in XML nobody signs comments (Canonical XML 1.0)
+    and what was added to a signature later."""
     chance = random.Random(6)
-    skipped = _telling_nothing(data) if kind_of(data) is Kind.CONTAINER else frozenset()
+    kind = kind_of(data)
+    skipped = _telling_nothing(data) if kind is Kind.CONTAINER else frozenset()
+    loose = [match.span() for match in _UNSIGNED_TEXT.finditer(data)] if kind is Kind.XML else []
     for start in range(0, len(data), every):
         place = min(start + chance.randrange(every), len(data) - 1)
         if place not in skipped:
             forged = bytearray(data)
             forged[place] ^= 1 << chance.randrange(5)
-            yield Mutant("octet", f"at {place}", bytes(forged))
+            unsigned = any(low <= place < high for low, high in loose)
+            yield Mutant("octet", f"at {place}", bytes(forged), legitimate=unsigned)
 
 
 def _telling_nothing(data: bytes) -> frozenset[int]:
-    """Where a ZIP keeps versions, times and attributes: no reader shows them as content."""
+    """Where a ZIP keeps versions, times and attributes: no reader shows them as content. The last
+    octet of what is deflated, before the next header, has bits that nobody reads (RFC 1951)."""
     found: set[int] = set()
     for mark, spans in (
-        (b"PK\x03\x04", ((4, 6), (10, 14))),
-        (b"PK\x01\x02", ((4, 8), (12, 16), (34, 42))),
+        (b"PK\x03\x04", ((-1, 0), (4, 6), (10, 14))),
+        (b"PK\x01\x02", ((-1, 0), (4, 8), (12, 16), (34, 42))),
     ):
         at = data.find(mark)
         while at >= 0:

@@ -149,7 +149,7 @@ def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: in
         if one.header_offset != at:
             raise _Refused("zip-malformed", reason="hidden data")
         header = _LOCAL.unpack_from(data, at)
-        magic, flags, method, compressed = header[0], header[2], header[3], header[7]
+        magic, flags, method = header[0], header[2], header[3]
         name_size, extra_size = header[9], header[10]
         start = at + _LOCAL.size
         name = data[start : start + name_size]
@@ -159,7 +159,8 @@ def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: in
             raise _Refused("zip-malformed", reason="local header")
         if method != one.compress_type or flags != one.flag_bits or _has_unicode_path(extra):
             raise _Refused("zip-malformed", reason="local header")
-        if not flags & _DESCRIPTOR and compressed != one.compress_size:
+        announced = (one.CRC, one.compress_size, one.file_size)
+        if header[6:9] != announced and not (flags & _DESCRIPTOR and not any(header[6:9])):
             raise _Refused("zip-malformed", reason="local header")
         at = start + name_size + extra_size + one.compress_size
         if flags & _DESCRIPTOR:
