@@ -39,6 +39,8 @@ WITNESSES = (
     Witness("Nguyễn Thị Mẫu", "bốn con ngựa ô chạy"),
     Witness("Lê Văn Thử", "chín cây cầu treo cũ"),
 )
+ONE_DATABASE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what is the same on both databases and costs seconds: one of them is enough."""
 PROVINCE = Path(__file__).parent.parent / "ca" / "plans" / "province.yaml"
 
 

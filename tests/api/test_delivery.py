@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -185,7 +185,8 @@ def test_delivered_cancelled_and_told(
         assert done.json()["status"] == "cancelled"
         status = http.get(f"/api/v1/verifications/{copy.code}").json()
         assert status["status"] == "cancelled"
-        assert carried(service.now) >= 2
+        # The library of the standard reads its own clock.
+        assert carried(datetime.now(UTC)) >= 2
         told = [one for one in other.taken if one.path == "/hook"]
         issued, cancelled = told[0], told[-1]
         assert issued.said["type"] == "copy.issued"

@@ -32,7 +32,7 @@ from signer.keys import activation
 from signer.verdicts.validation import validate
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans, town_hall
 from tests.interop import maven_judges
-from tests.world import World
+from tests.world import ONE_DATABASE, World
 
 
 def issue(hall: TownHall, **more: int) -> issuance.CertifiedCopy:
@@ -99,6 +99,7 @@ def test_outside_judges(world: World, tmp_path: Path) -> None:
             assert "undefined object" not in verdict.messages
 
 
+@ONE_DATABASE
 def test_nothing_may_be_added(hall: TownHall) -> None:
     """ "certified with DocMDP so nothing may be added"."""
     copy = issue(hall)
@@ -160,6 +161,7 @@ def test_numbers_follow_one_another(hall: TownHall) -> None:
     assert gaps(hall.office, unit=UNIT, year=hall.now.year) == []
 
 
+@ONE_DATABASE
 def test_a_wrong_pin_keeps_the_number_for_the_next_attempt(hall: TownHall) -> None:
     """A number is taken before anything is signed; a failure leaves it to the same original."""
     case = hall.compared()
@@ -182,6 +184,7 @@ def test_a_case_is_certified_once(hall: TownHall) -> None:
     assert caught.value.code == "case-state-wrong"
 
 
+@ONE_DATABASE
 def test_the_person_authorises_exactly_this_digest(hall: TownHall) -> None:
     """DESIGN.md §4: an authorisation is bound to "the exact digests to be signed"."""
     seen: list[bytes] = []
@@ -267,6 +270,7 @@ def test_a_late_worker_cannot_issue_a_taken_up_number(
         assert session.scalars(select(CopyRow)).all() == []
 
 
+@ONE_DATABASE
 def test_voiding_by_hand(hall: TownHall) -> None:
     """An open number can be voided with a reason, and its case certified under the next."""
     case = hall.compared()

@@ -7,6 +7,7 @@ from certify.register import entries, gaps
 from certify.stacks.stack import certify_stack
 from certify.verification import Verdict, verdict, verify_file
 from tests.certify.town_hall import BY, UNIT, TownHall
+from tests.world import ONE_DATABASE
 
 
 def test_each_with_its_number_and_outcome(hall: TownHall) -> None:
@@ -23,6 +24,7 @@ def test_each_with_its_number_and_outcome(hall: TownHall) -> None:
             assert verdict(*found) is Verdict.VALID
 
 
+@ONE_DATABASE
 def test_a_wrong_pin_fails_all_and_loses_nothing(hall: TownHall) -> None:
     """The numbers wait for the next attempt; none is used twice."""
     cases = [hall.compared().id, hall.compared().id]

@@ -22,6 +22,7 @@ from signer.keys import activation
 from signer.levels import Level
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.certify.town_hall import BY, DEMO, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
+from tests.world import ONE_DATABASE
 
 ME = MAU.owner_id
 SCHOOL = Recipient("agency", "H56.DEMO.14758", "UBND phường Hàm Rồng")
@@ -32,6 +33,7 @@ def issue(hall: TownHall) -> CertifiedCopy:
     return certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)
 
 
+@ONE_DATABASE
 def test_every_look_is_logged(hall: TownHall) -> None:
     """DOMAIN.md §6: "Every view of a person's document logs who, why and when"."""
     copy, office = issue(hall), hall.office
@@ -46,6 +48,7 @@ def test_every_look_is_logged(hall: TownHall) -> None:
             store.fetch(office, copy.item_id, owner_id=owner, purpose="x", now=hall.now, by=ME)
 
 
+@ONE_DATABASE
 def test_own_papers_never_call_themselves_certified(hall: TownHall) -> None:
     """ "own digitised papers (marked as not certified)"."""
     office = hall.office
@@ -59,6 +62,7 @@ def test_own_papers_never_call_themselves_certified(hall: TownHall) -> None:
         )
 
 
+@ONE_DATABASE
 def test_delete_takes_the_bytes_not_the_record(hall: TownHall) -> None:
     """DOMAIN.md §4 *Keeping*: register, digest and evidence stay; the document is the citizen's."""
     copy, office = issue(hall), hall.office
@@ -71,6 +75,7 @@ def test_delete_takes_the_bytes_not_the_record(hall: TownHall) -> None:
     assert verdict(report, status) is Verdict.VALID, "the person still has the file"
 
 
+@ONE_DATABASE
 def test_images_are_purged_after_their_term(hall: TownHall) -> None:
     """DOMAIN.md §4: "The authority's own images are purged after a configured term"."""
     copy, office = issue(hall), hall.office
@@ -121,6 +126,7 @@ def test_sharing_is_the_owners_act(hall: TownHall) -> None:
     assert len(store.accesses(office, copy.item_id, owner_id=ME)) == 1
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("days", [0, -1, 400])
 def test_a_share_ends(hall: TownHall, days: int) -> None:
     """DOMAIN.md §4: a share has an "expiry"; a year at most."""
@@ -133,6 +139,7 @@ def test_a_share_ends(hall: TownHall, days: int) -> None:
     assert caught.value.code == "grant-term-wrong"
 
 
+@ONE_DATABASE
 def test_by_code_nothing_personal(hall: TownHall) -> None:
     """DOMAIN.md §4: by code "only status, unit, kind of document and date, never the person"."""
     copy = issue(hall)
@@ -219,6 +226,7 @@ def test_cancelling_and_replacing(hall: TownHall) -> None:
     assert audit.verify(office.database).ok
 
 
+@ONE_DATABASE
 def test_export_everything(hall: TownHall) -> None:
     """ "Export everything"; each document given out is a look that is logged."""
     copy = issue(hall)
@@ -227,6 +235,7 @@ def test_export_everything(hall: TownHall) -> None:
     assert len(store.accesses(hall.office, copy.item_id, owner_id=ME)) == 1
 
 
+@ONE_DATABASE
 def test_a_foreign_file_has_no_status(hall: TownHall) -> None:
     """A file we did not issue gets the report on its signatures and nothing else."""
     report, status = verify_file(

@@ -48,7 +48,7 @@ from tests.interop import maven_judges
 from tests.signer import paper
 from tests.signer.holders import BY, OFFICIAL_PIN, Holders, authorizer, enrol
 from tests.signer.software_desk import pdfsig, qpdf_check
-from tests.world import World
+from tests.world import ONE_DATABASE, World
 
 
 @pytest.fixture
@@ -86,6 +86,7 @@ def tags(world: World) -> list[str]:
         return list(session.scalars(select(AuditEntry.tag).order_by(AuditEntry.position)))
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("level", list(Level))
 def test_each_level_is_what_it_claims(
     world: World, give: Any, level: Level, tmp_path: Path
@@ -108,6 +109,7 @@ def test_each_level_is_what_it_claims(
         assert verdict.indication.value == "TOTAL_PASSED", report.to_text("en")
 
 
+@ONE_DATABASE
 def test_eu_dss_recognises_each_level(world: World, give: Any, tmp_path: Path) -> None:
     """PAdES-BASELINE-B, -T, -LT and -LTA by their names, and TOTAL_PASSED."""
     reason = maven_judges.why_absent("dss")
@@ -128,6 +130,7 @@ def test_eu_dss_recognises_each_level(world: World, give: Any, tmp_path: Path) -
             assert verdicts[level.value].indication == "TOTAL_PASSED", verdicts[level.value]
 
 
+@ONE_DATABASE
 def test_pyhanko_validates_long_term(world: World, give: Any) -> None:
     """EN 319 102-1 §5.6.3, by pyHanko: from what is in the file alone, nothing fetched."""
     data = sign(world, give, paper.decision(), SignatureRequest(level=Level.B_LTA)).data
@@ -147,6 +150,7 @@ def test_pyhanko_validates_long_term(world: World, give: Any) -> None:
     assert result.ades_subindic is AdESPassed.OK, result.failure_msg
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.RSA_2048, KeyAlgorithm.P_384])
 def test_other_keys_sign_too(world: World, algorithm: KeyAlgorithm) -> None:
     """RSA with PKCS #1 v1.5, and a curve whose digest is SHA-384."""
@@ -301,6 +305,7 @@ def test_the_result_is_kept_before_its_outcome(world: World, give: Any) -> None:
     assert world.blobs.exists(kept[0])
 
 
+@ONE_DATABASE
 def test_a_mapped_file_is_signed_in_place(world: World, give: Any, tmp_path: Path) -> None:
     """Big files are mapped; original and revisions stay apart until they are delivered."""
     path = tmp_path / "big.pdf"
@@ -319,6 +324,7 @@ def test_a_mapped_file_is_signed_in_place(world: World, give: Any, tmp_path: Pat
     assert qpdf_check(out) == ""
 
 
+@ONE_DATABASE
 def test_a_signature_is_raised_later(world: World, give: Any) -> None:
     """EN 319 142-1 §5.4: from B-B to B-LTA by added revisions, and renewed after that."""
     data = sign(world, give, paper.decision()).data

@@ -19,7 +19,7 @@ from tests import attacks
 from tests.interop import maven_judges
 from tests.signer import paper
 from tests.signer.holders import AGENCY_PIN, BY, OFFICIAL_PIN, Holders, authorizer, enrol
-from tests.world import World
+from tests.world import ONE_DATABASE, World
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def sealed(world: World, holders: Holders, level: Level, *, pdfa: str | None = "
     ).data  # fmt: skip
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("level", [Level.B_LT, Level.B_LTA])
 def test_signed_and_sealed(world: World, holders: Holders, level: Level) -> None:
     """Person, seal, DSS, document time-stamps: TOTAL_PASSED for both, with nothing but the root."""
@@ -58,6 +59,7 @@ def test_signed_and_sealed(world: World, holders: Holders, level: Level) -> None
     ]
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("level", [Level.B_B, Level.B_T])
 def test_lower_levels_need_the_lists(world: World, holders: Holders, level: Level) -> None:
     """Without revocation data the verdict is open; with the service's own lists it passes."""
@@ -76,6 +78,7 @@ def test_lower_levels_need_the_lists(world: World, holders: Holders, level: Leve
     assert known.passed, known.to_text("en")
 
 
+@ONE_DATABASE
 def test_no_forgery_of_our_own_documents_passes(world: World, holders: Holders) -> None:
     """On what our own signer makes."""
     data = sealed(world, holders, Level.B_LTA, pdfa=None)
@@ -87,6 +90,7 @@ def test_no_forgery_of_our_own_documents_passes(world: World, holders: Holders) 
     assert seen > 60
 
 
+@ONE_DATABASE
 def test_eu_dss_agrees(
     world: World, holders: Holders, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
