@@ -64,6 +64,7 @@ def _try(
         count.tried += 1
         verdict = judged(mutant.data)
         honestly_less = mutant.legitimate and rank(verdict) <= rank(honest)
+        honestly_less |= mutant.recipe == "octet" and rank(verdict) < rank(honest)
         if verdict.passed and not honestly_less:
             count.passed.append((mutant.name, mutant.data))
 

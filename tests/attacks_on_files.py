@@ -9,6 +9,7 @@ what nobody signed (a time-stamp, evidence) it may be, and claims no more than i
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import random
@@ -67,8 +68,21 @@ def _octets(data: bytes, every: int) -> Iterator[Mutant]:
         if place not in skipped:
             forged = bytearray(data)
             forged[place] ^= 1 << chance.randrange(5)
+            if _same_letter(data, bytes(forged), place):
+                continue
             unsigned = any(low <= place < high for low, high in loose)
             yield Mutant("octet", f"at {place}", bytes(forged), legitimate=unsigned)
+
+
+def _same_letter(data: bytes, forged: bytes, place: int) -> bool:
+    """ấ and Ấ are one bit apart, and one name to RFC 5280, 7.1."""
+    for start in range(max(0, place - 2), place + 1):
+        for end in (start + 2, start + 3):
+            with contextlib.suppress(UnicodeDecodeError):
+                before, after = data[start:end].decode(), forged[start:end].decode()
+                if len(before) == 1 and before.casefold() == after.casefold():
+                    return True
+    return False
 
 
 def _telling_nothing(data: bytes) -> frozenset[int]:
