@@ -23,6 +23,7 @@ _MOST_DIRECTORY_BYTES = 1 << 20
 _END = struct.Struct("<4s4H2LH")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC, _END_MAGIC = b"PK\x03\x04", b"PK\x05\x06"
+_CENTRAL_MAGIC, _CENTRAL_SIZE = b"PK\x01\x02", 46
 _ENCRYPTED, _DESCRIPTOR = 0x1 | 0x40 | 0x2000, 0x8
 _UNICODE_PATH = b"\x75\x70"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -97,11 +98,15 @@ def _read(data: bytes, limit: int) -> list[Entry]:
         if total > limit:
             raise _Refused("zip-too-large", size=total, limit=limit)
         # 3. The local headers say the same, one after the other, with nothing between.
-        _require_contiguous(data, found, directory)
-        # 4. Only now inflate; a CRC or size that is wrong is an error.
+        starts = _require_contiguous(data, found, directory)
+        # 4. Only now inflate; a CRC, a size or an end that is wrong is an error.
         return [
-            Entry(one.filename, _inflated(archive, one), one.compress_type == zipfile.ZIP_STORED)
-            for one in found
+            Entry(
+                one.filename,
+                _inflated(data[start : start + one.compress_size], one),
+                one.compress_type == zipfile.ZIP_STORED,
+            )
+            for one, start in zip(found, starts, strict=True)
             if not one.filename.endswith("/")
         ]
 
@@ -116,9 +121,18 @@ def _directory(data: bytes) -> int:
         raise _Refused("zip-malformed", reason="end record")
     if entries > MOST_FILES or size > _MOST_DIRECTORY_BYTES:
         raise _Refused("zip-too-many", limit=MOST_FILES)
-    if offset + size != place:
+    if offset + size != place or _directory_end(data, offset, entries) != place:
         raise _Refused("zip-malformed", reason="directory")
     return int(offset)
+
+
+def _directory_end(data: bytes, at: int, entries: int) -> int:
+    """Where that many headers of the directory end, by what each says of its own size."""
+    for _ in range(entries):
+        if data[at : at + 4] != _CENTRAL_MAGIC or at + _CENTRAL_SIZE > len(data):
+            return -1
+        at += _CENTRAL_SIZE + sum(struct.unpack_from("<3H", data, at + 28))
+    return at
 
 
 def _require_plain(one: zipfile.ZipInfo) -> None:
@@ -143,8 +157,9 @@ def _require_plain(one: zipfile.ZipInfo) -> None:
         raise _Refused("zip-name-unsafe", name=name[:60], reason="second name")
 
 
-def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: int) -> None:
-    at = 0
+def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: int) -> list[int]:
+    """Where the content of each entry begins, in the order of the directory."""
+    at, starts = 0, {}
     for one in sorted(found, key=lambda each: each.header_offset):
         if one.header_offset != at:
             raise _Refused("zip-malformed", reason="hidden data")
@@ -162,11 +177,13 @@ def _require_contiguous(data: bytes, found: list[zipfile.ZipInfo], directory: in
         announced = (one.CRC, one.compress_size, one.file_size)
         if header[6:9] != announced and not (flags & _DESCRIPTOR and not any(header[6:9])):
             raise _Refused("zip-malformed", reason="local header")
-        at = start + name_size + extra_size + one.compress_size
+        at = starts[one.header_offset] = start + name_size + extra_size
+        at += one.compress_size
         if flags & _DESCRIPTOR:
             at += _descriptor(data, at, one)
     if at != directory:
         raise _Refused("zip-malformed", reason="hidden data")
+    return [starts[one.header_offset] for one in found]
 
 
 def _descriptor(data: bytes, at: int, one: zipfile.ZipInfo) -> int:
@@ -178,11 +195,16 @@ def _descriptor(data: bytes, at: int, one: zipfile.ZipInfo) -> int:
     raise _Refused("zip-malformed", reason="data descriptor")
 
 
-def _inflated(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
-    with archive.open(one) as stream:
-        value = stream.read(one.file_size + 1)
-    if len(value) != one.file_size:
-        raise _Refused("zip-malformed", reason="size")
+def _inflated(packed: bytes, one: zipfile.ZipInfo) -> bytes:
+    """All of the entry: `zipfile` itself stops at the announced size, where others read on."""
+    value = packed
+    if one.compress_type != zipfile.ZIP_STORED:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        value = stream.decompress(packed, one.file_size + 1)
+        if not stream.eof or stream.unused_data:
+            raise _Refused("zip-malformed", reason="compressed data")
+    if len(value) != one.file_size or zlib.crc32(value) != one.CRC:
+        raise _Refused("zip-malformed", reason="size or CRC")
     return value
 
 
