@@ -27,8 +27,8 @@ from certify.counter.visit_models import ActState, DigitalCopyRow
 from certify.entries import Entry, write
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, authorise, usable
-from certify.models import ItemRow
 from certify.office import Office
+from certify.stores import store
 from certify.units import unit as find_unit
 from records.errors import DomainError
 from records.tags import Tag
@@ -246,18 +246,14 @@ def _conclude(
         if row.state != ActState.INTENDED.value:
             raise CertifyError("copy-claim-lost")
         if row.owner_id is not None:
-            item = ItemRow(
-                id=uuid.uuid4().hex,
+            item = store.put_result(
+                session,
                 owner_id=row.owner_id,
-                kind="procedure-result",
-                title=f"{row.form}: {row.title}"[:512],
+                title=f"{row.form}: {row.title}",
                 digest=digest,
                 size=len(data),
-                copy_id=None,
-                added_at=now,
+                now=now,
             )
-            session.add(item)
-            session.flush()
             row.item_id = item.id
         row.state, row.digest, row.ended_at = ActState.MADE.value, digest, now
         row.evidence = {"validation": report.to_json()}

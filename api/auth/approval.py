@@ -23,6 +23,7 @@ from api.auth.passkeys import decoded, encoded, party_of
 from api.errors import ApiError
 from api.pages import words
 from api.services import Services
+from certify.errors import CertifyError
 from records.errors import DomainError
 from signer.keys import activation, passkey_questions, passkeys
 from signer.keys.activation import Authorization
@@ -73,6 +74,24 @@ def ask(
         wired.house.desk, credential_id, digests=digests, client=client, now=now
     )
     return shown(wired, asked)
+
+
+def ask_shown(
+    wired: Services,
+    credential_id: str,
+    *,
+    current: str,
+    shown_digest: str,
+    client: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The question for one document, if it still is the one that the page showed (hex digests).
+
+    Raises CertifyError `shown-not-current`.
+    """
+    if current != shown_digest:
+        raise CertifyError("shown-not-current")
+    return ask(wired, credential_id, [bytes.fromhex(current)], client=client, now=now)
 
 
 def shown(wired: Services, asked: Question) -> dict[str, Any]:

@@ -22,8 +22,6 @@ from api.routes.oauth2 import basic_credentials
 from api.services import Services
 from ca.errors import UNREADABLE, CertificateUnknown
 from ca.models import CertificateStatus
-from records import audit
-from records.tags import Tag
 
 _LARGEST_HEADER = 16 * 1024
 
@@ -50,7 +48,9 @@ def authenticated(
             client = clients.authenticate(wired.house.database, wired.secrets, name[:64], secret)
     if client is None:
         if name or shown:
-            _refused(wired, name, "client-authentication-failed", now)
+            clients.record_refusal(
+                wired.house.database, name, "client-authentication-failed", now=now
+            )
             wired.rates.take("token-failure", address)
         raise ApiError("client-authentication-failed")
     request.state.client_id = client.client_id
@@ -88,16 +88,3 @@ def _holder(wired: Services, certificate: x509.Certificate, now: datetime) -> Cl
         return None
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return clients.load(wired.house.database, str(names[0].value)) if names else None
-
-
-def _refused(wired: Services, name: str, code: str, now: datetime) -> None:
-    known = clients.is_name(name)
-    with wired.house.database.transaction() as session:
-        audit.record(
-            session,
-            tag=Tag.ACCESS_REFUSED,
-            by=f"client:{name}" if known else "client:unknown",
-            subject=name if known else "unknown",
-            details={"code": code},
-            now=now,
-        )

@@ -106,6 +106,20 @@ def is_name(text: str) -> bool:
     return _CLIENT_ID.fullmatch(text) is not None
 
 
+def record_refusal(database: Database, name: str, code: str, *, now: datetime) -> None:
+    """A refused client in the audit log. A name that is none may be a secret in the wrong field."""
+    known = is_name(name)
+    with database.transaction() as session:
+        audit.record(
+            session,
+            tag=Tag.ACCESS_REFUSED,
+            by=f"client:{name}" if known else "client:unknown",
+            subject=name if known else "unknown",
+            details={"code": code},
+            now=now,
+        )
+
+
 def create(
     database: Database,
     checker: Secrets,

@@ -244,22 +244,22 @@ def authenticate(
     if not secret:
         raise CscRefusal("csc-client-missing")
     failures = f"{address} {name[:64]}"
+    database = wired.wired.house.database
     try:
         rates.check("token-failure", failures)
     except RateLimited:
-        _access_refused(wired, name, "rate-limited", now=now)
+        clients.record_refusal(database, name, "rate-limited", now=now)
         raise
-    house = wired.wired.house
-    client = clients.authenticate(house.database, wired.wired.secrets, name[:64], secret)
+    client = clients.authenticate(database, wired.wired.secrets, name[:64], secret)
     if client is None:
         rates.take("token-failure", failures)
-        _access_refused(wired, name, "client-authentication-failed", now=now)
+        clients.record_refusal(database, name, "client-authentication-failed", now=now)
         # RFC 6749 §5.2 for Basic; §8.4.4 of the CSC API for the form
         code = "csc-client-unknown" if basic else "csc-client-secret-invalid"
         raise CscRefusal(code)
     request.state.client_id = client.client_id
     if tokens.CLIENT_SCOPE not in client.scopes:
-        _access_refused(wired, name, "scope-missing", now=now)
+        clients.record_refusal(database, name, "scope-missing", now=now)
         raise CscRefusal("csc-client-unauthorized")
     return client
 
@@ -438,19 +438,6 @@ def _take_back(
     except DomainError:
         return
     activation.close(desk, given, now=now, by=by)
-
-
-def _access_refused(wired: Remote, name: str, code: str, *, now: datetime) -> None:
-    known = clients.is_name(name)
-    with wired.wired.house.database.transaction() as session:
-        audit.record(
-            session,
-            tag=Tag.ACCESS_REFUSED,
-            by=f"client:{name}" if known else "client:unknown",
-            subject=name if known else "unknown",
-            details={"code": code},
-            now=now,
-        )
 
 
 def _page(identifier: str, given: Mapping[str, str]) -> str:

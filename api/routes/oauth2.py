@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
@@ -16,7 +15,6 @@ from api.auth import clients
 from api.auth.access_tokens import LIFETIME
 from api.auth.guard import Now, Wired
 from api.errors import RateLimited
-from api.services import Services
 from records import audit
 from records.tags import Tag
 
@@ -70,18 +68,18 @@ def token(
     try:
         wired.rates.check("token-failure", failures)
     except RateLimited:
-        _refused(wired, name, "rate-limited", now)
+        clients.record_refusal(wired.house.database, name, "rate-limited", now=now)
         raise
     client = clients.authenticate(wired.house.database, wired.secrets, name[:64], secret)
     if client is None:
         wired.rates.take("token-failure", failures)
-        _refused(wired, name, "client-authentication-failed", now)
+        clients.record_refusal(wired.house.database, name, "client-authentication-failed", now=now)
         return _error(401, "invalid_client", "The client is unknown or its secret is wrong.")
     if grant_type != "client_credentials":
         return _error(400, "unsupported_grant_type", "Only client_credentials is offered.")
     asked = frozenset(scope.split()) or client.scopes
     if not asked <= client.scopes:
-        _refused(wired, client.client_id, "scope-missing", now)
+        clients.record_refusal(wired.house.database, client.client_id, "scope-missing", now=now)
         return _error(400, "invalid_scope", "The client may not have all of these scopes.")
     access_token = wired.access_tokens.issue(client.client_id, asked, now=now)
     with wired.house.database.transaction() as session:
@@ -134,20 +132,6 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
         return "", ""
     name, _, secret = text.partition(":")
     return unquote_plus(name), unquote_plus(secret)
-
-
-def _refused(wired: Services, client_id: str, code: str, now: datetime) -> None:
-    with wired.house.database.transaction() as session:
-        # A name that nobody gave us is shown shortened: it may be a secret in the wrong field.
-        known = clients.is_name(client_id)
-        audit.record(
-            session,
-            tag=Tag.ACCESS_REFUSED,
-            by=f"client:{client_id}" if known else "client:unknown",
-            subject=client_id if known else "unknown",
-            details={"code": code},
-            now=now,
-        )
 
 
 def _error(status: int, error: str, description: str) -> JSONResponse:

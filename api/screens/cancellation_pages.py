@@ -25,7 +25,7 @@ from certify import cancellation, decisions
 from certify.copy_lookup import FoundCopy, find_copy
 from certify.counter.deadlines import local
 from certify.decision_signing import Words, cancel_here
-from certify.errors import CertifyError, NotFound
+from certify.errors import NotFound
 from certify.models import CopyStatus
 from records.errors import DomainError
 from signer.pdf import page_images
@@ -120,10 +120,11 @@ def question(
     """What the passkey is asked: the digest of the draft that is shown."""
     copy = _found(wired, person, code, now=now)
     document = _drafted(wired, person, copy, _words(number, reason), now=now)
-    if document_digest(document).hex() != digest:
-        raise CertifyError("shown-not-current")
-    key = own_key(wired, person)
-    return approval.ask(wired, key.id, [bytes.fromhex(digest)], client=person.by, now=now)
+    current = document_digest(document).hex()
+    key = own_key(wired, person).id
+    return approval.ask_shown(
+        wired, key, current=current, shown_digest=digest, client=person.by, now=now
+    )
 
 
 @router.post("/{code}/cancellation")

@@ -102,10 +102,11 @@ def question(
 ) -> dict[str, Any]:
     """What the passkey is asked: the digest of the copy that is shown."""
     copy = _prepared(wired, person, case_id)
-    if copy.digest != digest:
-        raise CertifyError("shown-not-current")
-    key = own_key(wired, person)
-    return approval.ask(wired, key.id, [bytes.fromhex(digest)], client=person.by, now=now)
+    current = copy.digest
+    key = own_key(wired, person).id
+    return approval.ask_shown(
+        wired, key, current=current, shown_digest=digest, client=person.by, now=now
+    )
 
 
 @router.post("/{case_id}/certification")
@@ -191,10 +192,11 @@ def refusal_question(
 ) -> dict[str, Any]:
     """What the passkey is asked: the digest of the draft that is shown."""
     document = _draft(wired, person, case_id, explanation, now=now)
-    if document_digest(document).hex() != digest:
-        raise CertifyError("shown-not-current")
-    key = own_key(wired, person)
-    return approval.ask(wired, key.id, [bytes.fromhex(digest)], client=person.by, now=now)
+    current = document_digest(document).hex()
+    key = own_key(wired, person).id
+    return approval.ask_shown(
+        wired, key, current=current, shown_digest=digest, client=person.by, now=now
+    )
 
 
 @router.post("/{case_id}/refusal")

@@ -12,7 +12,6 @@ docs/flows/certify.md, *Refusing*, has the same numbered steps.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -30,10 +29,11 @@ from certify.counter.viewers import SERVICE, Viewer
 from certify.counter.visit_models import ActState, RefusalRow
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, authorise, usable
-from certify.models import CaseRow, CaseState, ItemRow
+from certify.models import CaseRow, CaseState
 from certify.office import Office
 from certify.pages.statement import TEMPLATES, day_text, render
 from certify.scans.comparison import Ground
+from certify.stores import store
 from certify.units import unit as find_unit
 from records import audit
 from records.errors import DomainError
@@ -289,18 +289,14 @@ def _deliver(
         if row.state == ActState.MADE.value:  # somebody else was quicker: theirs counts
             assert row.digest is not None
             return _as_refusal(row, office.blobs.get(row.digest))
-        item = ItemRow(
-            id=uuid.uuid4().hex,
+        item = store.put_result(
+            session,
             owner_id=row.owner_id,
-            kind="procedure-result",
-            title=f"Văn bản từ chối chứng thực: {row.frozen['words']['original']}"[:512],
+            title=f"Văn bản từ chối chứng thực: {row.frozen['words']['original']}",
             digest=digest,
             size=len(data),
-            copy_id=None,
-            added_at=now,
+            now=now,
         )
-        session.add(item)
-        session.flush()
         row.state, row.digest, row.item_id, row.made_at = (
             ActState.MADE.value,
             digest,

@@ -302,17 +302,7 @@ def results_csv(office: Office, stack_id: str) -> bytes:
     """The result as a table for a spreadsheet, with BOM."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(
-        (
-            "Dòng",
-            "Người yêu cầu",
-            "Tên bản chính",
-            "Kết quả",
-            "Số chứng thực",
-            "Mã tra cứu",
-            "Lý do",
-        )
-    )
+    writer.writerow(RESULT_COLUMNS)
     words = {"issued": "đã chứng thực", "failed": "không chứng thực được"}
     for one in outcomes(office, stack_id):
         cells = (

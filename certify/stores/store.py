@@ -117,6 +117,25 @@ def add(
     return as_item(row, None)
 
 
+def put_result(
+    session: Session, *, owner_id: str, title: str, digest: str, size: int, now: datetime
+) -> ItemRow:
+    """The result of an act goes to its owner's store in the act's own transaction, which says so
+    in the audit log."""
+    row = ItemRow(
+        id=uuid.uuid4().hex,
+        owner_id=owner_id,
+        kind="procedure-result",
+        title=title[:512],
+        digest=digest,
+        size=size,
+        added_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
 def fetch(
     office: Office, item_id: str, *, owner_id: str, purpose: str, now: datetime, by: str
 ) -> bytes:

@@ -10,21 +10,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from records.errors import text
+from signer.files.xml_names import DIGESTS
 from signer.trust.certificates import Certificate
 
 Json = dict[str, Any]
 
-_DIGEST_URIS = {
-    "md5": "http://www.w3.org/2001/04/xmldsig-more#md5",
-    "sha1": "http://www.w3.org/2000/09/xmldsig#sha1",
-    "sha224": "http://www.w3.org/2001/04/xmldsig-more#sha224",
-    "sha256": "http://www.w3.org/2001/04/xmlenc#sha256",
-    "sha384": "http://www.w3.org/2001/04/xmldsig-more#sha384",
-    "sha512": "http://www.w3.org/2001/04/xmlenc#sha512",
-    "sha3_256": "http://www.w3.org/2007/05/xmldsig-more#sha3-256",
-    "sha3_384": "http://www.w3.org/2007/05/xmldsig-more#sha3-384",
-    "sha3_512": "http://www.w3.org/2007/05/xmldsig-more#sha3-512",
-}
+_DIGEST_URIS = {**DIGESTS, "md5": "http://www.w3.org/2001/04/xmldsig-more#md5"}
 
 
 def token_id(kind: str, data: bytes) -> str:

@@ -22,9 +22,9 @@ from signer.trust.revocation_status import is_answered, vouched
 from signer.verdicts.acceptance import acceptance_findings, own_stamp_findings
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.verdicts.policy import Policy
-from signer.verdicts.report import Changes, Report, SignatureVerdict, TimestampVerdict
+from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
-from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication
+from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
 from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, warns, worst
 
 _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
@@ -98,10 +98,10 @@ def judge(
     judged = [
         _judge(claim, record.material, claims.spoils, record.since) for claim in claims.signatures
     ]
-    timestamps = [_timestamp(one, covers_file=True) for one in record.stamps]
+    timestamps = [timestamp_verdict(one, covers_file=True) for one in record.stamps]
     for each in judged:
-        timestamps += [_timestamp(one, covers_file=True) for one in each.archives]
-        timestamps += [_timestamp(one, covers_file=False) for one in each.own]
+        timestamps += [timestamp_verdict(one, covers_file=True) for one in each.archives]
+        timestamps += [timestamp_verdict(one, covers_file=False) for one in each.own]
     report = Report(
         worst([*findings, *(Finding("", one.verdict.sub_indication) for one in judged)]),
         signatures=tuple(one.verdict for one in judged),
@@ -300,16 +300,4 @@ def _verdict(
         findings=tuple(dict.fromkeys(findings)),
         signer_certificate=signed.certificate.der if signed else None,
         covered_bytes=claim.size,
-    )
-
-
-def _timestamp(stamp: Stamp, *, covers_file: bool) -> TimestampVerdict:
-    return TimestampVerdict(
-        sub_indication=sub_indication(stamp),
-        time=stamp.info.time if stamp.info else None,
-        authority=stamp.signed.certificate.common_name() if stamp.signed else None,
-        field=stamp.field,
-        covers_file=covers_file,
-        findings=stamp.findings,
-        certificate=stamp.signed.certificate.der if stamp.signed else None,
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from signer.trust.certificates import is_timestamper, spoiled_copies
 from signer.trust.chain import Chain, Material, judge_chain
+from signer.verdicts.report import TimestampVerdict
 from signer.verdicts.signed_data import (
     TIMESTAMP_CONTENT,
     DigestOf,
@@ -93,3 +94,16 @@ def judge_stamp(stamp: Stamp, moment: datetime, material: Material, *, proven: b
 
 def sub_indication(stamp: Stamp) -> SubIndication | None:
     return worst(stamp.findings)
+
+
+def timestamp_verdict(stamp: Stamp, *, covers_file: bool) -> TimestampVerdict:
+    """A judged time-stamp as a report tells of it."""
+    return TimestampVerdict(
+        sub_indication=sub_indication(stamp),
+        time=stamp.info.time if stamp.info else None,
+        authority=stamp.signed.certificate.common_name() if stamp.signed else None,
+        field=stamp.field,
+        covers_file=covers_file,
+        findings=stamp.findings,
+        certificate=stamp.signed.certificate.der if stamp.signed else None,
+    )

@@ -26,10 +26,16 @@ from signer.verdicts.archive_data import ArchiveData, damage
 from signer.verdicts.changes import Judgement, judge_changes
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.verdicts.policy import Policy
-from signer.verdicts.report import Changes, Report, SignatureVerdict, TimestampVerdict
+from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
 from signer.verdicts.structure import open_document
-from signer.verdicts.time_stamps import Stamp, judge_stamp, read_stamp, sub_indication
+from signer.verdicts.time_stamps import (
+    Stamp,
+    judge_stamp,
+    read_stamp,
+    sub_indication,
+    timestamp_verdict,
+)
 from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, worst
 
 _FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
@@ -94,9 +100,9 @@ class PdfValidation:
         shared += self._archive_findings(stamps, material)
         judged = [self._judge(one, stamps, material, shared) for one in signatures]
         verdicts = tuple(one.verdict for one in judged)
-        timestamps = [self._timestamp(one, covers_file=True) for one in (*stamps, *record.stamps)]
+        timestamps = [timestamp_verdict(one, covers_file=True) for one in (*stamps, *record.stamps)]
         timestamps += [
-            self._timestamp(stamp, covers_file=False) for one in judged for stamp in one.own
+            timestamp_verdict(stamp, covers_file=False) for one in judged for stamp in one.own
         ]
         found = [one.sub_indication for one in verdicts] + [one.sub for one in shared]
         if not verdicts:
@@ -338,16 +344,4 @@ class PdfValidation:
             signer_certificate=signed.certificate.der if signed else None,
             covered_bytes=place.end,
             certification=place.certification,
-        )
-
-    @staticmethod
-    def _timestamp(stamp: Stamp, *, covers_file: bool) -> TimestampVerdict:
-        return TimestampVerdict(
-            sub_indication=sub_indication(stamp),
-            time=stamp.info.time if stamp.info else None,
-            authority=stamp.signed.certificate.common_name() if stamp.signed else None,
-            field=stamp.field,
-            covers_file=covers_file,
-            findings=stamp.findings,
-            certificate=stamp.signed.certificate.der if stamp.signed else None,
         )
