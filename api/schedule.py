@@ -21,7 +21,7 @@ from certify import recovery
 from certify.stacks import stack_work
 from certify.stores import deliveries
 from records import audit
-from signer.batches import batch
+from signer.batches import batch_upkeep
 from signer.elsewhere import prepared_rows
 from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
 from signer.keys import activation
@@ -44,7 +44,7 @@ def purge(services: Services, now: datetime) -> None:
     """Documents in transit and remembered answers past their time."""
     services.transit.purge(now=now)
     services.idempotency.purge(now=now)
-    batch.purge(services.house.desk, shelves_of(services.house.settings), now=now)
+    batch_upkeep.purge(services.house.desk, shelves_of(services.house.settings), now=now)
     upkeep.purge(services, now)
 
 

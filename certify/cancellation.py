@@ -16,7 +16,6 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from certify.counter.deadlines import local
 from certify.decisions import Decision, require_decision
 from certify.errors import CertifyError, NotFound
 from certify.models import CancellationRow, CopyRow, CopyStatus, EntryRow
@@ -25,6 +24,7 @@ from certify.stores import deliveries
 from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
+from signer.routing.working_days import local
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate
 

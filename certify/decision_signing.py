@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certify.cancellation import Cancelled, cancel, require_in_force
-from certify.counter.deadlines import local
 from certify.decisions import Decision, draft
 from certify.errors import CertifyError
 from certify.issuance import Hand, authorise, usable
@@ -24,6 +23,7 @@ from records.errors import DomainError
 from records.tags import Tag
 from signer.levels import Level
 from signer.looks.appearance import Appearance
+from signer.routing.working_days import local
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 
 

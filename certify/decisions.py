@@ -21,12 +21,12 @@ from sqlalchemy.orm import Session
 from ca.models import CertificateRow, serial_text
 from ca.names import Subject
 from certify.competence import Delegation, competent
-from certify.counter.deadlines import local
 from certify.errors import CertifyError, NotFound
 from certify.models import CopyRow, EntryRow
 from certify.office import Office
 from certify.pages.statement import day_text, render
 from certify.units import unit as find_unit
+from signer.routing.working_days import local
 from signer.verdicts.report import Report
 from signer.verdicts.verdict import Indication
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from certify.counter.deadlines import VIETNAM
 from certify.models import CaptureRow, CaseRow, CopyRow, EntryRow, ItemRow
 from certify.office import Office
 from certify.stores.delivery_models import DeliveryRow, ReuseRow
 from certify.units import units
+from signer.routing.working_days import VIETNAM
 
 CODES = (
     "ORIGINAL_RESULT_AVAILABLE",

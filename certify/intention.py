@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 from certify import codes
 from certify.competence import Delegation, competent
 from certify.counter.cases import OriginalDescription, as_case, case_row
-from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.models import CapturePageRow, CaseRow, CaseState, EntryRow, EntryState
 from certify.money import payments
@@ -35,6 +34,7 @@ from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
 from signer.keys.credentials import Credential
+from signer.routing.working_days import local
 
 CLAIM = timedelta(minutes=10)
 

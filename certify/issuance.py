@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import update
 
-from certify.counter.intake import close
+from certify.counter.cases import close
 from certify.errors import CertifyError
 from certify.intention import Intention, intend, release
 from certify.models import (

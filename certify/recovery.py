@@ -16,10 +16,10 @@ from sqlalchemy import or_, select
 
 from certify import digital_copies
 from certify.counter import appointments
-from certify.counter.deadlines import local
 from certify.models import EntryRow, EntryState
 from certify.office import Office
 from certify.register import void
+from signer.routing.working_days import local
 
 STOPPED = "hệ thống dừng khi đang chứng thực"
 

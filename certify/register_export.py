@@ -12,12 +12,12 @@ import csv
 import io
 from datetime import datetime
 
-from certify.counter.deadlines import local
 from certify.models import EntryState, RegisterLockRow
 from certify.office import Office
 from certify.pages.statement import day_text, render
 from certify.register import Entry, entries, totals
 from certify.units import unit as find_unit
+from signer.routing.working_days import local
 
 TEMPLATE = "register-2026-1.typ"
 COLUMNS = (

@@ -33,7 +33,7 @@ from api.commands.terminal import (
 
 if TYPE_CHECKING:
     from api.house import House
-    from signer.batches.batch import Batch, Item
+    from signer.batches.batch_reading import Batch, Item
     from signer.signature import SignatureRequest
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -138,9 +138,10 @@ def _paths(source: Path) -> list[tuple[str, Path]]:
 
 def _show(house: House, identifier: str) -> None:
     """What is in it, and what cannot be signed and why."""
-    from signer.batches import batch as batches
 
-    stands = batches.look(house.desk, identifier, client=_CLIENT)
+    from signer.batches import batch_reading
+
+    stands = batch_reading.look(house.desk, identifier, client=_CLIENT)
     waiting, refused = stands.counts.get("waiting", 0), stands.counts.get("refused", 0)
     say(
         f"Lô {identifier}: {waiting} văn bản chờ ký, {refused} không ký được",
@@ -155,8 +156,9 @@ def _show(house: House, identifier: str) -> None:
 def _authorised(house: House, identifier: str, pin_file: Path | None) -> None:
     """One PIN for all that wait; a batch that still runs needs none."""
     from signer.batches import batch as batches
+    from signer.batches import batch_reading
 
-    stands = batches.look(house.desk, identifier, client=_CLIENT)
+    stands = batch_reading.look(house.desk, identifier, client=_CLIENT)
     if stands.state not in ("open", "paused") or not stands.counts.get("waiting"):
         return
     batches.authorize(
@@ -171,13 +173,12 @@ def _work(house: House, identifier: str) -> None:
     import time
 
     from api.batch_work import shelves_of
-    from signer.batches import batch as batches
-    from signer.batches import batch_work
+    from signer.batches import batch_reading, batch_work
 
     shelves, holder = shelves_of(house.settings), f"dauso-batch:{secrets.token_hex(8)}"
     seen = -1
     while True:
-        stands = batches.look(house.desk, identifier, client=_CLIENT)
+        stands = batch_reading.look(house.desk, identifier, client=_CLIENT)
         done = stands.counts.get("signed", 0)
         if done != seen:
             say(f"  {done}/{stands.total} đã ký", f"  {done}/{stands.total} signed")
@@ -191,7 +192,7 @@ def _work(house: House, identifier: str) -> None:
 def _delivered(house: House, identifier: str, output: Path) -> int:
     """The signed documents and the result file; how many documents are not signed."""
     from api.batch_work import shelves_of
-    from signer.batches import batch as batches
+    from signer.batches import batch_reading
 
     shelves = shelves_of(house.settings)
     written, missing = io.StringIO(), 0
@@ -206,10 +207,10 @@ def _delivered(house: House, identifier: str, output: Path) -> int:
         target = output / one.name
         if target.exists():
             continue  # delivered before an interruption
-        data = batches.content(house.desk, shelves, identifier, one.position, client=_CLIENT)
+        data = batch_reading.content(house.desk, shelves, identifier, one.position, client=_CLIENT)
         write_file(target, data)
     write_file(output / _RESULTS, written.getvalue().encode("utf-8-sig"), force=True)
-    stands = batches.look(house.desk, identifier, client=_CLIENT)
+    stands = batch_reading.look(house.desk, identifier, client=_CLIENT)
     signed = stands.counts.get("signed", 0)
     say(
         f"✓ Đã ký {signed}/{stands.total} văn bản vào {output}; kết quả: {_RESULTS}",
@@ -221,11 +222,12 @@ def _delivered(house: House, identifier: str, output: Path) -> int:
 
 
 def _items(house: House, identifier: str) -> Iterator[Item]:
-    from signer.batches import batch as batches
+
+    from signer.batches import batch_reading
 
     after = -1
     while True:
-        some = batches.items(house.desk, identifier, client=_CLIENT, after=after, limit=500)
+        some = batch_reading.items(house.desk, identifier, client=_CLIENT, after=after, limit=500)
         yield from some
         if len(some) < 500:
             return

@@ -54,26 +54,27 @@ def certify(
     images = [read_file(path) for path in scans]
     by = operator()
     with opened_house() as house:
-        from certify.counter import intake
+        from certify.counter import cases, intake
         from certify.issuance import certify_copy
         from certify.money import payments
+        from certify.scans import captures
         from certify.scans.comparison import Checklist, record_comparison
 
         office = house.office
         case = intake.open_case(
             office,
             unit=unit,
-            requester=intake.Requester(
+            requester=cases.Requester(
                 requester, requester_id, "person" if len(requester_id) == 12 else "organisation"
             ),
             document_kind=kind,
-            original=intake.OriginalDescription(title, issuer, pages),
+            original=cases.OriginalDescription(title, issuer, pages),
             copies=copies,
-            presented=intake.Presentation(now(), place, by),
+            presented=cases.Presentation(now(), place, by),
             now=now(),
             by=by,
         )
-        captured = intake.record_capture(office, case.id, images, now=now(), by=by)
+        captured = captures.record_capture(office, case.id, images, now=now(), by=by)
         for page, warning in captured.warnings:
             say(f"Trang {page}: {warning}", f"Page {page}: {warning}")
         finding = record_comparison(

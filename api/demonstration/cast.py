@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ca.names import Subject
-from certify.counter.intake import OriginalDescription, Requester
+from certify.counter.cases import OriginalDescription, Requester
 from certify.units import Unit, unit
 
 INPUTS = Path(__file__).parent.parent.parent / "demo"

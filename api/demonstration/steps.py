@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from api.demonstration.cast import AUTHORITY, CITIZEN, DOCUMENT_KIND, DOSSIER, INPUTS, OFFICIAL_ID
 from certify import competence, issuance, verification
 from certify.counter import intake
-from certify.counter.intake import Presentation
+from certify.counter.cases import Presentation
 from certify.money import payments
-from certify.scans import comparison
+from certify.scans import captures, comparison
 from certify.scans.comparison import Checklist
 from certify.stores import store
 from records import audit
@@ -156,7 +156,7 @@ def certify(house: House, cast: Cast, made: Made) -> None:
         now=now,
         by=INTAKE,
     )
-    intake.record_capture(house.office, case.id, cast.scans, now=clock(), by=INTAKE)
+    captures.record_capture(house.office, case.id, cast.scans, now=clock(), by=INTAKE)
     comparison.record_comparison(
         house.office, case.id, pages=[True, True], checklist=Checklist(), now=clock(), by=INTAKE
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from signer.batches.batch import Item
+from signer.batches.batch_reading import Item
 from signer.batches.batch_review import WAITING, Offered
 
 _TONES = {

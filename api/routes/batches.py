@@ -31,8 +31,8 @@ from api.routes.signatures import require_credential
 from api.transit import safe_name
 from records import audit
 from records.tags import Tag
-from signer.batches import batch
-from signer.batches.batch import Batch, Item
+from signer.batches import batch, batch_reading
+from signer.batches.batch_reading import Batch, Item
 from signer.desk import Desk
 
 router = APIRouter(prefix="/api/v1", tags=["batches"])
@@ -183,7 +183,7 @@ def add(
 )
 def look(batch_id: BatchId, wired: Wired, client: Signer) -> BatchShape:
     """State and counts."""
-    return BatchShape.of(batch.look(wired.house.desk, batch_id, client=client.by))
+    return BatchShape.of(batch_reading.look(wired.house.desk, batch_id, client=client.by))
 
 
 @router.get(
@@ -200,7 +200,9 @@ def items(
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> list[BatchItemShape]:
     """To review before the PIN is given, and to see what became of each."""
-    found = batch.items(wired.house.desk, batch_id, client=client.by, after=after, limit=limit)
+    found = batch_reading.items(
+        wired.house.desk, batch_id, client=client.by, after=after, limit=limit
+    )
     return [BatchItemShape.of(batch_id, one) for one in found]
 
 
@@ -271,7 +273,7 @@ async def events(batch_id: BatchId, request: Request, wired: Wired, client: Sign
 
 async def followed(request: Request, desk: Desk, batch_id: str, *, client: str) -> Response:
     """The stream of a batch; another client's does not exist."""
-    first = await run_in_threadpool(batch.look, desk, batch_id, client=client)
+    first = await run_in_threadpool(batch_reading.look, desk, batch_id, client=client)
 
     async def told() -> AsyncIterator[str]:
         seen, now, quiet, number = "", first, 0.0, 0
@@ -288,7 +290,7 @@ async def followed(request: Request, desk: Desk, batch_id: str, *, client: str) 
             if quiet >= BREATH:
                 quiet = 0.0
                 yield ": still here\n\n"
-            now = await run_in_threadpool(batch.look, desk, batch_id, client=client)
+            now = await run_in_threadpool(batch_reading.look, desk, batch_id, client=client)
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
@@ -311,10 +313,10 @@ def results(
 ) -> Response:
     """One row for each document, in order; at any time, also while the batch runs."""
     desk = wired.house.desk
-    stands = batch.look(desk, batch_id, client=client.by)
+    stands = batch_reading.look(desk, batch_id, client=client.by)
     rows = [
         BatchItemShape.of(batch_id, one)
-        for one in batch.items(desk, batch_id, client=client.by, limit=batch.MOST_DOCUMENTS)
+        for one in batch_reading.items(desk, batch_id, client=client.by, limit=batch.MOST_DOCUMENTS)
     ]
     headers = {
         "Cache-Control": "private, no-store",
@@ -348,8 +350,10 @@ def fetch(
 ) -> Response:
     """Every fetch is recorded: who and when."""
     shelves = shelves_of(wired.house.settings)
-    data = batch.content(wired.house.desk, shelves, batch_id, position, client=client.by)
-    (one,) = batch.items(wired.house.desk, batch_id, client=client.by, after=position - 1, limit=1)
+    data = batch_reading.content(wired.house.desk, shelves, batch_id, position, client=client.by)
+    (one,) = batch_reading.items(
+        wired.house.desk, batch_id, client=client.by, after=position - 1, limit=1
+    )
     digest = one.result or ""
     with wired.house.database.transaction() as session:
         audit.record(

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, SecretStr
 
 from api.errors import ApiError
 from api.routes.shapes import Shape
-from certify.counter.intake import Capture, Case, OriginalDescription, Presentation
+from certify.counter.cases import Case, OriginalDescription, Presentation
 from certify.issuance import CertifiedCopy
 from certify.money.payments import Receipt
+from certify.scans.captures import Capture
 from certify.scans.comparison import Comparison
 
 

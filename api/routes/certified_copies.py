@@ -35,13 +35,13 @@ from api.routes.certification_shapes import (
 )
 from api.routes.shapes import IdempotencyKey, problems
 from api.services import Services
-from certify.counter import intake
-from certify.counter.intake import Case, Requester
+from certify.counter import case_lookup, intake
+from certify.counter.cases import Case, Requester
 from certify.errors import NotFound
 from certify.issuance import certify_copy
 from certify.models import CaseState, CopyRow, EntryRow, EntryState, ItemRow
 from certify.money import payments
-from certify.scans import comparison
+from certify.scans import captures, comparison
 from certify.scans.comparison import Checklist, PageFinding
 from certify.stores import store
 
@@ -99,7 +99,7 @@ def list_cases(
 ) -> CaseList:
     """At most a hundred, those due first at the top."""
     _allowed(client, unit)
-    found = intake.list_cases(wired.house.office, unit=unit, state=state)
+    found = case_lookup.list_cases(wired.house.office, unit=unit, state=state)
     return CaseList(cases=[CaseShape.of(one) for one in found])
 
 
@@ -148,7 +148,7 @@ def capture(
 
     def act() -> Answer:
         office = wired.house.office
-        made = intake.record_capture(office, case_id, data, now=now, by=client.by)
+        made = captures.record_capture(office, case_id, data, now=now, by=client.by)
         return Answer(201, text=CaptureShape.of(made).model_dump_json())
 
     return _once(wired, client, idempotency_key, ("capture", case_id, *data), act, now)
@@ -309,7 +309,7 @@ def _allowed(client: Client, unit: str) -> None:
 
 def _case(wired: Services, client: Client, case_id: str) -> Case:
     """A case of a unit that the client works for; another unit's does not exist for it."""
-    case = intake.find_case(wired.house.office, case_id)
+    case = case_lookup.find_case(wired.house.office, case_id)
     if not client.may_touch(case.unit):
         raise NotFound("case-unknown")
     return case

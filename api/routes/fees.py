@@ -26,8 +26,8 @@ from api.routes.certification_shapes import ReceiptShape
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from api.settings import read_secret
+from certify.counter.case_lookup import find_case
 from certify.counter.cases import Case
-from certify.counter.intake import find_case
 from certify.errors import NotFound
 from certify.money import bank_payments, payments
 from certify.money.bank_payments import Notice, Order, Told

@@ -15,8 +15,8 @@ from api.auth.people import Role, SignedIn, needs
 from api.errors import ApiError
 from api.pages import render
 from api.services import Services
-from certify.counter.deadlines import local
 from certify.indicators import CODES, OWN, Row, indicators, totals
+from signer.routing.working_days import local
 
 router = APIRouter(include_in_schema=False)
 _HEAD = ["GET", "HEAD"]

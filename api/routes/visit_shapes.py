@@ -12,7 +12,7 @@ from certify.counter.appointments import Appointment, Slot
 from certify.counter.cases import Requester
 from certify.counter.intake import Wanted
 from certify.counter.refusal import Refusal
-from certify.counter.visits import Visit
+from certify.counter.visit_lookup import Visit
 from certify.digital_copies import DigitalCopy
 
 

@@ -29,7 +29,7 @@ from api.routes.visit_shapes import (
     VisitShape,
 )
 from api.services import Services
-from certify.counter import appointments, visits
+from certify.counter import appointments, visit_lookup, visits
 from certify.counter.slip import slip
 from certify.counter.viewers import Viewer
 
@@ -111,7 +111,7 @@ def listed(
     unit: Annotated[str, Query(max_length=16, examples=["14797"])],
 ) -> VisitList:
     """At most a hundred, newest first."""
-    found = visits.list_visits(wired.house.office, viewer=viewer_of(client), unit=unit)
+    found = visit_lookup.list_visits(wired.house.office, viewer=viewer_of(client), unit=unit)
     return VisitList(visits=[_shape(wired, one) for one in found])
 
 
@@ -121,7 +121,7 @@ def listed(
 def look(visit_id: VisitId, wired: Wired, client: Certifier) -> VisitShape:
     """Its cases, where they stand, and its appointment."""
     office = wired.house.office
-    return _shape(wired, visits.find_visit(office, visit_id, viewer=viewer_of(client)))
+    return _shape(wired, visit_lookup.find_visit(office, visit_id, viewer=viewer_of(client)))
 
 
 @router.post(
@@ -264,7 +264,7 @@ def withdraw(
 )
 def slip_of(visit_id: VisitId, wired: Wired, now: Now, client: Certifier) -> Response:
     """The appointment; once the originals were presented, hour and date of the result."""
-    visit = visits.find_visit(wired.house.office, visit_id, viewer=viewer_of(client))
+    visit = visit_lookup.find_visit(wired.house.office, visit_id, viewer=viewer_of(client))
     return pdf_answer(slip(wired.house.office, visit, now=now), f"phieu-hen-{visit.code}.pdf")
 
 
@@ -282,8 +282,8 @@ def _acted(
 ) -> VisitShape:
     viewer = viewer_of(client)
     act(viewer)
-    return _shape(wired, visits.find_visit(wired.house.office, visit_id, viewer=viewer))
+    return _shape(wired, visit_lookup.find_visit(wired.house.office, visit_id, viewer=viewer))
 
 
-def _shape(wired: Services, visit: visits.Visit) -> VisitShape:
+def _shape(wired: Services, visit: visit_lookup.Visit) -> VisitShape:
     return VisitShape.of(visit, wired.house.settings.base_url)

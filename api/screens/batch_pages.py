@@ -30,7 +30,7 @@ from api.transit import safe_name
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
-from signer.batches import batch, batch_review
+from signer.batches import batch, batch_reading, batch_review
 from signer.batches.batch_review import Offered
 from signer.errors import BatchRefused
 from signer.keys import activation
@@ -250,7 +250,9 @@ def results(batch_id: BatchId, wired: Wired, person: SignedIn) -> Response:
     desk, found = wired.house.desk, _offered(wired, person, batch_id)
     rows = [
         BatchItemShape.of(batch_id, one)
-        for one in batch.items(desk, batch_id, client=found.client, limit=batch.MOST_DOCUMENTS)
+        for one in batch_reading.items(
+            desk, batch_id, client=found.client, limit=batch.MOST_DOCUMENTS
+        )
     ]
     return Response(
         table(rows),
@@ -269,8 +271,8 @@ def signed(
     """The signed document; the fetch is recorded."""
     desk, found = wired.house.desk, _offered(wired, person, batch_id)
     shelves = shelves_of(wired.house.settings)
-    data = batch.content(desk, shelves, batch_id, position, client=found.client)
-    (item,) = batch.items(desk, batch_id, client=found.client, after=position - 1, limit=1)
+    data = batch_reading.content(desk, shelves, batch_id, position, client=found.client)
+    (item,) = batch_reading.items(desk, batch_id, client=found.client, after=position - 1, limit=1)
     _record(wired, person, Tag.DOCUMENT_DELIVERED, batch_id, position, item.result, now=now)
     return Response(
         data,
@@ -303,7 +305,9 @@ def _opened(
 ) -> dict[str, Any]:
     """The document in the viewer; that it was opened is recorded (Law 91/2025)."""
     desk = wired.house.desk
-    items = batch.items(desk, found.batch.id, client=found.client, after=position - 1, limit=1)
+    items = batch_reading.items(
+        desk, found.batch.id, client=found.client, after=position - 1, limit=1
+    )
     if not items:
         raise BatchRefused("batch-document-not-found", position=position)
     item = items[0]
@@ -368,7 +372,7 @@ def _review(
     status: int = 200,
 ) -> Response:
     desk, language = wired.house.desk, language_for(request)
-    items = batch.items(desk, found.batch.id, client=found.client, after=after, limit=PAGE)
+    items = batch_reading.items(desk, found.batch.id, client=found.client, after=after, limit=PAGE)
     digests = batch.chosen_digests(desk, found.batch.id, client=found.client)
     key = require_own(desk, person, found.batch.credential_id)
     first = at if at is not None else (items[0].position if items else None)

@@ -23,12 +23,12 @@ from api.screens.register_pages import READERS, unit_of
 from api.services import Services
 from certify import cancellation, decisions
 from certify.copy_lookup import FoundCopy, find_copy
-from certify.counter.deadlines import local
 from certify.decision_signing import Words, cancel_here
 from certify.errors import NotFound
 from certify.models import CopyStatus
 from records.errors import DomainError
 from signer.pdf import page_images
+from signer.routing.working_days import local
 from signer.signing import document_digest
 
 router = APIRouter(

@@ -21,11 +21,10 @@ from api.screens.counter_pages import viewer_of_staff
 from api.services import Services
 from certify import register
 from certify.copy_lookup import code_of_case
-from certify.counter import intake
+from certify.counter import case_lookup, intake
 from certify.counter.cases import Case, case_row
-from certify.counter.deadlines import local
 from certify.counter.viewers import Viewer
-from certify.counter.visits import visit_of_case
+from certify.counter.visit_lookup import visit_of_case
 from certify.errors import NotFound
 from certify.models import CaseState
 from certify.money import payments
@@ -34,6 +33,7 @@ from certify.scans import captures, comparison, page_findings, recognition
 from certify.scans.comparison import Checklist, PageFinding
 from records.errors import DomainError
 from signer.keys import credentials
+from signer.routing.working_days import local
 
 router = APIRouter(
     prefix="/desk/cases", include_in_schema=False, dependencies=[Depends(csrf_checked)]
@@ -96,7 +96,7 @@ def capture(
     data = [one.file.read() for one in scans]
 
     def act(viewer: Viewer) -> object:
-        return intake.record_capture(
+        return captures.record_capture(
             wired.house.office, case_id, data, clean=clean, viewer=viewer, now=now, by=person.by
         )
 
@@ -130,7 +130,7 @@ def pay(
     office = wired.house.office
 
     def act(viewer: Viewer) -> object:
-        intake.find_case(office, case_id, viewer=viewer)
+        case_lookup.find_case(office, case_id, viewer=viewer)
         if waiver.strip():
             return payments.waive(office, case_id, reason=waiver.strip(), now=now, by=person.by)
         return payments.pay(office, case_id, method="cash", now=now, by=person.by)
@@ -207,7 +207,7 @@ def void_number(
     """The number that was taken ends without a copy, and the case may be certified anew."""
 
     def act(viewer: Viewer) -> object:
-        case = intake.find_case(wired.house.office, case_id, viewer=viewer)
+        case = case_lookup.find_case(wired.house.office, case_id, viewer=viewer)
         return register.void_case_number(
             wired.house.office, case_id, unit=case.unit, reason=reason, now=now, by=person.by
         )
@@ -336,7 +336,7 @@ def page(
 ) -> Response:
     """The case with the acts that are possible now."""
     office, viewer = wired.house.office, viewer_of_staff(person)
-    case = intake.find_case(office, case_id, viewer=viewer)
+    case = case_lookup.find_case(office, case_id, viewer=viewer)
     pages: list[captures.CapturedPage] = []
     found: dict[int, PageFinding] = {}
     if case.state not in (CaseState.OPEN, CaseState.REFUSED, CaseState.WITHDRAWN):
@@ -385,7 +385,7 @@ def _compare(
     status: int = 200,
 ) -> Response:
     office, viewer = wired.house.office, viewer_of_staff(person)
-    case = intake.find_case(office, case_id, viewer=viewer)
+    case = case_lookup.find_case(office, case_id, viewer=viewer)
     _, pages = captures.captured_pages(office, case_id, viewer=viewer)
     if not 1 <= number <= len(pages):
         raise NotFound("page-unknown", page=number)

@@ -25,7 +25,7 @@ from api.routes.visits import pdf_answer
 from api.screens.case_pages import CaseId, page
 from api.screens.counter_pages import viewer_of_staff
 from api.services import Services
-from certify.counter import intake, refusal
+from certify.counter import case_lookup, refusal
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, certify_copy
 from certify.models import CaseState
@@ -56,7 +56,7 @@ def prepare(
     """Take the number and show the copy as it will be."""
     office = wired.house.office
     try:
-        intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
+        case_lookup.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
         prepare_copy(
             office,
             case_id,
@@ -174,7 +174,7 @@ def drafted(
     person: SignedIn,
 ) -> Response:
     """The first page of the draft that was just made."""
-    intake.find_case(wired.house.office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
+    case_lookup.find_case(wired.house.office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
     picture = wired.pages.find(digest, 1)
     if picture is None:
         raise NotFound("page-unknown", page=1)
@@ -244,7 +244,7 @@ def refused(case_id: CaseId, wired: Wired, person: SignedIn) -> Response:
 def _prepared(wired: Services, person: Person, case_id: str) -> PreparedCopy:
     """The copy that is shown, for a signer of its unit."""
     office = wired.house.office
-    intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
+    case_lookup.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
     return find_prepared(office, case_id)
 
 
@@ -313,7 +313,7 @@ def _certification(
     status: int = 200,
 ) -> Response:
     office = wired.house.office
-    case = intake.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
+    case = case_lookup.find_case(office, case_id, viewer=viewer_of_staff(person, Role.SIGNER))
     if case.state is not CaseState.CERTIFYING:
         # Issued meanwhile, or its number was voided: the case says what is next.
         return page(request, wired, person, case_id, now=now, problem=problem, status=status)
@@ -349,7 +349,7 @@ def _refusal(
     status: int = 200,
 ) -> Response:
     office, viewer = wired.house.office, viewer_of_staff(person, Role.SIGNER)
-    case = intake.find_case(office, case_id, viewer=viewer)
+    case = case_lookup.find_case(office, case_id, viewer=viewer)
     made = refusal.find_refusal(office, case_id, viewer=viewer)
     return render(
         request,

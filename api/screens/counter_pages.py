@@ -19,9 +19,8 @@ from api.errors import ApiError
 from api.pages import render
 from api.routes.visits import pdf_answer
 from api.services import Services
-from certify.counter import appointments, intake, visits
+from certify.counter import appointments, case_lookup, visit_lookup, visits
 from certify.counter.cases import OriginalDescription, Presentation, Requester
-from certify.counter.deadlines import local
 from certify.counter.intake import Wanted
 from certify.counter.slip import slip
 from certify.counter.viewers import Viewer
@@ -29,6 +28,7 @@ from certify.kinds import kinds
 from certify.models import CaseState
 from certify.units import unit as find_unit
 from records.errors import DomainError
+from signer.routing.working_days import local
 
 router = APIRouter(
     prefix="/desk/counter", include_in_schema=False, dependencies=[Depends(csrf_checked)]
@@ -54,7 +54,7 @@ def listed(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respon
     unit = str(person.unit)
     today = local(now).date()
     midnight = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    expected = visits.expected_visits(wired.house.office, unit, viewer=viewer, since=midnight)
+    expected = visit_lookup.expected_visits(wired.house.office, unit, viewer=viewer, since=midnight)
     cases = [
         case
         for state in (
@@ -63,7 +63,7 @@ def listed(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respon
             CaseState.COMPARED,
             CaseState.CERTIFYING,
         )
-        for case in intake.list_cases(wired.house.office, unit=unit, state=state)
+        for case in case_lookup.list_cases(wired.house.office, unit=unit, state=state)
         if case.presented
     ]
     return render(
@@ -148,7 +148,7 @@ def look(visit_id: VisitId, request: Request, wired: Wired, now: Now, person: Si
 def slip_of(visit_id: VisitId, wired: Wired, now: Now, person: SignedIn) -> Response:
     """For the person to take along."""
     office = wired.house.office
-    visit = visits.find_visit(office, visit_id, viewer=viewer_of_staff(person))
+    visit = visit_lookup.find_visit(office, visit_id, viewer=viewer_of_staff(person))
     return pdf_answer(slip(office, visit, now=now), f"phieu-hen-{visit.code}.pdf")
 
 
@@ -187,7 +187,7 @@ def missed(
     return _done(request, wired, person, visit_id, act, now=now)
 
 
-def _day(visit: visits.Visit) -> object:
+def _day(visit: visit_lookup.Visit) -> object:
     return local(visit.appointment.starts_at).date() if visit.appointment else None
 
 
@@ -225,7 +225,7 @@ def _page(
     problem: DomainError | None = None,
     status: int = 200,
 ) -> Response:
-    visit = visits.find_visit(wired.house.office, visit_id, viewer=viewer_of_staff(person))
+    visit = visit_lookup.find_visit(wired.house.office, visit_id, viewer=viewer_of_staff(person))
     booked = visit.appointment if visit.appointment and visit.appointment.booked else None
     return render(
         request,

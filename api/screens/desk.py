@@ -16,12 +16,12 @@ from api.house import House
 from api.pages import render
 from api.pages.own_certificates import SOON
 from api.screens.step_pages import actor_of
-from certify.counter import intake, visits
-from certify.counter.deadlines import local
+from certify.counter import case_lookup, visit_lookup
 from certify.money import bank_payments
 from hsm.sealing import is_under_code
 from signer.batches import batch_review
 from signer.routing import routed_documents
+from signer.routing.working_days import local
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 
@@ -83,13 +83,13 @@ def appointments_today(house: House, person: Person, now: datetime) -> int:
         return 0
     since = local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     until = since + timedelta(days=1)
-    return visits.expected_count(house.office, person.unit, since=since, until=until)
+    return visit_lookup.expected_count(house.office, person.unit, since=since, until=until)
 
 
 def cases_in_hand(house: House, person: Person, now: datetime) -> int:
     """Cases of the unit that wait for a finding or a signature."""
     del now
-    return 0 if person.unit is None else intake.count_in_hand(house.office, person.unit)
+    return 0 if person.unit is None else case_lookup.count_in_hand(house.office, person.unit)
 
 
 def transfers_to_reconcile(house: House, person: Person, now: datetime) -> int:

@@ -18,13 +18,13 @@ from api.errors import ApiError
 from api.pages import render
 from api.services import Services
 from certify import copy_lookup, register
-from certify.counter.deadlines import local
 from certify.errors import NotFound
 from certify.register_export import register_csv, register_pdf
 from certify.units import unit as find_unit
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
+from signer.routing.working_days import local
 
 router = APIRouter(
     prefix="/desk/register", include_in_schema=False, dependencies=[Depends(csrf_checked)]

@@ -20,10 +20,9 @@ from api.errors import ApiError
 from api.pages import render
 from api.routes.visits import pdf_answer
 from api.services import Services
-from certify.counter import appointments, visits
+from certify.counter import appointments, visit_lookup, visits
 from certify.counter.appointments import Slot
 from certify.counter.cases import OriginalDescription, Requester
-from certify.counter.deadlines import local
 from certify.counter.intake import Wanted
 from certify.counter.slip import slip
 from certify.counter.viewers import Viewer
@@ -31,6 +30,7 @@ from certify.errors import CertifyError
 from certify.kinds import kinds
 from certify.units import units
 from records.errors import DomainError
+from signer.routing.working_days import local
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 _HEAD = ["GET", "HEAD"]
@@ -45,7 +45,7 @@ SlotText = Annotated[str, Form(max_length=40)]
 def listed(request: Request, wired: Wired, person: SignedIn) -> Response:
     """One's own requests, newest first."""
     viewer = viewer_of_citizen(person)
-    found = visits.list_visits(wired.house.office, viewer=viewer)
+    found = visit_lookup.list_visits(wired.house.office, viewer=viewer)
     return render(request, "requests.html", visits=found, unit_names=_unit_names())
 
 
@@ -107,7 +107,7 @@ def look(visit_id: VisitId, request: Request, wired: Wired, now: Now, person: Si
 def slip_of(visit_id: VisitId, wired: Wired, now: Now, person: SignedIn) -> Response:
     """To print, or to show on the telephone."""
     office = wired.house.office
-    visit = visits.find_visit(office, visit_id, viewer=viewer_of_citizen(person))
+    visit = visit_lookup.find_visit(office, visit_id, viewer=viewer_of_citizen(person))
     return pdf_answer(slip(office, visit, now=now), f"phieu-hen-{visit.code}.pdf")
 
 
@@ -124,7 +124,7 @@ def book(
     office = wired.house.office
 
     def act(viewer: Viewer) -> object:
-        held = visits.find_visit(office, visit_id, viewer=viewer).appointment
+        held = visit_lookup.find_visit(office, visit_id, viewer=viewer).appointment
         change = appointments.rebook if held and held.booked else appointments.book
         return change(office, visit_id, _moment(slot), viewer=viewer, now=now, by=person.by)
 
@@ -173,7 +173,7 @@ def withdraw(
 def public(code: str, request: Request, wired: Wired) -> Response:
     """Where the QR code of a slip leads, without an account."""
     wired.rates.take("code", request.client.host if request.client else "unknown")
-    found = visits.visit_by_code(wired.house.office, code[:80])
+    found = visit_lookup.visit_by_code(wired.house.office, code[:80])
     return render(request, "visit-public.html", visit=found)
 
 
@@ -279,7 +279,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     office = wired.house.office
-    visit = visits.find_visit(office, visit_id, viewer=viewer_of_citizen(person))
+    visit = visit_lookup.find_visit(office, visit_id, viewer=viewer_of_citizen(person))
     waiting = not visit.presented and not visit.over
     slots = appointments.free_slots(office, visit.unit, now=now) if waiting else []
     return render(

@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from certify.counter.deadlines import due, local
+from certify.counter.deadlines import due
 from certify.counter.slots import bookable, hours_at, plan_on
 from certify.counter.viewers import SERVICE, Viewer
 from certify.counter.visit_models import AppointmentRow, AppointmentState, VisitCaseRow, VisitRow
@@ -29,6 +29,7 @@ from certify.models import CaseRow, CaseState
 from certify.office import Office
 from certify.units import unit as find_unit
 from records.tags import Tag
+from signer.routing.working_days import local
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from certify.errors import CertifyError
-from signer.routing.working_days import CLOSING, VIETNAM, closing, is_working, local, next_working
-
-__all__ = ["CLOSING", "VIETNAM", "Deadline", "due", "is_working", "local", "next_working"]
+from signer.routing.working_days import closing, is_working, local, next_working
 
 CUT_OFF = time(15, 0)
 LONG_EXTRA_DAYS = 2

@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from certify.counter import dossier
-from certify.counter.case_lookup import count_in_hand, find_case, list_cases
 from certify.counter.cases import (
     UNNUMBERED,
     Case,
@@ -27,7 +26,6 @@ from certify.counter.cases import (
     Presentation,
     Requester,
     as_case,
-    case_row,
     close,
     locked_case,
 )
@@ -38,34 +36,10 @@ from certify.errors import CertifyError
 from certify.kinds import kind
 from certify.models import CaseRow, CaseState
 from certify.office import Office
-from certify.scans.captures import Capture, record_capture
 from certify.units import unit as find_unit
 from records import audit
 from records.tags import Tag
 from signer.keys import credentials
-
-__all__ = [
-    "Capture",
-    "Case",
-    "CaseState",
-    "OriginalDescription",
-    "Presentation",
-    "Requester",
-    "Wanted",
-    "as_case",
-    "assign",
-    "case_row",
-    "close",
-    "count_in_hand",
-    "find_case",
-    "list_cases",
-    "locked_case",
-    "new_case",
-    "open_case",
-    "record_capture",
-    "record_presentation",
-    "withdraw",
-]
 
 CHANNELS = ("counter", "citizen", "procedure-system")
 CLOCKS_APART = timedelta(minutes=5)

@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 from certify import codes
 from certify.competence import competent
 from certify.counter.cases import as_case, locked_case
-from certify.counter.deadlines import local
 from certify.counter.viewers import SERVICE, Viewer
 from certify.counter.visit_models import ActState, RefusalRow
 from certify.errors import CertifyError, NotFound
@@ -42,6 +41,7 @@ from records.tags import Tag
 from signer.keys.credentials import Credential
 from signer.levels import Level
 from signer.looks.appearance import Appearance
+from signer.routing.working_days import local
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate

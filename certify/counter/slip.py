@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from certify.counter.deadlines import local
-from certify.counter.visits import Visit
+from certify.counter.visit_lookup import Visit
 from certify.errors import CertifyError
 from certify.kinds import kind
 from certify.money.fees import fee
 from certify.office import Office
 from certify.pages.statement import qr_svg, render
 from certify.units import unit as find_unit
+from signer.routing.working_days import local
 
 TEMPLATE = "slip-2026-1.typ"
 _WEEKDAYS = ("Thứ Hai", "Thứ Ba", "Thứ Tư", "Thứ Năm", "Thứ Sáu", "Thứ Bảy", "Chủ Nhật")

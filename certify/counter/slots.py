@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from certify.counter.deadlines import VIETNAM, is_working, local, next_working
 from certify.errors import CertifyError
+from signer.routing.working_days import VIETNAM, is_working, local, next_working
 
 _DATA = Path(__file__).with_name("slots.json")
 

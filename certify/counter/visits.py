@@ -22,20 +22,12 @@ from sqlalchemy.orm import Session
 from certify import codes
 from certify.counter import appointments, dossier
 from certify.counter.cases import UNNUMBERED, Presentation, Requester, close
-from certify.counter.deadlines import local
 from certify.counter.intake import Wanted, new_case, present
 from certify.counter.viewers import SERVICE, Viewer
 from certify.counter.visit_lookup import (
-    PublicVisit,
     Visit,
     as_visit,
     cases_of,
-    expected_count,
-    expected_visits,
-    find_visit,
-    list_visits,
-    visit_by_code,
-    visit_of_case,
     visit_row,
 )
 from certify.counter.visit_models import VisitCaseRow, VisitRow
@@ -45,20 +37,7 @@ from certify.models import CaseState
 from certify.office import Office
 from certify.units import unit as find_unit
 from records.tags import Tag
-
-__all__ = [
-    "PublicVisit",
-    "Visit",
-    "expected_count",
-    "expected_visits",
-    "find_visit",
-    "list_visits",
-    "open_visit",
-    "present_visit",
-    "visit_by_code",
-    "visit_of_case",
-    "withdraw_visit",
-]
+from signer.routing.working_days import local
 
 MOST_DOCUMENTS = 20
 PROVINCE = "H56"

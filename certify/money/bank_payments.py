@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 
 from certify.codes import ALPHABET
 from certify.counter.cases import case_row
-from certify.counter.deadlines import local
 from certify.errors import CertifyError, NotFound
 from certify.models import CaseRow
 from certify.money import payments, vietqr
@@ -29,6 +28,7 @@ from certify.money.bank_models import BankNoticeRow, BankOrderRow
 from certify.office import Office
 from records import audit
 from records.tags import Tag
+from signer.routing.working_days import local
 
 MATCHED = "matched"
 _REFERENCE = re.compile(rf"DS[{ALPHABET}]{{10}}")

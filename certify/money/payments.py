@@ -17,7 +17,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from certify.counter.cases import case_row
-from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.models import CaseRow, CaseState, PaymentRow
 from certify.money.fees import fee
@@ -25,6 +24,7 @@ from certify.office import Office
 from certify.register import take_number
 from records import audit
 from records.tags import Tag
+from signer.routing.working_days import local
 
 RECEIPTS = "BL"
 METHODS = ("cash", "vietqr", "transfer")

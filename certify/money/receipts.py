@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from certify.counter.cases import as_case
-from certify.counter.deadlines import local
 from certify.errors import NotFound
 from certify.models import CaseRow, PaymentRow
 from certify.office import Office
 from certify.pages.statement import day_text, render
 from certify.register_export import money
 from certify.units import unit as find_unit
+from signer.routing.working_days import local
 
 TEMPLATE = "receipt-2026-1.typ"
 _HEADINGS = {

@@ -23,7 +23,6 @@ from enum import StrEnum
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from certify.counter.deadlines import local
 from certify.errors import CertifyError, NotFound
 from certify.office import Office
 from certify.stacks.stack_list import read_list
@@ -33,6 +32,7 @@ from records import audit
 from records.errors import text as catalogue_text
 from records.tags import Tag
 from signer.keys import activation, credentials
+from signer.routing.working_days import local
 
 AUTHORIZED_MINUTES = 60
 RESULT_COLUMNS = (

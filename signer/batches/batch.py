@@ -27,16 +27,13 @@ from signer.batches.batch_reading import (
     Batch,
     Item,
     batch_of,
-    content,
     counts,
     item_of,
-    items,
-    look,
     mine,
     rows,
 )
 from signer.batches.batch_request import failure_of, packed, unpacked
-from signer.batches.batch_upkeep import erase_key, purge
+from signer.batches.batch_upkeep import erase_key
 from signer.errors import BatchRefused, SignerError
 from signer.keys import activation, credentials
 from signer.looks import appearance
@@ -54,22 +51,6 @@ if TYPE_CHECKING:
 
     Authorizer = Callable[[Sequence[bytes]], Authorization]
 
-__all__ = [
-    "MOST_DOCUMENTS",
-    "Batch",
-    "Item",
-    "add",
-    "authorize",
-    "cancel",
-    "choose",
-    "content",
-    "items",
-    "look",
-    "open_batch",
-    "packed",
-    "purge",
-    "unpacked",
-]
 
 MOST_DOCUMENTS = activation.MOST_DIGESTS
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from signer.batches import batch, batch_packs
-from signer.batches.batch import Batch
+from signer.batches import batch_packs, batch_reading
 from signer.batches.batch_models import BatchItemRow, BatchRow
 from signer.batches.batch_packs import Place, Shelves
+from signer.batches.batch_reading import Batch
 from signer.errors import BatchRefused
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def of_keys(desk: Desk, credential_ids: Sequence[str], *, limit: int = 50) -> li
     )
     with desk.database.reading() as session:
         found = [(row.id, row.client) for row in session.execute(wanted)]
-    return [Offered(batch.look(desk, one, client=client), client) for one, client in found]
+    return [Offered(batch_reading.look(desk, one, client=client), client) for one, client in found]
 
 
 def waiting(desk: Desk, credential_ids: Sequence[str]) -> int:
@@ -64,7 +64,7 @@ def offered(desk: Desk, batch_id: str, credential_ids: Sequence[str]) -> Offered
         row = session.get(BatchRow, batch_id)
     if row is None or row.credential_id not in credential_ids:
         raise BatchRefused("batch-not-found", batch=batch_id[:64])
-    return Offered(batch.look(desk, batch_id, client=row.client), row.client)
+    return Offered(batch_reading.look(desk, batch_id, client=row.client), row.client)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def original(
     desk: Desk, shelves: Shelves, batch_id: str, position: int, *, client: str
 ) -> Original:
     """Raises BatchRefused `batch-document-not-found` once its bytes are gone."""
-    batch.look(desk, batch_id, client=client)
+    batch_reading.look(desk, batch_id, client=client)
     with desk.database.reading() as session:
         row = session.get(BatchItemRow, (batch_id, position))
     if row is None or not row.pack:
@@ -93,7 +93,7 @@ def original(
 
 def known_page(desk: Desk, batch_id: str, position: int, *, client: str) -> tuple[str, int]:
     """Digest and number of pages of a document, without reading it."""
-    batch.look(desk, batch_id, client=client)
+    batch_reading.look(desk, batch_id, client=client)
     with desk.database.reading() as session:
         row = session.get(BatchItemRow, (batch_id, position))
     if row is None:

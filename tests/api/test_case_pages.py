@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from certify.counter.appointments import free_slots
-from certify.counter.intake import list_cases
-from certify.counter.visits import list_visits
+from certify.counter.case_lookup import list_cases
+from certify.counter.visit_lookup import list_visits
 from certify.models import CaseState
 from signer.keys import mandates
 from tests.api import people

@@ -8,10 +8,10 @@ import json
 import zipfile
 from typing import Any
 
-from certify.counter.deadlines import local
 from certify.indicators import CODES
 from certify.issuance import certify_copy
 from certify.stacks import stack_work
+from signer.routing.working_days import local
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import CITIZEN_ID, csrf, sign_in
 from tests.certify.test_stack_jobs import a_list

@@ -12,12 +12,12 @@ import segno
 import zxingcpp
 from PIL import Image
 
-from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.issuance import certify_copy
 from certify.money import bank_payments, payments, vietqr
 from certify.money.bank_payments import Notice
 from certify.money.receipts import receipt_pdf
+from signer.routing.working_days import local
 from tests.certify.town_hall import BY, TownHall
 
 

@@ -8,20 +8,15 @@ from datetime import timedelta
 import pytest
 
 from certify.competence import end_delegation
-from certify.counter.intake import (
-    CaseState,
-    Presentation,
-    Requester,
-    find_case,
-    list_cases,
-    record_capture,
-    record_presentation,
-    withdraw,
-)
+from certify.counter.case_lookup import find_case, list_cases
+from certify.counter.cases import Presentation, Requester
+from certify.counter.intake import record_presentation, withdraw
 from certify.errors import CertifyError, NotFound
 from certify.issuance import certify_copy
+from certify.models import CaseState
 from certify.money import payments
 from certify.register import entries
+from certify.scans.captures import record_capture
 from certify.scans.comparison import Checklist, Ground, PageFinding, freeze, record_comparison
 from records import audit
 from tests.certify.town_hall import BY, MAU, TRANSCRIPT, UNIT, TownHall, scans

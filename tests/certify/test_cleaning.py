@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certify.counter.intake import record_capture
 from certify.counter.viewers import Viewer
 from certify.errors import CertifyError, NotFound
 from certify.scans import captures
 from certify.scans.capture import read_scans
-from certify.scans.captures import captured_pages, page_image
+from certify.scans.captures import captured_pages, page_image, record_capture
 from tests.api.conftest import ONLY_SQLITE
 from tests.certify.test_capture import saved, scan
 from tests.certify.town_hall import BY, UNIT, TownHall

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from certify import issuance, register, verification
-from certify.counter.intake import CaseState, find_case
+from certify.counter.case_lookup import find_case
 from certify.errors import CertifyError
 from certify.issuance import certify_copy
-from certify.models import CopyRow, CopyStatus, EntryRow
+from certify.models import CaseState, CopyRow, CopyStatus, EntryRow
 from certify.recovery import recover
 from certify.register import entries, gaps
 from certify.stores import store
@@ -297,6 +297,6 @@ def _killed_at(hall: TownHall, monkeypatch: pytest.MonkeyPatch, case_id: str, st
 
 
 def _same_day(hall: TownHall, later: object) -> bool:
-    from certify.counter.deadlines import local
+    from signer.routing.working_days import local
 
     return local(hall.now).date() == local(later).date()  # type: ignore[arg-type]  # a datetime

@@ -14,14 +14,13 @@ import pikepdf
 import pytest
 from PIL import Image
 
-from certify.counter.intake import record_capture
 from certify.errors import CertifyError
 from certify.issuance import certify_copy
 from certify.money.payments import pay
 from certify.pages.assembly import CAPTURE_DATA
 from certify.pages.prepared import prepare_copy
 from certify.scans import recognition
-from certify.scans.captures import captured_pages
+from certify.scans.captures import captured_pages, record_capture
 from certify.scans.comparison import Checklist, record_comparison
 from certify.scans.recognition import recognise
 from tests.certify.test_capture import saved, scan

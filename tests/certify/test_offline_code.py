@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.status.revocation import RevocationReason, revoke
-from certify.counter.deadlines import local
 from certify.errors import CertifyError
 from certify.issuance import CertifiedCopy, certify_copy
 from certify.pages import code_keys, code_seal, offline_code
+from signer.routing.working_days import local
 from tests.certify.town_hall import BY, UNIT, TownHall
 
 ONLY_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

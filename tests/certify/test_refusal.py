@@ -11,7 +11,7 @@ import page as page_validation
 import pikepdf
 import pytest
 
-from certify.counter.intake import find_case
+from certify.counter.case_lookup import find_case
 from certify.counter.refusal import find_refusal, issue_refusal
 from certify.counter.viewers import Viewer
 from certify.counter.visit_models import DigitalCopyRow

@@ -154,7 +154,7 @@ def test_money() -> None:
 
 def test_spreadsheets_get_no_formulas(hall: TownHall) -> None:
     """A name that begins like a formula is data, not a formula, in the export."""
-    from certify.counter.intake import Requester
+    from certify.counter.cases import Requester
 
     case = hall.compared(requester=Requester(name="=1+1", identifier="038812345679"))
     certify_copy(hall.office, case.id, **hall.hands, now=hall.now, by=BY)

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from certify import codes
 from certify.counter import dossier
-from certify.counter.deadlines import due, is_working, local, next_working
+from certify.counter.deadlines import due
 from certify.errors import CertifyError
 from certify.kinds import kind, kinds
 from certify.money.fees import fee
 from certify.pages.statement import day_text, number_text, template_on
 from certify.units import is_agency_code, unit, units
+from signer.routing.working_days import is_working, local, next_working
 
 # DOMAIN.md §4 *Fee*.
 FEES = [(1, 2000), (2, 4000), (3, 5000), (10, 12000), (198, 200000), (500, 200000)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from certify.counter.intake import CaseState, find_case
+from certify.counter.case_lookup import find_case
+from certify.models import CaseState
 from certify.register import entries, gaps
 from certify.stacks.stack import certify_stack
 from certify.verification import Verdict, verdict, verify_file

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from certify import cancellation, verification
-from certify.counter.deadlines import local
 from certify.decisions import Decision, draft
 from certify.errors import CertifyError, NotFound
 from certify.issuance import CertifiedCopy, certify_copy
@@ -20,6 +19,7 @@ from certify.verification import Verdict, verdict, verify_code, verify_file
 from records import audit
 from signer.keys import activation
 from signer.levels import Level
+from signer.routing.working_days import local
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.certify.town_hall import BY, DEMO, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
 from tests.world import ONE_DATABASE

@@ -22,25 +22,19 @@ from certify.counter.appointments import (
     record_missed,
     sweep_missed,
 )
+from certify.counter.case_lookup import find_case
 from certify.counter.cases import Requester
-from certify.counter.deadlines import VIETNAM, is_working, local, next_working
-from certify.counter.intake import Wanted, assign, find_case, withdraw
+from certify.counter.intake import Wanted, assign, withdraw
 from certify.counter.slip import slip
 from certify.counter.slots import plan_on
 from certify.counter.viewers import Viewer
+from certify.counter.visit_lookup import Visit, find_visit, list_visits, visit_by_code
 from certify.counter.visit_models import AppointmentState
-from certify.counter.visits import (
-    Visit,
-    find_visit,
-    list_visits,
-    open_visit,
-    present_visit,
-    visit_by_code,
-    withdraw_visit,
-)
+from certify.counter.visits import open_visit, present_visit, withdraw_visit
 from certify.errors import CertifyError, NotFound
 from certify.models import CaseState
 from records import audit
+from signer.routing.working_days import VIETNAM, is_working, local, next_working
 from tests.certify.town_hall import BY, MAU, OFFICIAL_ID, TRANSCRIPT, UNIT, TownHall
 
 CITIZEN = Viewer.citizen(MAU.owner_id)

@@ -10,17 +10,12 @@ from typing import Any
 
 from ca.names import Subject
 from certify.competence import Delegation, delegate
-from certify.counter.intake import (
-    Case,
-    OriginalDescription,
-    Presentation,
-    Requester,
-    open_case,
-    record_capture,
-)
+from certify.counter.cases import Case, OriginalDescription, Presentation, Requester
+from certify.counter.intake import open_case
 from certify.issuance import Hand
 from certify.money.payments import pay
 from certify.office import Office
+from certify.scans.captures import record_capture
 from certify.scans.comparison import Checklist, record_comparison
 from hsm.mechanisms import KeyAlgorithm
 from signer.keys import credentials

@@ -14,7 +14,6 @@ from ca.status import revocation
 from ca.status.revocation import RevocationReason
 from certify import cancellation, decisions, issuance, register, verification
 from certify.cancellation import Decision
-from certify.counter.deadlines import local
 from certify.models import CopyStatus
 from certify.stores import store
 from certify.verification import Verdict
@@ -27,6 +26,7 @@ from signer.keys.activation import Authorization
 from signer.keys.credentials import Credential
 from signer.levels import Level
 from signer.looks.appearance import Appearance
+from signer.routing.working_days import local
 from signer.signing import SignatureRequest, document_digest
 from signer.verdicts.validation import validate
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, town_hall

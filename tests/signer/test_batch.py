@@ -31,7 +31,14 @@ from records.database import Database
 from records.errors import DomainError
 from records.models import AuditEntry
 from signer import in_groups
-from signer.batches import batch, batch_outcome, batch_work
+from signer.batches import (
+    batch,
+    batch_outcome,
+    batch_reading,
+    batch_request,
+    batch_upkeep,
+    batch_work,
+)
 from signer.batches.batch_models import BatchItemRow, BatchRow
 from signer.batches.batch_packs import Shelves
 from signer.cms import CmsTemplate
@@ -80,7 +87,9 @@ def filled(
     return made.id
 
 
-def authorize(world: World, batch_id: str, *, pin: str = OFFICIAL_PIN, **more: Any) -> batch.Batch:
+def authorize(
+    world: World, batch_id: str, *, pin: str = OFFICIAL_PIN, **more: Any
+) -> batch_reading.Batch:
     more.setdefault("now", world.now)
     return batch.authorize(world.desk, batch_id, pin=pin, client=CLIENT, by=BY, **more)
 
@@ -91,16 +100,16 @@ def work(world: World, shelves: Shelves, *, later: timedelta = timedelta(), size
     )
 
 
-def look(world: World, batch_id: str) -> batch.Batch:
-    return batch.look(world.desk, batch_id, client=CLIENT)
+def look(world: World, batch_id: str) -> batch_reading.Batch:
+    return batch_reading.look(world.desk, batch_id, client=CLIENT)
 
 
-def items(world: World, batch_id: str) -> list[batch.Item]:
-    return batch.items(world.desk, batch_id, client=CLIENT)
+def items(world: World, batch_id: str) -> list[batch_reading.Item]:
+    return batch_reading.items(world.desk, batch_id, client=CLIENT)
 
 
 def content(world: World, shelves: Shelves, batch_id: str, position: int) -> bytes:
-    return batch.content(world.desk, shelves, batch_id, position, client=CLIENT)
+    return batch_reading.content(world.desk, shelves, batch_id, position, client=CLIENT)
 
 
 def tags(world: World) -> list[str]:
@@ -187,15 +196,17 @@ def test_the_request_survives_being_kept() -> None:
             appearance=Appearance.person(box=(1, 2, 300, 200), prefix="KT.", superior="CHỦ TỊCH"),
         ),
     ):  # fmt: skip
-        assert batch.unpacked(json.loads(json.dumps(batch.packed(request)))) == request
+        assert (
+            batch_request.unpacked(json.loads(json.dumps(batch_request.packed(request)))) == request
+        )
 
 
 @pytest.mark.parametrize(
     ("act", "code"),
     [
         (lambda w, b: authorize(w, b, pin="000111"), "pin-wrong"),
-        (lambda w, b: batch.look(w.desk, b, client="client:other"), "batch-not-found"),
-        (lambda w, b: batch.look(w.desk, "bat_x", client=CLIENT), "batch-not-found"),
+        (lambda w, b: batch_reading.look(w.desk, b, client="client:other"), "batch-not-found"),
+        (lambda w, b: batch_reading.look(w.desk, "bat_x", client=CLIENT), "batch-not-found"),
     ],
 )
 @ONLY_SQLITE
@@ -494,10 +505,10 @@ def test_documents_are_not_kept_for_ever(
     batch_id = filled(world, holders, shelves, documents(2))
     authorize(world, batch_id)
     work(world, shelves)
-    assert batch.purge(world.desk, shelves, now=world.now + timedelta(days=1)) == 0
+    assert batch_upkeep.purge(world.desk, shelves, now=world.now + timedelta(days=1)) == 0
     assert content(world, shelves, batch_id, 1)
     for removed in (1, 0):
-        assert batch.purge(world.desk, shelves, now=world.now + timedelta(days=3)) == removed
+        assert batch_upkeep.purge(world.desk, shelves, now=world.now + timedelta(days=3)) == removed
     with pytest.raises(BatchRefused):
         content(world, shelves, batch_id, 1)
     assert look(world, batch_id).counts == {"signed": 2}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsm.mechanisms import KeyAlgorithm
-from signer.batches import batch
+from signer.batches import batch, batch_request
 from signer.cms import Scheme
 from signer.errors import SignerError
 from signer.levels import Level
@@ -65,4 +65,4 @@ def test_a_scheme_that_does_not_fit_is_refused_at_once(world: World) -> None:
             world.desk, credential_id=official.id, client="client:x", request=request,
             now=world.now, by=BY,
         )  # fmt: skip
-    assert batch.unpacked(batch.packed(request)) == request
+    assert batch_request.unpacked(batch_request.packed(request)) == request
