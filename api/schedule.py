@@ -19,7 +19,7 @@ from ca import renewal
 from ca.models import ServiceKeyRow
 from certify import recovery
 from certify.stacks import stack_work
-from certify.stores import deliveries
+from certify.stores import deliveries, store
 from records import audit
 from signer.batches import batch_upkeep
 from signer.elsewhere import prepared_rows
@@ -143,7 +143,9 @@ def recover_register(services: Services, now: datetime) -> None:
 
 
 def forget(services: Services, now: datetime) -> None:
-    """Notices delivered long ago, and codes that were never fetched."""
+    """Notices delivered long ago, codes that were never fetched, scans whose term is over."""
+    kept = timedelta(days=services.house.settings.images_days)
+    store.purge_images(services.house.office, older_than=kept, now=now, by="system:forget")
     notices.purge(services.house.database, now=now)
     enrolment_results.close_old(services.house.desk, now=now, by="system:enrolment")
 

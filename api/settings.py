@@ -86,6 +86,8 @@ class Settings:
     crl_shard_size: int = 10_000
     # Certified copies are PDF/A-3b with their capture's record attached, instead of PDF/A-2b.
     copy_capture_data: bool = False
+    # How long the authority keeps the scans of a closed case; the copy itself is the citizen's.
+    images_days: int = 365
     # The header in which a TLS proxy passes on the client's certificate; none when absent.
     est_certificate_header: str | None = None
     # What `info` of /csc/v2 announces: 2.0.0.2, or 2.2.0.0 with the fields of that version.
@@ -143,6 +145,7 @@ class Settings:
             log_level=values.get("DAUSO_LOG_LEVEL", "INFO").upper(),
             clock_references=_listed(values.get("DAUSO_CLOCK_REFERENCES", "auto")),
             crl_shard_size=_number(values, "DAUSO_CRL_SHARD_SIZE", 10_000, 0, 1_000_000),
+            images_days=_number(values, "DAUSO_IMAGES_DAYS", 365, 1, 36_500),
             copy_capture_data=values.get("DAUSO_COPY_CAPTURE_DATA", "off") == "on",
             est_certificate_header=values.get("DAUSO_EST_CERTIFICATE_HEADER"),
             csc_specs=values.get("DAUSO_CSC_SPECS", "2.0.0.2"),

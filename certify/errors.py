@@ -13,9 +13,5 @@ class NotFound(CertifyError):
     """A case, copy, item or grant that does not exist, or is not for the one who asks."""
 
 
-class OriginalRefused(CertifyError):
-    """A refusal ground applies: the case ends with a written refusal, not with a number."""
-
-
 class CaptureRejected(CertifyError):
     """The scans cannot become a certified copy; scan again."""

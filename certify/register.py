@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -241,12 +241,6 @@ def totals(lines: Sequence[Entry]) -> tuple[int, int, int]:
     """Issued lines, their copies and their fees."""
     issued = [line for line in lines if line.state is EntryState.ISSUED]
     return len(issued), sum(line.copies for line in issued), sum(line.fee for line in issued)
-
-
-def count_open(session: Session) -> int:
-    """How many numbers are taken and not yet issued or void."""
-    query = select(func.count()).where(EntryRow.state == EntryState.OPEN.value)
-    return int(session.scalar(query) or 0)
 
 
 def as_entry(row: EntryRow) -> Entry:

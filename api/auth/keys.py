@@ -11,7 +11,6 @@ from api.auth.people import Person, Role
 from signer.errors import CredentialUnusable
 from signer.holders import handovers
 from signer.keys import credentials
-from signer.keys.closing import LIVING
 
 if TYPE_CHECKING:
     from signer.desk import Desk
@@ -48,11 +47,6 @@ def require_own(desk: Desk, person: Person, credential_id: str) -> Credential:
         if one.id == credential_id:
             return one
     raise CredentialUnusable("credential-unknown", credential=credential_id[:64])
-
-
-def is_living(credential: Credential) -> bool:
-    """Not ended: active, locked or suspended."""
-    return credential.state in LIVING
 
 
 def _of_kind(credential: Credential, person: Person) -> bool:

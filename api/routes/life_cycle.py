@@ -1,252 +1,50 @@
-"""A credential's life over HTTP: what its holder does, and what an officer does.
+"""A credential's life over HTTP, what an officer's client (scope `enrol`) does.
 
-Holders prove themselves by their PIN or code through any client that may sign for their unit; an
-officer's client has the scope `enrol`. Whatever makes a new key answers with a one-time activation
-code, told once, for the holder to choose a PIN with.
+Whatever makes a new key answers with a one-time activation code, told once, for the holder to
+choose a PIN with. What holders do themselves: `api.routes.own_credentials`.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Self
+from datetime import date
+from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Path, Security, UploadFile
-from pydantic import BaseModel, Field, SecretStr
+from fastapi import APIRouter, File, Form, Security, UploadFile
+from pydantic import SecretStr
 
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
-from api.routes.shapes import CredentialShape, Shape, problems
-from api.services import Services
+from api.routes.life_cycle_shapes import (
+    CredentialId,
+    Departure,
+    HandedOver,
+    Handovers,
+    HandoverShape,
+    HolderId,
+    NewKey,
+    RekeyRequests,
+    RekeyRequestShape,
+    RequestId,
+    Revocation,
+    Stopped,
+    Transfer,
+    WithCode,
+    WithReason,
+    allowed_credential,
+    allowed_request,
+    credential_shape,
+    may_touch,
+)
+from api.routes.shapes import CredentialShape, problems
 from ca.names import Subject
-from ca.status.revocation import RevocationReason
 from signer.holders import handovers, holder_acts, lifecycle
 from signer.holders.handout import new_code
-from signer.holders.handovers import Handover, Permission
-from signer.holders.holder_acts import RekeyRequest
-from signer.keys import credentials, pins
-from signer.keys.credentials import Credential
+from signer.holders.handovers import Permission
+from signer.keys import credentials
 
 router = APIRouter(prefix="/api/v1", tags=["life cycle"])
-Holder = Annotated[Client, Security(caller, scopes=["sign"])]
 Officer = Annotated[Client, Security(caller, scopes=["enrol"])]
-CredentialId = Annotated[str, Path(max_length=64, examples=["4b1c7a…"])]
-RequestId = Annotated[str, Path(max_length=64)]
-HolderId = Annotated[str, Path(max_length=64, examples=["CCCD:038812345678"])]
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class Activation(Shape):
-    """The one-time code gives way to the holder's own PIN."""
-
-    code: SecretStr
-    pin: SecretStr
-
-
-class PinChange(Shape):
-    old: SecretStr
-    new: SecretStr
-
-
-class OwnStop(Shape):
-    """The PIN proves that it is the holder who stops it."""
-
-    pin: SecretStr
-    reason: Reason
-
-
-class WithReason(Shape):
-    reason: Reason
-
-
-class Revocation(Shape):
-    """RFC 5280 §5.3.1; `invalidity_date` says since when the key is doubted (§5.3.2)."""
-
-    reason: RevocationReason
-    invalidity_date: datetime | None = None
-
-
-class NewKey(Shape):
-    """Why: `superseded`, or `keyCompromise` when somebody else may have had the key."""
-
-    reason: RevocationReason = RevocationReason.SUPERSEDED
-
-
-class Transfer(Shape):
-    """The official's new place; the person stays the same."""
-
-    unit: str = Field(max_length=64, examples=["14798"])
-    unit_name: str = Field(max_length=64, examples=["UBND phường Đông Sơn"])
-    title: str = Field("", max_length=64)
-    email: str = Field("", max_length=255)
-
-
-class Departure(Shape):
-    decision: str = Field(min_length=1, max_length=200, examples=["123/QĐ-UBND"])
-
-
-class Stopped(BaseModel):
-    """What ended; `seals_held` are agency keys they kept, out of use until handed over."""
-
-    credentials: list[str]
-    certificates: list[str]
-    seals_held: list[str]
-
-
-class WithCode(BaseModel):
-    """The code is told once; the holder chooses a PIN with it."""
-
-    credential: CredentialShape
-    activation_code: str
-
-
-class RekeyRequestShape(BaseModel):
-    """`state`: pending, done, rejected."""
-
-    id: str
-    credential_id: str
-    reason: str
-    state: str
-    requested_at: datetime
-
-    @classmethod
-    def of(cls, request: RekeyRequest) -> Self:
-        return cls(
-            id=request.id,
-            credential_id=request.credential_id,
-            reason=request.reason,
-            state=request.state,
-            requested_at=request.requested_at,
-        )
-
-
-class RekeyRequests(BaseModel):
-    requests: list[RekeyRequestShape]
-
-
-class HandoverShape(BaseModel):
-    """One entry of the record of an agency's key."""
-
-    id: str
-    given_by: str
-    received_by: str
-    permission_number: str
-    permission_date: date
-    permission_signer: str
-    document: str = Field(description="SHA-256 of the written permission")
-    at: datetime
-
-    @classmethod
-    def of(cls, made: Handover) -> Self:
-        return cls(
-            id=made.id,
-            given_by=made.given_by,
-            received_by=made.received_by,
-            permission_number=made.permission_number,
-            permission_date=made.permission_date,
-            permission_signer=made.permission_signer,
-            document=made.document,
-            at=made.at,
-        )
-
-
-class HandedOver(BaseModel):
-    handover: HandoverShape
-    activation_code: str
-
-
-class Handovers(BaseModel):
-    handovers: list[HandoverShape]
-
-
-# Holders --------------------------------------------------------------------------------------
-
-
-@router.post(
-    "/credentials/{credential_id}/activation",
-    summary="First use: the code gives way to a PIN",
-    response_model=CredentialShape,
-    responses=problems(404, 409),
-)
-def activate(
-    credential_id: CredentialId, activation: Activation, wired: Wired, now: Now, client: Holder
-) -> CredentialShape:
-    """Five wrong codes lock the credential."""
-    _allowed(wired, client, credential_id)
-    pins.activate(
-        wired.house.desk,
-        credential_id,
-        code=activation.code.get_secret_value(),
-        pin=activation.pin.get_secret_value(),
-        now=now,
-        by=client.by,
-    )
-    return _shape(wired, credential_id)
-
-
-@router.post(
-    "/credentials/{credential_id}/pin",
-    summary="Change the PIN",
-    response_model=CredentialShape,
-    responses=problems(404),
-)
-def change_pin(
-    credential_id: CredentialId, change: PinChange, wired: Wired, now: Now, client: Holder
-) -> CredentialShape:
-    """The old one opens nothing from then on."""
-    _allowed(wired, client, credential_id)
-    pins.change(
-        wired.house.desk,
-        credential_id,
-        old=change.old.get_secret_value(),
-        new=change.new.get_secret_value(),
-        now=now,
-        by=client.by,
-    )
-    return _shape(wired, credential_id)
-
-
-@router.post(
-    "/credentials/{credential_id}/suspension",
-    summary="The holder stops their own credential",
-    response_model=CredentialShape,
-    responses=problems(404, 409),
-)
-def suspend_own(
-    credential_id: CredentialId, stop: OwnStop, wired: Wired, now: Now, client: Holder
-) -> CredentialShape:
-    """The certificate is held (certificateHold); an officer lets both go on."""
-    _allowed(wired, client, credential_id)
-    holder_acts.suspend_own(
-        wired.house.desk,
-        credential_id,
-        pin=stop.pin.get_secret_value(),
-        reason=stop.reason,
-        now=now,
-        by=client.by,
-    )
-    return _shape(wired, credential_id)
-
-
-@router.post(
-    "/credentials/{credential_id}/rekey-requests",
-    status_code=201,
-    summary="The holder asks for a new key",
-    response_model=RekeyRequestShape,
-    responses=problems(404, 409),
-)
-def request_rekey(
-    credential_id: CredentialId, asked: WithReason, wired: Wired, now: Now, client: Holder
-) -> RekeyRequestShape:
-    """A lost PIN leads here: there is no escrow. Another client grants it."""
-    _allowed(wired, client, credential_id)
-    made = holder_acts.request_rekey(
-        wired.house.desk, credential_id, reason=asked.reason, now=now, by=client.by
-    )
-    return RekeyRequestShape.of(made)
-
-
-# Officers -------------------------------------------------------------------------------------
 
 
 @router.get(
@@ -261,7 +59,7 @@ def waiting(wired: Wired, client: Officer) -> RekeyRequests:
     found = [
         one
         for one in holder_acts.waiting_requests(desk)
-        if _may(client, credentials.find(desk, one.credential_id))
+        if may_touch(client, credentials.find(desk, one.credential_id))
     ]
     return RekeyRequests(requests=[RekeyRequestShape.of(one) for one in found])
 
@@ -275,7 +73,7 @@ def waiting(wired: Wired, client: Officer) -> RekeyRequests:
 )
 def grant(request_id: RequestId, wired: Wired, now: Now, client: Officer) -> WithCode:
     """The old key ends; the code is told once. Not by the client that asked."""
-    _allowed_request(wired, client, request_id)
+    allowed_request(wired, client, request_id)
     code = new_code()
     made = holder_acts.grant_rekey(
         wired.house.desk, request_id, activation_code=code, now=now, by=client.by
@@ -292,7 +90,7 @@ def grant(request_id: RequestId, wired: Wired, now: Now, client: Officer) -> Wit
 def reject(
     request_id: RequestId, why: WithReason, wired: Wired, now: Now, client: Officer
 ) -> RekeyRequestShape:
-    _allowed_request(wired, client, request_id)
+    allowed_request(wired, client, request_id)
     made = holder_acts.reject_rekey(
         wired.house.desk, request_id, reason=why.reason, now=now, by=client.by
     )
@@ -307,7 +105,7 @@ def reject(
 )
 def renew(credential_id: CredentialId, wired: Wired, now: Now, client: Officer) -> CredentialShape:
     """PIN and identifier stay."""
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     return CredentialShape.of(
         lifecycle.renew(wired.house.desk, credential_id, now=now, by=client.by)
     )
@@ -324,7 +122,7 @@ def rekey(
     credential_id: CredentialId, wanted: NewKey, wired: Wired, now: Now, client: Officer
 ) -> WithCode:
     """The old key, certificate and credential end."""
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     code = new_code()
     made = lifecycle.rekey(
         wired.house.desk,
@@ -348,7 +146,7 @@ def transfer(
     credential_id: CredentialId, wanted: Transfer, wired: Wired, now: Now, client: Officer
 ) -> WithCode:
     """New name in the certificate, new key; the old ones end (affiliationChanged)."""
-    former = _allowed(wired, client, credential_id)
+    former = allowed_credential(wired, client, credential_id)
     if not client.may_touch(wanted.unit):
         raise ApiError("unit-not-allowed", unit=wanted.unit)
     if former.profile != "official":
@@ -383,9 +181,9 @@ def hold(
     credential_id: CredentialId, why: WithReason, wired: Wired, now: Now, client: Officer
 ) -> CredentialShape:
     """certificateHold, until `release`."""
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     lifecycle.suspend(wired.house.desk, credential_id, reason=why.reason, now=now, by=client.by)
-    return _shape(wired, credential_id)
+    return credential_shape(wired, credential_id)
 
 
 @router.post(
@@ -397,9 +195,9 @@ def hold(
 def release(
     credential_id: CredentialId, wired: Wired, now: Now, client: Officer
 ) -> CredentialShape:
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     lifecycle.resume(wired.house.desk, credential_id, now=now, by=client.by)
-    return _shape(wired, credential_id)
+    return credential_shape(wired, credential_id)
 
 
 @router.post(
@@ -412,7 +210,7 @@ def revoke(
     credential_id: CredentialId, wanted: Revocation, wired: Wired, now: Now, client: Officer
 ) -> CredentialShape:
     """The sealed key is erased; CRL and OCSP say so at once."""
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     since = wanted.invalidity_date
     if since is not None and since.tzinfo is None:
         raise ApiError("parameter-invalid", name="invalidity_date", reason="no time zone")
@@ -424,7 +222,7 @@ def revoke(
         now=now,
         by=client.by,
     )
-    return _shape(wired, credential_id)
+    return credential_shape(wired, credential_id)
 
 
 @router.post(
@@ -438,7 +236,7 @@ def leave(
 ) -> Stopped:
     """One act: credentials, certificates, mandates, open authorisations."""
     for one in credentials.by_holder(wired.house.desk, holder_id):
-        if one.state != "revoked" and one.profile == "official" and not _may(client, one):
+        if one.state != "revoked" and one.profile == "official" and not may_touch(client, one):
             raise ApiError("unit-not-allowed", unit=one.unit or "")
     left = lifecycle.leave(
         wired.house.desk, holder_id, decision=departure.decision, now=now, by=client.by
@@ -471,7 +269,7 @@ def hand_over(
     permission: Annotated[UploadFile, File(description="The written permission")],
 ) -> HandedOver:
     """By written permission only; mandates end, the new keeper chooses a PIN with the code."""
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     code = new_code()
     made = handovers.hand_over(
         wired.house.desk,
@@ -496,26 +294,6 @@ def hand_over(
     responses=problems(404),
 )
 def history(credential_id: CredentialId, wired: Wired, client: Officer) -> Handovers:
-    _allowed(wired, client, credential_id)
+    allowed_credential(wired, client, credential_id)
     found = handovers.history(wired.house.desk, credential_id)
     return Handovers(handovers=[HandoverShape.of(one) for one in found])
-
-
-def _allowed(wired: Services, client: Client, credential_id: str) -> Credential:
-    credential = credentials.find(wired.house.desk, credential_id)
-    if not _may(client, credential):
-        raise ApiError("unit-not-allowed", unit=credential.unit or "")
-    return credential
-
-
-def _allowed_request(wired: Services, client: Client, request_id: str) -> None:
-    request = holder_acts.find_request(wired.house.desk, request_id)
-    _allowed(wired, client, request.credential_id)
-
-
-def _may(client: Client, credential: Credential) -> bool:
-    return credential.unit is None or client.may_touch(credential.unit)
-
-
-def _shape(wired: Services, credential_id: str) -> CredentialShape:
-    return CredentialShape.of(credentials.find(wired.house.desk, credential_id))

@@ -18,7 +18,7 @@ from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
 from api.routes.certificates import RequestShape, pem
-from api.routes.life_cycle import WithCode
+from api.routes.life_cycle_shapes import WithCode
 from api.routes.shapes import CredentialShape, Shape, problems
 from ca import registration as own_keys
 from ca.names import Subject

@@ -232,23 +232,6 @@ def linked(office: Office, code: str, *, now: datetime) -> tuple[Grant, store.It
         return _as_grant(row, now), store.as_item(item, copy)
 
 
-def grants_to(office: Office, recipient: str, *, now: datetime) -> list[tuple[Grant, str]]:
-    """What others let this person or agency see at this moment, with the documents' titles."""
-    query = (
-        select(GrantRow, ItemRow.title)
-        .join(ItemRow, ItemRow.id == GrantRow.item_id)
-        .where(
-            GrantRow.recipient == recipient,
-            GrantRow.revoked_at.is_(None),
-            GrantRow.expires_at > now,
-            ItemRow.purged_at.is_(None),
-        )
-        .order_by(GrantRow.given_at.desc())
-    )
-    with office.database.reading() as session:
-        return [(_as_grant(row, now), title) for row, title in session.execute(query)]
-
-
 def _digest(code: str) -> str:
     return hashlib.sha256(code.encode("ascii")).hexdigest()
 

@@ -228,11 +228,6 @@ def coverage(desk: Desk) -> tuple[int, int]:
     return documents or 0, trees or 0
 
 
-def known_digests(desk: Desk, digests: Sequence[str]) -> set[str]:
-    """Those of the digests that have a place in an evidence record."""
-    return _known(desk, sorted({_checked(one) for one in digests}))
-
-
 def _known(desk: Desk, digests: Sequence[str]) -> set[str]:
     found: set[str] = set()
     with desk.database.reading() as session:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from api import schedule
 from tests.api.conftest import Service
 from tests.certify.town_hall import PIN, SEAL_PIN, UNIT, TownHall, scans
 
@@ -111,6 +113,12 @@ def test_the_whole_way(service: Service, hall: TownHall) -> None:
         assert export.content.startswith(start)
     assert service.tags().count("copy.certified") == 1
     assert service.tags()[-1] == "register.exported"
+
+    # DOMAIN.md §4: the authority's own images are purged after a configured term.
+    schedule.forget(service.services, service.now + timedelta(days=364))
+    assert "images.purged" not in service.tags()
+    schedule.forget(service.services, service.now + timedelta(days=366))
+    assert service.tags().count("images.purged") == 1
 
 
 def test_refusal_ground(service: Service, hall: TownHall) -> None:

@@ -508,6 +508,9 @@ def test_drift_within_the_accuracy_is_lived_with(now: datetime, drift: float) ->
     watch.check(now)
     clocks.pass_(timedelta(hours=1), wall=timedelta(hours=1, seconds=drift))
     watch.check(now)
+    clocks.pass_(timedelta(hours=1), wall=timedelta(hours=1, seconds=2))
+    with pytest.raises(ClockDoubtful):  # and no more than that
+        watch.check(now)
 
 
 def test_slow_drift_adds_up(now: datetime) -> None:

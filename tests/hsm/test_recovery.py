@@ -242,6 +242,7 @@ def test_one_removed_key_does_not_stop_the_others(shaky: Token, clock: Clock) ->
 
     shaky.run(behind_its_back)
     _sign(key)
+    assert shaky.connection._probe_id not in {None, extra.key_id}
 
 
 def test_good_health_is_believed_for_a_moment(
