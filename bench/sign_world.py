@@ -59,11 +59,22 @@ class Bureau:
         return Pen(signing.template_for(self.desk, self.credential), key, self.credential.name)
 
     def sign(
-        self, original: Original, pen: Pen, level: Level, *, visible: bool
+        self,
+        original: Original,
+        pen: Pen,
+        level: Level,
+        *,
+        visible: bool,
+        inspected: bool = True,
     ) -> tuple[bytes, ...]:
-        """Steps 1 and 5 to 8 of sign_pdf, with the digest of the result."""
+        """Steps 5 to 8 of sign_pdf, with the digest of the result.
+
+        Batches inspect a document when it comes in and reopen it to sign; with `inspected` false
+        step 1 is done here too, as sign_pdf does it.
+        """
         request = SignatureRequest(level=level, appearance=LOOK if visible else None)
-        with Document.open(original, self.desk.limits) as document:
+        way_in = Document.reopen if inspected else Document.open
+        with way_in(original, self.desk.limits) as document:
             document.require_signable()
             stamp = None
             if visible:

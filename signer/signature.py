@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pikepdf
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -215,6 +215,7 @@ def free_name(appender: Appender, stem: str) -> str:
     return f"{stem}{number}"
 
 
+@lru_cache(maxsize=64)
 def pdf_date(moment: datetime) -> bytes:
     """In Vietnam's zone whatever the server's (ISO 32000-1 §7.9.4)."""
     t = moment.astimezone(VIETNAM)
@@ -252,7 +253,8 @@ def _put_field(
     document = appender.document
     if stamp is not None and document.doc_mdp == 2:
         raise DocumentRefused("document-certified-no-new-visible-field")
-    page = document.page(stamp.page if stamp is not None else 1)
+    on = stamp.page if stamp is not None else 1
+    page = document.leaf(on)
     parts = [
         b"<</Type/Annot/Subtype/Widget/FT/Sig/F %d/T%s/V %s/P %s"
         % (_FLAGS, text_string(name), reference(value), reference(*page.objgen))
@@ -271,8 +273,7 @@ def _put_field(
     )
     appender.append(fields, reference(field))
     page_node = appender.dictionary(page)
-    listed = page.get("/Annots")
-    annotations = appender.child_array(page_node, "/Annots", listed)
+    annotations = appender.child_array(page_node, "/Annots", document.annotations(on))
     appender.append(annotations, reference(field))
     appender.new_names.add(name)
     return name
@@ -331,7 +332,7 @@ def _signature_head(
     root = reference(appender.root.number, appender.root.generation)
     if request.certify is not None:
         _require_first(appender, request.certify)
-        existing = appender.document.pdf.Root.get("/Perms")
+        existing = appender.document.of_catalog("/Perms")
         permissions = appender.child_dictionary(appender.root, "/Perms", existing)
         appender.assign(permissions, "/DocMDP", reference(value))
         references.append(
@@ -388,26 +389,8 @@ def _lock(action: str, fields: Sequence[str]) -> bytes:
     return b"/Action/%s/Fields[%s]" % (action.encode(), names)
 
 
+@lru_cache(maxsize=4096)
 def number(value: float) -> bytes:
     """A PDF number: at most three decimals, never an exponent."""
     text = f"{value:.3f}".rstrip("0").rstrip(".")
     return b"0" if text in ("", "-0") else text.encode()
-
-
-def page_geometry(page: pikepdf.Object) -> tuple[tuple[float, float, float, float], int]:
-    """The visible box and the rotation, inherited where the page has none (§7.7.3.4)."""
-    box = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
-    x1, y1, x2, y2 = (float(one) for one in box) if box is not None else (0.0, 0.0, 595.0, 842.0)
-    rotation = int(_inherited(page, "/Rotate") or 0) % 360
-    return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), rotation
-
-
-def _inherited(page: pikepdf.Object, key: str) -> Any:
-    node: Any = page
-    for _ in range(64):
-        if not isinstance(node, pikepdf.Dictionary):
-            return None
-        if key in node:
-            return node[key]
-        node = node.get("/Parent")
-    return None

@@ -221,9 +221,8 @@ def preview(
         annotation = appender.add(
             b"<</Type/Annot/Subtype/Stamp/F 4/Rect[%s]/AP<</N %s>>>>" % (rect, reference(drawing))
         )
-        page = document.page(placed.page)
-        node = appender.dictionary(page)
-        annotations = appender.child_array(node, "/Annots", page.get("/Annots"))
+        node = appender.dictionary(document.leaf(placed.page))
+        annotations = appender.child_array(node, "/Annots", document.annotations(placed.page))
         appender.append(annotations, reference(annotation))
         appender.commit_plain()
         covers = bool(placement.covered_text(document, placed.page, placed.rect))

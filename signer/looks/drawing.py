@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,7 @@ class Layout:
     picture_box: tuple[float, float, float, float] | None = None
 
 
+@lru_cache(maxsize=64)
 def shown_time(moment: datetime) -> str:
     """`dd-mm-yyyy hh:mm:ss +07:00`, whatever the server's zone (DOMAIN.md §3)."""
     return moment.astimezone(VIETNAM).strftime("%d-%m-%Y %H:%M:%S +07:00")
@@ -223,7 +224,7 @@ class Stamp:
         return b"\nq " + self._text(line, x, b"<%s>Tj" % digits) + b" Q"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A stamp with its page and its rectangle in the page's own coordinates."""
 

@@ -17,7 +17,6 @@ import pikepdf
 import pypdfium2 as pdfium
 
 from signer.errors import DocumentRefused, SignerError
-from signer.signature import page_geometry
 
 if TYPE_CHECKING:
     from signer.pdf.document import Document
@@ -58,7 +57,7 @@ class Room:
 def at_box(document: Document, page: int, box: Box) -> Place:
     """Exactly there. Raises DocumentRefused `box-outside-page`."""
     number = _absolute(document, page)
-    crop, rotation = page_geometry(document.page(number))
+    crop, rotation = document.geometry(number)
     width, height = _shown_size(crop, rotation)
     x1, y1, x2, y2 = box
     if not (0 <= x1 < x2 <= width + 0.5 and 0 <= y1 < y2 <= height + 0.5):
@@ -68,7 +67,7 @@ def at_box(document: Document, page: int, box: Box) -> Place:
 
 def top_right(document: Document, page: int, size: tuple[float, float]) -> Place:
     """The corner for notes: annexes and copies (decree 30/2020 annex I)."""
-    crop, rotation = page_geometry(document.page(page))
+    crop, rotation = document.geometry(page)
     width, height = _shown_size(crop, rotation)
     x2, y2 = width - _MARGIN, height - _MARGIN / 2
     return at_box(document, page, (max(0.0, x2 - size[0]), y2 - size[1], x2, y2))
@@ -88,7 +87,7 @@ def beside_anchor(document: Document, page: int, text: str, width: float, *, abo
             found = _occurrences(pages[number - 1], text)
             if not found:
                 continue
-            crop, rotation = page_geometry(document.page(number))
+            crop, rotation = document.geometry(number)
             shown = [to_shown(one, crop, rotation) for one in lines]
             anchor = to_shown(found[-1], crop, rotation)
             page_height = _shown_size(crop, rotation)[1]
@@ -113,7 +112,7 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
     number, picture = _newest_picture(document, field)
     x1, y1, x2, y2 = picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
-    crop, rotation = page_geometry(document.page(number))
+    crop, rotation = document.geometry(number)
     width, height = _shown_size(crop, rotation)
     left = min(max(0.0, right - diameter), width - diameter)
     with text_of(document) as pages:
@@ -131,6 +130,8 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
 
 def require_clear(document: Document, place: Place) -> None:
     """A second signature never hides the first: `appearance-covers-signature`."""
+    if not document.signatures:
+        return
     page = document.page(place.page)
     for rect in _signature_rects(document, page.objgen):
         if _common(rect, place.rect) > 1.0:
@@ -251,7 +252,7 @@ def _newest_picture(document: Document, name: str | None) -> tuple[int, Box]:
         if number is None:
             continue
         span = [int(one) for one in widget["/V"].get("/ByteRange", pikepdf.Array([0, 0, 0, 0]))]
-        crop, rotation = page_geometry(document.page(number))
+        crop, rotation = document.geometry(number)
         shown = to_shown(_box(widget["/Rect"]), crop, rotation)
         inner = drawing.get("/DSPicture")
         picture = _box(inner) if inner is not None else (0.0, 0.0, 0.0, 0.0)

@@ -8,6 +8,9 @@ objects asked for are read, so a 200 MB file costs its hash and little more.
     with Document.open(Original.of(data)) as document:
         document.require_signable()
         document.pages, document.sha256
+
+What was inspected once need not be read whole again to be signed: `Document.reopen` takes a plain
+file's own word for where its catalog and pages are, and opens qpdf only when more is asked.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ import pikepdf
 from pikepdf import settings as pikepdf_settings
 
 from signer.errors import DocumentRefused
-from signer.pdf.plain_file import PlainFile
+from signer.pdf.plain_file import PlainDictionary, PlainFile
+from signer.pdf.plain_pages import Box, PlainLeaf, PlainPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,43 +117,39 @@ class Document:
     """One opened file. Close it (or use `with`): qpdf holds its memory."""
 
     def __init__(
-        self, original: Original, pdf: pikepdf.Pdf, *, xref_at: int, limits: Limits
+        self, original: Original, *, xref_at: int, limits: Limits, inspected: bool = False
     ) -> None:
+        """Use `open` or `reopen`."""
         self.original = original
-        self.pdf = pdf
         self.xref_at = xref_at
         self.xref_is_stream = not original.data[xref_at : xref_at + 4].startswith(b"xref")
         self._limits = limits
+        self._inspected = inspected
         self._pages: dict[int, pikepdf.Object] = {}
 
     @classmethod
     def open(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
         """Raises DocumentRefused with a code for each way a file can be unfit."""
-        data = original.data
-        if not len(data):
-            raise DocumentRefused("document-empty")
-        if len(data) > limits.bytes:
-            raise DocumentRefused("document-too-large", limit_mb=limits.bytes >> 20)
-        if data[:5] != b"%PDF-":
-            raise DocumentRefused("document-not-pdf")
-        xref_at = _last_xref(data)
-        _guard_parser(limits.stream_bytes)
-        try:
-            pdf = pikepdf.open(
-                _readable(original), attempt_recovery=False, inherit_page_attributes=False
-            )
-        except pikepdf.PasswordError:
-            raise DocumentRefused("document-encrypted") from None
-        except (pikepdf.PdfError, ValueError, RuntimeError, OverflowError) as error:
-            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
-        try:
-            rooted = isinstance(pdf.Root, pikepdf.Dictionary)
-        except pikepdf.PdfError:
-            rooted = False
-        if not rooted:
-            pdf.close()
-            raise DocumentRefused("document-damaged", reason="no /Root")
-        return cls(original, pdf, xref_at=xref_at, limits=limits)
+        document = cls(original, xref_at=_located(original, limits), limits=limits)
+        document.pdf = _strictly_read(original, limits)
+        return document
+
+    @classmethod
+    def reopen(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
+        """A file that `open` and `require_signable` have accepted before, octet for octet.
+
+        What they looked for is not looked for again. A file that is not plain is opened as usual.
+        """
+        xref_at = _located(original, limits)
+        document = cls(original, xref_at=xref_at, limits=limits, inspected=True)
+        if document.plain_pages is None:
+            document.pdf = _strictly_read(original, limits)
+        return document
+
+    @cached_property
+    def pdf(self) -> pikepdf.Pdf:
+        """The file as qpdf reads it, strictly; opened when first asked for."""
+        return _strictly_read(self.original, self._limits)
 
     def __enter__(self) -> Document:
         return self
@@ -163,7 +163,8 @@ class Document:
         self.close()
 
     def close(self) -> None:
-        self.pdf.close()
+        if "pdf" in self.__dict__:
+            self.pdf.close()
 
     @property
     def sha256(self) -> bytes:
@@ -173,6 +174,11 @@ class Document:
     def plain(self) -> PlainFile:
         """The file's own text of its objects, where it is as simple as most files are."""
         return PlainFile.of(self.original.data, self.xref_at)
+
+    @cached_property
+    def plain_pages(self) -> PlainPages | None:
+        """Catalog and pages of such a file; None where qpdf has to say what they are."""
+        return PlainPages.of(self.plain)
 
     @cached_property
     def page_objects(self) -> Any:
@@ -190,6 +196,8 @@ class Document:
 
     @property
     def pages(self) -> int:
+        if self._inspected and self.plain_pages is not None:
+            return len(self.plain_pages.leaves)
         return len(self.page_objects)
 
     def page(self, number: int) -> pikepdf.Object:
@@ -197,20 +205,64 @@ class Document:
         known = self._pages.get(number)
         if known is not None:
             return known
-        count = self.pages
-        index = number - 1 if number > 0 else count + number
-        if not 0 <= index < count or number == 0:
-            raise DocumentRefused("page-out-of-range", page=number, pages=count)
-        page: pikepdf.Object = self.page_objects[index].obj
+        page: pikepdf.Object = self.page_objects[self._index(number)].obj
         if not page.is_indirect or page.objgen[0] > self.last_object:
             # A page listed twice is copied by qpdf under a number that the file does not have.
             raise DocumentRefused("document-damaged", reason="page listed twice")
         self._pages[number] = page
         return page
 
+    def leaf(self, number: int) -> PlainDictionary | pikepdf.Object:
+        """The same page, in the file's own words where they are plain."""
+        plain = self._plain_leaf(number)
+        return plain.dictionary if plain is not None else self.page(number)
+
+    def annotations(self, number: int) -> pikepdf.Object | None:
+        """The page's /Annots, when it has any."""
+        if "/Annots" not in self.leaf(number):
+            return None
+        return self.page(number).get("/Annots")
+
+    def geometry(self, number: int) -> tuple[Box, int]:
+        """The page's visible box and its rotation, inherited where it has none (§7.7.3.4)."""
+        plain = self._plain_leaf(number)
+        known = plain.geometry() if plain is not None else None
+        try:
+            box, rotation = known if known is not None else _geometry(self.page(number))
+        except _ODD as error:
+            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+        if rotation not in (0, 90, 180, 270):
+            raise DocumentRefused("document-damaged", reason="/Rotate")
+        return box, rotation
+
+    def _plain_leaf(self, number: int) -> PlainLeaf | None:
+        index = self._index(number)
+        plain = self.plain_pages
+        return plain.leaves[index] if plain is not None and index < len(plain.leaves) else None
+
+    def _index(self, number: int) -> int:
+        count = self.pages
+        index = number - 1 if number > 0 else count + number
+        if not 0 <= index < count or number == 0:
+            raise DocumentRefused("page-out-of-range", page=number, pages=count)
+        return index
+
+    @property
+    def catalog(self) -> PlainDictionary | pikepdf.Object:
+        """The document's root, in the file's own words where they are plain."""
+        return self.plain_pages.catalog if self.plain_pages is not None else self.pdf.Root
+
+    def of_catalog(self, key: str) -> Any:
+        """What the catalog has under a key, or None; what is missing costs no exception."""
+        if key not in self.catalog:
+            return None
+        return self.pdf.Root.get(key)
+
     @cached_property
     def last_object(self) -> int:
         """The highest object number in use. qpdf warns where the trailer's /Size falls short."""
+        if self.plain.trailer is not None:  # its /Size is that of its one table
+            return self.plain.count - 1
         last = int(self.pdf.trailer.get("/Size", 1)) - 1
         for warning in self.pdf.get_warnings():
             if found := _HIGHEST.search(str(warning)):
@@ -219,10 +271,7 @@ class Document:
 
     @cached_property
     def form(self) -> pikepdf.Object | None:
-        root = self.pdf.Root
-        if "/AcroForm" not in root:  # asking for what is not there costs an exception
-            return None
-        form = root["/AcroForm"]
+        form = self.of_catalog("/AcroForm")
         return form if isinstance(form, pikepdf.Dictionary) else None
 
     @cached_property
@@ -247,10 +296,7 @@ class Document:
     @cached_property
     def doc_mdp(self) -> int | None:
         """The permission a certification signature left: 1 none, 2 forms, 3 forms and comments."""
-        root = self.pdf.Root
-        if "/Perms" not in root:
-            return None
-        permissions = root["/Perms"]
+        permissions = self.of_catalog("/Perms")
         certified = (
             permissions.get("/DocMDP") if isinstance(permissions, pikepdf.Dictionary) else None
         )
@@ -265,19 +311,28 @@ class Document:
     @cached_property
     def pdfa_part(self) -> int | None:
         """1, 2, 3 or 4 when the file claims PDF/A: its signature must not break the claim."""
-        metadata = self.pdf.Root.get("/Metadata")
-        if not isinstance(metadata, pikepdf.Stream):
-            return None
-        try:
-            found = _PDFA_PART.search(metadata.read_bytes())
-        except pikepdf.PdfError:
-            return None
+        found = _PDFA_PART.search(self._metadata())
         return int(found[1]) if found else None
+
+    def _metadata(self) -> bytes:
+        """The XMP packet; empty where there is none that can be read."""
+        if self.plain_pages is not None:
+            place = self.plain_pages.catalog.reference(b"/Metadata")
+            packet = self.plain.stream(*place) if place is not None else None
+            if packet is not None:
+                return packet
+        metadata = self.of_catalog("/Metadata")
+        if not isinstance(metadata, pikepdf.Stream):
+            return b""
+        try:
+            return metadata.read_bytes()
+        except pikepdf.PdfError:
+            return b""
 
     @cached_property
     def output_intent_components(self) -> int | None:
         """Of the PDF/A output intent's profile: 3 is RGB, 4 CMYK; None without an intent."""
-        for intent in self.pdf.Root.get("/OutputIntents", pikepdf.Array()):
+        for intent in self.of_catalog("/OutputIntents") or ():
             profile = intent.get("/DestOutputProfile")
             if intent.get("/S") == pikepdf.Name.GTS_PDFA1 and isinstance(profile, pikepdf.Stream):
                 return int(profile.get("/N", 0))
@@ -295,7 +350,8 @@ class Document:
 
     def require_readable(self) -> None:
         """What holds for a time-stamp too, which a certification of level 1 allows."""
-        if self.pdf.is_encrypted:
+        # A plain file's trailer names all there is, and /Encrypt is not among it.
+        if self.plain.trailer is None and self.pdf.is_encrypted:
             raise DocumentRefused("document-encrypted")
         if self.form is not None and "/XFA" in self.form:
             raise DocumentRefused("document-xfa")
@@ -329,6 +385,38 @@ class Document:
             waiting.extend((kid, name) for kid in one.get("/Kids", pikepdf.Array()))
 
 
+def _located(original: Original, limits: Limits) -> int:
+    """Where its newest cross-reference is; what needs no parser to be refused is refused."""
+    data = original.data
+    if not len(data):
+        raise DocumentRefused("document-empty")
+    if len(data) > limits.bytes:
+        raise DocumentRefused("document-too-large", limit_mb=limits.bytes >> 20)
+    if data[:5] != b"%PDF-":
+        raise DocumentRefused("document-not-pdf")
+    return _last_xref(data)
+
+
+def _strictly_read(original: Original, limits: Limits) -> pikepdf.Pdf:
+    _guard_parser(limits.stream_bytes)
+    try:
+        pdf = pikepdf.open(
+            _readable(original), attempt_recovery=False, inherit_page_attributes=False
+        )
+    except pikepdf.PasswordError:
+        raise DocumentRefused("document-encrypted") from None
+    except (pikepdf.PdfError, ValueError, RuntimeError, OverflowError) as error:
+        raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+    try:
+        rooted = isinstance(pdf.Root, pikepdf.Dictionary)
+    except pikepdf.PdfError:
+        rooted = False
+    if not rooted:
+        pdf.close()
+        raise DocumentRefused("document-damaged", reason="no /Root")
+    return pdf
+
+
 def _last_xref(data: bytes | mmap.mmap) -> int:
     """Where the newest cross-reference begins, from the end of the file (ISO 32000-1 §7.5.5)."""
     at = data.rfind(b"startxref", max(0, len(data) - _TAIL))
@@ -336,6 +424,24 @@ def _last_xref(data: bytes | mmap.mmap) -> int:
     if found is None or not 0 < int(found[1]) < len(data):
         raise DocumentRefused("document-damaged", reason="startxref")
     return int(found[1])
+
+
+def _geometry(page: pikepdf.Object) -> tuple[Box, int]:
+    box = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
+    x1, y1, x2, y2 = map(float, box) if box is not None else (0.0, 0.0, 595.0, 842.0)
+    rotation = int(_inherited(page, "/Rotate") or 0) % 360
+    return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), rotation
+
+
+def _inherited(page: pikepdf.Object, key: str) -> Any:
+    node: Any = page
+    for _ in range(64):
+        if not isinstance(node, pikepdf.Dictionary):
+            return None
+        if key in node:
+            return node[key]
+        node = node.get("/Parent")
+    return None
 
 
 def raw(value: Any) -> bytes:

@@ -151,7 +151,7 @@ class _Existing:
         known = appender.notes.get("dss")
         if isinstance(known, cls):
             return known
-        found = appender.document.pdf.Root.get("/DSS")
+        found = appender.document.of_catalog("/DSS")
         obj = found if isinstance(found, pikepdf.Dictionary) else None
         node = appender.child_dictionary(appender.root, "/DSS", obj)
         if obj is None:
@@ -179,7 +179,7 @@ def _digests(store: pikepdf.Object | None, key: str) -> set[bytes]:
 
 def _announce_extension(appender: Appender) -> None:
     """EN 319 142-1 §5.4.1: a file with a DSS says so among its developer extensions."""
-    found = appender.document.pdf.Root.get("/Extensions")
+    found = appender.document.of_catalog("/Extensions")
     obj = found if isinstance(found, pikepdf.Dictionary) else None
     node = appender.child_dictionary(appender.root, "/Extensions", obj)
     if not node.has("/ESIC"):

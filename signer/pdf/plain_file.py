@@ -1,38 +1,95 @@
-"""A PDF's own text of a dictionary, for files with one classic cross-reference table.
+"""A PDF's own text of its dictionaries, for files with one classic cross-reference table.
 
 Asking qpdf to write a dictionary makes it read everything the dictionary refers to, which takes
 longer than the rest of a signature's revision. Here only the octets at the offset that the table
-names are taken, and only where they can be nothing else than that dictionary; what is not so plain
-is left to qpdf. qpdf has read the file strictly before: table, offsets and objects agree.
+names are taken, and only where they are one dictionary from end to end by a grammar without
+comments, escapes and nulls (ISO 32000-1 §7.3); what is not so plain is left to qpdf.
 """
 
 from __future__ import annotations
 
 import mmap
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+_WHITE = rb"[\x00\t\n\x0c\r ]"
+_END = rb"(?=[\x00\t\n\x0c\r ()<>\[\]/])"
+_NAME = rb"/[A-Za-z0-9_.+\-]++"
+_REFERENCE = rb"\d++" + _WHITE + rb"++\d++" + _WHITE + rb"++R" + _END
+_NUMBER = rb"[+\-]?+(?:\d++(?:\.\d*+)?+|\.\d++)" + _END
+_SCALAR = b"|".join(
+    (
+        _REFERENCE,
+        _NUMBER,
+        _NAME,
+        rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>",
+        rb"\([^()\\]*+\)",
+        rb"true" + _END,
+        rb"false" + _END,
+    )
+)
+
+
+def _nested(value: bytes) -> bytes:
+    """A scalar, or an array or dictionary of `value`s: one level more. Nothing backtracks."""
+    array = rb"\[(?:%b*+(?>%b))*+%b*+\]" % (_WHITE, value, _WHITE)
+    dictionary = rb"<<(?:%b*+%b%b*+(?>%b))*+%b*+>>" % (_WHITE, _NAME, _WHITE, value, _WHITE)
+    return b"|".join((_SCALAR, array, dictionary))
+
+
+_VALUE = _nested(_nested(_nested(_SCALAR)))
+_ENTRY = re.compile(rb"%b*+(%b)%b*+(%b)" % (_WHITE, _NAME, _WHITE, _VALUE))
+_DICTIONARY = re.compile(
+    rb"%b*+(<<(?:%b*+%b%b*+(?>%b))*+%b*+>>)%b*+"
+    % (_WHITE, _WHITE, _NAME, _WHITE, _VALUE, _WHITE, _WHITE)
+)
 _TABLE = re.compile(rb"xref[ ]?\r?\n0 (\d{1,7})[ ]?\r?\n(?=\d{10} 65535 f)")
 _TRAILER = re.compile(
     rb"trailer\s*<<((?:\s*/(?:Size\s+\d+|Root\s+\d+\s+\d+\s+R|Info\s+\d+\s+\d+\s+R"
     rb"|ID\s*\[(?:\s*(?:<[0-9A-Fa-f]*>|\([A-Za-z0-9+/=]*\))){2}\s*\]))+)\s*>>\s*startxref"
 )
-_SIZE = re.compile(rb"/Size\s+\d+")
-_ENTRY = 20
+_SIZE = re.compile(rb"/Size\s+(\d+)")
+_ROOT = re.compile(rb"/Root\s+(\d+)\s+(\d+)\s+R")
+_ONE_REFERENCE = re.compile(rb"(\d{1,7})\s+(\d{1,5})\s+R")
+_STREAM = re.compile(rb"stream\r?\n")
+_END_OF_STREAM = re.compile(rb"\r?\n?endstream")
+_ENTRY_SIZE = 20
 _LARGEST_TRAILER = 1_024
 _LARGEST_DICTIONARY = 65_536
-_DOUBTFUL = (b"%", b"\\", b"#", b"stream")
-"""A comment, an escape in a string or in a name, a stream's dictionary."""
+
+
+@dataclass(slots=True)
+class PlainDictionary:
+    """An object of its own that is a dictionary: `text` from `<<` to `>>`, its entries as text."""
+
+    number: int
+    generation: int
+    text: bytes
+    entries: dict[bytes, bytes] = field(repr=False)
+
+    @property
+    def objgen(self) -> tuple[int, int]:
+        """As pikepdf calls it."""
+        return self.number, self.generation
+
+    def __contains__(self, key: str) -> bool:
+        return key.encode() in self.entries
+
+    def reference(self, key: bytes) -> tuple[int, int] | None:
+        """The object that the entry refers to; None when it is anything else."""
+        found = _ONE_REFERENCE.fullmatch(self.entries.get(key, b""))
+        return (int(found[1]), int(found[2])) if found is not None else None
 
 
 @dataclass(frozen=True)
 class PlainFile:
     """`trailer` is what a new trailer repeats of it; None for any file that is not plain."""
 
-    data: bytes | mmap.mmap
+    data: bytes | mmap.mmap = field(repr=False)
     entries: int
     count: int
     trailer: bytes | None
+    root: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, data: bytes | mmap.mmap, xref_at: int) -> PlainFile:
@@ -40,34 +97,61 @@ class PlainFile:
         table = _TABLE.match(data, xref_at)
         if table is not None:
             count = int(table[1])
-            behind = table.end() + count * _ENTRY
+            behind = table.end() + count * _ENTRY_SIZE
             found = _TRAILER.match(data[behind : behind + _LARGEST_TRAILER])
-            if found is not None and found[1].count(b"/Root") == 1:
-                return cls(data, table.end(), count, _SIZE.sub(b"", found[1]).strip())
+            if found is not None:
+                sizes, roots = _SIZE.findall(found[1]), _ROOT.findall(found[1])
+                if len(roots) == 1 and [int(one) for one in sizes] == [count]:
+                    (number, generation) = roots[0]
+                    repeated = _SIZE.sub(b"", found[1]).strip()
+                    root = (int(number), int(generation))
+                    return cls(data, table.end(), count, repeated, root)
         return cls(data, 0, 0, None)
 
-    def dictionary(self, number: int, generation: int) -> bytes | None:
-        """The text from `<<` to `>>`, or None where that is not certain."""
+    def dictionary(self, number: int, generation: int) -> PlainDictionary | None:
+        """The object, or None where it is not certain to be this dictionary and nothing else."""
+        start = self._body(number, generation)
+        if start is None:
+            return None
+        end = self.data.find(b"endobj", start, start + _LARGEST_DICTIONARY)
+        found = _DICTIONARY.fullmatch(self.data, start, end) if end >= 0 else None
+        return _taken_apart(number, generation, found)
+
+    def stream(self, number: int, generation: int) -> bytes | None:
+        """The data of a stream that has its length beside it and no filter; else None."""
+        start = self._body(number, generation)
+        found = _DICTIONARY.match(self.data, start) if start is not None else None
+        dictionary = _taken_apart(number, generation, found)
+        if found is None or dictionary is None or b"/Filter" in dictionary.entries:
+            return None
+        length, opening = dictionary.entries[b"/Length"], _STREAM.match(self.data, found.end())
+        if opening is None or not length.isdigit():
+            return None
+        end = opening.end() + int(length)
+        closed = _END_OF_STREAM.match(self.data, end)
+        return self.data[opening.end() : end] if closed is not None else None
+
+    def _body(self, number: int, generation: int) -> int | None:
+        """Where the object's value begins: the table and the object itself agree on it."""
         if not 0 < number < self.count:
             return None
-        at = self.entries + number * _ENTRY
-        entry = self.data[at : at + 18]
-        if entry != b"%010d %05d n" % (int(entry[:10]) if entry[:10].isdigit() else 0, generation):
+        at = self.entries + number * _ENTRY_SIZE
+        offset = self.data[at : at + 10]
+        if not offset.isdigit() or self.data[at + 10 : at + 18] != b" %05d n" % generation:
             return None
-        offset = int(entry[:10])
         head = b"%d %d obj" % (number, generation)
-        if self.data[offset : offset + len(head)] != head:
-            return None
-        end = self.data.find(b"endobj", offset, offset + _LARGEST_DICTIONARY)
-        if end < 0:
-            return None
-        return _certain(self.data[offset + len(head) : end].strip(b"\x00\t\n\x0c\r "))
+        start = int(offset)
+        return start + len(head) if self.data[start : start + len(head)] == head else None
 
 
-def _certain(text: bytes) -> bytes | None:
-    """Nothing in it can hide where it ends or how a key is named; brackets in pairs."""
-    if text[:2] != b"<<" or text[-2:] != b">>" or any(one in text for one in _DOUBTFUL):
+def _taken_apart(
+    number: int, generation: int, found: re.Match[bytes] | None
+) -> PlainDictionary | None:
+    """A key said twice means one thing to one reader and another to the next: not plain."""
+    if found is None:
         return None
-    if text.count(b"<<") != text.count(b">>") or text.count(b"(") != text.count(b")"):
+    pairs = _ENTRY.findall(found[1], 2)
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         return None
-    return text
+    return PlainDictionary(number, generation, found[1], entries)

@@ -23,6 +23,7 @@ import pikepdf
 
 from signer.errors import SignerError
 from signer.pdf.document import raw, raw_entries
+from signer.pdf.plain_file import PlainDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,29 +62,32 @@ class Node:
 
 @dataclass
 class DictNode(Node):
-    """`source` as it was read, with what this session puts in its place or adds.
+    """A dictionary as it was read, with what this session puts in its place or adds.
 
-    `written` is how the file itself has it, when that is known: qpdf looks up every object that a
-    dictionary refers to before it writes it.
+    `plain` is how the file itself has it, when that is known: qpdf looks up every object that a
+    dictionary refers to before it writes it. `source` is how qpdf has it; neither for a new one.
     """
 
     source: Any = None
+    plain: PlainDictionary | None = None
     changed: dict[str, bytes | Node] = field(default_factory=dict)
-    written: bytes | None = None
 
     def has(self, key: str) -> bool:
-        return key in self.changed or (self.source is not None and key in self.source)
+        there = self.plain if self.plain is not None else self.source
+        return key in self.changed or (there is not None and key in there)
 
     def text(self) -> bytes:
+        if self.plain is not None:
+            if not any(key in self.plain for key in self.changed):
+                return b"%s%s>>" % (self.plain.text[:-2], _written(self.changed))
+            before = {key.decode(): value for key, value in self.plain.entries.items()}
+            return b"<<%s>>" % _written({**before, **self.changed})
         if self.source is None:
             return b"<<%s>>" % _written(self.changed)
         if any(key in self.source for key in self.changed):
             return b"<<%s>>" % _written({**raw_entries(self.source), **self.changed})
-        # Only additions: the dictionary as it is, and they before its end. A key whose name is in
-        # its text already may be there with the value null, which qpdf does not count.
-        whole: bytes | None = self.written
-        if whole is None or any(key.encode() in whole for key in self.changed):
-            whole = self.source.unparse(resolved=True)
+        # Only additions: the dictionary as it is, and they before its end.
+        whole: bytes = self.source.unparse(resolved=True)
         return b"%s%s>>" % (whole[:-2], _written(self.changed))
 
 
@@ -173,7 +177,7 @@ class Appender:
         self._new: dict[int, bytes] = {}
         self._states: dict[str, Any] = {}
         self._trailer = document.plain.trailer or _carried(document.pdf.trailer)
-        self.root = self.dictionary(document.pdf.Root)
+        self.root = self.dictionary(document.catalog)
 
     # Objects
 
@@ -202,8 +206,11 @@ class Appender:
             return known
         if not number:
             raise SignerError("document-structure", part="dictionary")
-        written = self.document.plain.dictionary(number, generation)
-        node = DictNode(number, generation, None, obj, written=written)
+        if isinstance(obj, PlainDictionary):
+            node = DictNode(number, generation, plain=obj)
+        else:
+            plain = self.document.plain.dictionary(number, generation)
+            node = DictNode(number, generation, source=obj, plain=plain)
         self._nodes[number] = node
         return node
 
@@ -219,7 +226,7 @@ class Appender:
         elif obj.is_indirect:
             node = self.dictionary(obj)
         else:
-            node = DictNode(0, 0, parent, obj)
+            node = DictNode(0, 0, parent, source=obj)
             parent.changed[key] = node
         self._inside[id(parent), key] = node
         return node
@@ -366,8 +373,18 @@ def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:
     return runs
 
 
+@lru_cache(maxsize=1024)
 def _name(key: str) -> bytes:
-    return key.encode() if _PLAIN_NAME.match(key) else pikepdf.Name(key).unparse()
+    """A name as it is written: what is not a plain letter or digit as `#` and its octet (§7.3.5).
+
+    Names need not be text: an octet that is none arrives as a lone surrogate.
+    """
+    if _PLAIN_NAME.match(key):
+        return key.encode()
+    octets = key[1:].encode("utf-8", "surrogateescape")
+    return b"/" + b"".join(
+        b"%c" % one if _PLAIN_NAME.match("/" + chr(one)) else b"#%02X" % one for one in octets
+    )
 
 
 @lru_cache(maxsize=8)

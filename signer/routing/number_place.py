@@ -22,7 +22,6 @@ from signer.errors import SignerError
 from signer.looks import placement
 from signer.looks.drawing import Layout, Line, width_of
 from signer.routing.outgoing_numbers import written
-from signer.signature import page_geometry
 
 if TYPE_CHECKING:
     from signer.looks.placement import Box, Place
@@ -243,7 +242,7 @@ def _near(dot: _Glyph, letter: _Glyph) -> bool:
 
 def _glyphs(document: Document) -> list[_Glyph]:
     """Every printed letter of the first page, in small letters, as shown."""
-    crop, rotation = page_geometry(document.page(1))
+    crop, rotation = document.geometry(1)
     found: list[_Glyph] = []
     with placement.text_of(document) as pages:
         text = pages[0].get_textpage()

@@ -29,6 +29,19 @@ Về việc thử nghiệm chữ ký số. Điều 1. Ban hành kèm theo Quyế
 """
 
 
+SHAPES = [
+    "classic",
+    "object-streams",
+    "hybrid",
+    "updated",
+    "form",
+    "direct-form",
+    "annots",
+    "rotated",
+    "no-newline",
+]
+
+
 @cache
 def decision(*, pdfa: str | None = None, pages: int = 1) -> bytes:
     """A tagged, born-digital A4 decision with a signature block on its last page."""

@@ -32,11 +32,15 @@ def sign(
     by: Holder | None = None,
     scheme: Scheme | None = None,
     picture: Picture | None = None,
+    again: bool = False,
 ) -> bytes:
-    """One B-B signature, visible when the request says so."""
+    """One B-B signature, visible when the request says so.
+
+    `again`: the file was inspected before, and is only reopened.
+    """
     by, request = by or holder(), request or SignatureRequest()
     template = CmsTemplate(by.certificate, by.chain, scheme=scheme)
-    with Document.open(Original.of(data)) as document:
+    with (Document.reopen if again else Document.open)(Original.of(data)) as document:
         document.require_signable()
         stamp = None
         if request.appearance is not None:

@@ -7,10 +7,14 @@ import io
 import pikepdf
 import pytest
 
+from signer.errors import DocumentRefused
+from signer.looks.appearance import Appearance
 from signer.pdf.document import Document, Original
 from signer.pdf.plain_file import PlainFile
+from signer.pdf.plain_pages import PlainPages
 from signer.signature import SignatureRequest
 from tests.signer import paper
+from tests.signer.paper import SHAPES
 from tests.signer.software_desk import pyhanko_verdicts, sign
 
 
@@ -86,3 +90,83 @@ def test_a_trailer_that_says_more_is_not_plain() -> None:
         data = made(b"<</Type/Catalog/Pages 2 0 R>>", PAGES, PAGE, trailer=b"/Root 1 0 R" + more)
         found = PlainFile.of(data, data.rindex(b"xref\n0 "))
         assert found.trailer is None
+
+
+TREE = (
+    b"<</Type/Catalog/Pages 2 0 R>>",
+    b"<</Type/Pages/Kids[3 0 R 6 0 R]/Count 3/MediaBox[0 0 300 400]/Rotate 90>>",
+    b"<</Type/Pages/Parent 2 0 R/Kids[4 0 R 5 0 R]/Count 2/CropBox[10 10 200 300]>>",
+    b"<</Type/Page/Parent 3 0 R>>",
+    b"<</Type/Page/Parent 3 0 R/Rotate -90/CropBox[0 0 100.5 50]>>",
+    b"<</Type/Page/Parent 2 0 R/MediaBox[400 300 0 0]/Rotate 0>>",
+)
+
+
+def tree(changed: dict[int, bytes]) -> bytes:
+    """TREE with other bodies for some of its objects."""
+    bodies = [changed.get(number, body) for number, body in enumerate(TREE, start=1)]
+    return made(*bodies, trailer=b"/Root 1 0 R/Size 7")
+
+
+@pytest.mark.parametrize(
+    "data", [tree({}), paper.decision(), paper.decision(pages=3), paper.decision(pdfa="a-2b")]
+)
+def test_the_pages_are_those_that_qpdf_finds(data: bytes) -> None:
+    """ISO 32000-1 §7.7.3: the pages in order, box and rotation inherited where a page has none."""
+    with Document.open(Original.of(data)) as document:
+        plain, by_qpdf = document.plain_pages, Document.open(Original.of(data))
+        assert plain is not None
+        assert [one.dictionary.objgen for one in plain.leaves] == [
+            one.obj.objgen for one in document.page_objects
+        ]
+        by_qpdf.plain_pages = None  # the same file as if it were not plain
+        for number in range(1, document.pages + 1):
+            assert document.geometry(number) == by_qpdf.geometry(number)
+        assert document.pdfa_part == by_qpdf.pdfa_part
+        by_qpdf.close()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {2: b"<</Type/Pages/Kids[3 0 R 6 0 R]/Count 4>>"},
+        {2: b"<</Type/Pages/Kids[3 0 R 6 0 R 6 0 R]/Count 4>>"},
+        {2: b"<</Type/Pages/Kids[3 0 R 6 0 R]/Count 3/Parent 2 0 R>>"},
+        {3: b"<</Type/Pages/Parent 2 0 R/Kids[4 0 R 2 0 R]/Count 2>>"},
+        {3: b"<</Type/Pages/Parent 1 0 R/Kids[4 0 R 5 0 R]/Count 2>>"},
+        {3: b"<</Type/Pages/Parent 2 0 R/Kids 4 0 R/Count 2>>"},
+        {4: b"<</Parent 3 0 R/MediaBox[0 0 9 9]>>"},
+        {4: b"<</Type/Page/Type/Pages/Parent 3 0 R>>"},
+        {1: b"<</Type/Catalog/Pages 2 0 R/Pages 3 0 R>>"},
+        {1: b"<</Type/Catalog/Names<</Pages 2 0 R>>>>"},
+    ],
+)
+def test_a_tree_that_two_readers_could_see_differently_is_left_to_qpdf(
+    changed: dict[int, bytes],
+) -> None:
+    """A reader that believes /Count, /Parent or the second of two keys sees other pages."""
+    data = tree(changed)
+    assert PlainFile.of(data, data.rindex(b"xref\n0 ")).trailer is not None
+    found = PlainPages.of(PlainFile.of(data, data.rindex(b"xref\n0 ")))
+    assert found is None
+
+
+@pytest.mark.parametrize("visible", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reopened_is_signed_to_the_same_octets(shape: str, visible: bool) -> None:
+    """Whoever reads the file, the revision is the same."""
+    data = paper.shaped(shape)
+    look = Appearance(page=1, box=(340, 60, 520, 190), lines=("CHỦ TỊCH",)) if visible else None
+    request = SignatureRequest(appearance=look, reason="kiểm tra")
+    assert sign(data, request, again=True) == sign(data, request)
+
+
+@pytest.mark.parametrize("turned", [b"45", b"1.5", b"/A", b"[90]"])
+def test_a_page_turned_by_half_is_refused(turned: bytes) -> None:
+    """§7.7.3.3 table 30: /Rotate is a multiple of 90."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Rotate %s>>" % turned
+    data = made(b"<</Type/Catalog/Pages 2 0 R>>", PAGES, page)
+    look = Appearance(page=1, box=(10, 10, 90, 90), lines=("CHỦ TỊCH",))
+    for again in (False, True):
+        with pytest.raises(DocumentRefused, match=r"/Rotate|damaged"):
+            sign(data, SignatureRequest(appearance=look), again=again)

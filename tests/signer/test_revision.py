@@ -20,20 +20,9 @@ from signer.pdf.document import Document, Original
 from signer.pdf.revision import Appender, SignatureDictionary, closed_stream
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer import paper
+from tests.signer.paper import SHAPES
 from tests.signer.software_ca import NOW, holder
 from tests.signer.software_desk import pdfsig, pyhanko_verdicts, qpdf_check, sign
-
-SHAPES = [
-    "classic",
-    "object-streams",
-    "hybrid",
-    "updated",
-    "form",
-    "direct-form",
-    "annots",
-    "rotated",
-    "no-newline",
-]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -270,6 +259,17 @@ def test_a_mangled_file_is_refused_or_signed_well(seed: int, shape: str) -> None
         assert signed.startswith(mangled)
         with pikepdf.open(io.BytesIO(signed)) as pdf:
             assert "/AcroForm" in pdf.Root
+        assert sign(mangled, again=True) == signed
+
+
+def test_a_name_need_not_be_text() -> None:
+    """ISO 32000-1 §7.3.5: any octet but null, written as itself or as `#` and two digits."""
+    data = paper.shaped("classic")
+    before, trailer, after = data.rpartition(b"trailer <<")
+    odd = before + trailer + b"/X#a2#20#2f(y)" + after
+    signed = sign(odd)
+    assert signed[len(odd) :].count(b"/X#A2#20#2F") == 1
+    assert pyhanko_verdicts(signed)[0].valid
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\r"])
