@@ -84,6 +84,7 @@ class Stamp:
         self, layout: Layout, picture: Picture | None, ground: Ground, *, rotation: int = 0
     ) -> None:
         self.layout = layout
+        self._time_shown: tuple[datetime, bytes] | None = None
         self._objects: list[tuple[bytes, tuple[int, ...], bytes]] = []
         fonts = self._fonts(layout)
         colour = self._colour_space(ground)
@@ -117,14 +118,14 @@ class Stamp:
         first = appender.allocate(len(self._objects) + 1)
         for offset, (head, references, tail) in enumerate(self._objects):
             if references:
-                head %= tuple(first + one for one in references)
+                head %= tuple([first + one for one in references])
             appender.put(first + offset, head + tail)
         content = self._content
         if self._time_run is not None:
             content += self._time_line(when)
         head, references = self._head
         form = first + len(self._objects)
-        head %= tuple(first + one for one in references)
+        head %= tuple([first + one for one in references])
         appender.put(
             form, b"%s/Length %d>>\nstream\n" % (head, len(content)) + closed_stream(content)
         )
@@ -217,6 +218,12 @@ class Stamp:
         )  # fmt: skip
 
     def _time_line(self, when: datetime) -> bytes:
+        """The documents of a batch bear the same moment, one after the other."""
+        if self._time_shown is None or self._time_shown[0] != when:
+            self._time_shown = when, self._drawn_time(when)
+        return self._time_shown[1]
+
+    def _drawn_time(self, when: datetime) -> bytes:
         line = self._time_run
         assert line is not None
         digits = b"".join(self._time_glyphs[letter] for letter in shown_time(when))

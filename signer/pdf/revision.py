@@ -336,7 +336,8 @@ class Appender:
         lines = [b"xref\n"]
         for run in _runs(offsets):
             lines.append(b"%d %d\n" % (run[0], len(run)))
-            lines += (b"%010d %05d n \n" % (offsets[n][1], offsets[n][0]) for n in run)
+            entries = [value for one in run for value in reversed(offsets[one])]
+            lines.append(b"%010d %05d n \n" * len(run) % tuple(entries))
         lines.append(
             b"trailer\n<</Size %d/Prev %d%s>>\nstartxref\n%d\n%%%%EOF\n"
             % (self._next, self._xref_at, self._trailer, at)
