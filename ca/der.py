@@ -45,9 +45,16 @@ class MalformedDer(CaError):
 def tlv(tag: int, content: bytes) -> bytes:
     size = len(content)
     if size < 0x80:
-        return bytes((tag, size)) + content
+        return b"%c%c%b" % (tag, size, content)
+    return header(tag, size) + content
+
+
+def header(tag: int, size: int) -> bytes:
+    """Tag and length of an element with `size` octets of content."""
+    if size < 0x80:
+        return b"%c%c" % (tag, size)
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return b"%c%c%b" % (tag, 0x80 | len(octets), octets)
 
 
 def sequence(*parts: bytes) -> bytes:
@@ -60,7 +67,10 @@ def set_of(*parts: bytes) -> bytes:
 
 
 def integer(value: int) -> bytes:
-    return tlv(INTEGER, value.to_bytes(_integer_size(value), "big", signed=True))
+    size = _integer_size(value)
+    if size < 0x80:
+        return b"\x02%c%b" % (size, value.to_bytes(size, "big", signed=True))
+    return tlv(INTEGER, value.to_bytes(size, "big", signed=True))
 
 
 def enumerated(value: int) -> bytes:
@@ -105,14 +115,10 @@ def generalized_time(moment: datetime) -> bytes:
 
 def generalized_time_fraction(moment: datetime) -> bytes:
     """With milliseconds, no trailing zeros, no point without digits (RFC 3161 §2.4.2)."""
-    moment = _utc(moment)
-    digits = (
-        f"{moment.year:04}{moment.month:02}{moment.day:02}"
-        f"{moment.hour:02}{moment.minute:02}{moment.second:02}"
-    )
-    millis = moment.microsecond // 1000
-    fraction = f".{millis:03}".rstrip("0") if millis else ""
-    return tlv(GENERALIZED_TIME, f"{digits}{fraction}Z".encode())
+    # 2026-03-03T02:00:00.120 (cut, not rounded), without what GeneralizedTime does without.
+    text = _utc(moment).isoformat(timespec="milliseconds")[:23]
+    digits = text.replace("-", "").replace("T", "").replace(":", "").rstrip("0").rstrip(".")
+    return tlv(GENERALIZED_TIME, b"%bZ" % digits.encode())
 
 
 def time(moment: datetime) -> bytes:

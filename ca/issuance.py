@@ -31,6 +31,7 @@ from ca.key_policy import PublicKey
 from ca.models import IntentionRow, IntentionState, serial_text
 from ca.names import Subject
 from ca.profiles import profile_named
+from ca.serials import new_serial
 from ca.status import crl_shards
 from records import audit
 from records.errors import DomainError
@@ -238,7 +239,7 @@ def _prepare(order: Order, issuer: Issuer, *, now: datetime) -> rows.Prepared:
         not_after = min(not_after, order.not_after.astimezone(UTC).replace(microsecond=0))
     if not_after <= not_before:
         raise CaError("validity-empty", not_after=not_after.isoformat())
-    serial = tbs.new_serial()
+    serial = new_serial()
     unsigned = tbs.unsigned_certificate(
         profile=profile,
         issuer=issuer,

@@ -9,7 +9,6 @@ nothing, and the bytes are captured.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
@@ -45,11 +44,6 @@ class Unsigned:
     def parsed(self) -> x509.Certificate:
         """The certificate without a signature, to be looked at only."""
         return x509.load_der_x509_certificate(self.with_signature(_NOTHING))
-
-
-def new_serial() -> int:
-    """126 random bits in 16 octets: positive, of one length, unpredictable (CA/B BR 7.1)."""
-    return (secrets.randbits(126) | 1 << 126) & ~(1 << 127)
 
 
 def unsigned_certificate(
