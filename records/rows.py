@@ -66,7 +66,7 @@ def _values(rows: Sequence[Row], column: str, convert: Callable[[Any], Any] | No
 def _converters(
     table: Table, columns: Sequence[str], dialect: Dialect
 ) -> dict[str, Callable[[Any], Any]]:
-    found = {}
+    found: dict[str, Callable[[Any], Any]] = {}
     for column in columns:
         kind = table.c[column].type
         # The driver takes octets as they are.

@@ -130,6 +130,21 @@ class Responder:
         known = self._store.in_memory(issuer.encode() + request, view, now)
         return OcspReply(known.der, known) if known is not None else None
 
+    def knows(self, request: bytes, *, issuer: str) -> bool:
+        """Whether this was asked before but for its nonce: then `signed` may have the answer."""
+        live = self._live.get(issuer)
+        return live is not None and live.knows(request)
+
+    def signed(self, request: bytes, *, issuer: str, now: datetime) -> OcspReply | None:
+        """The answer to a request with a nonce if the token is all it takes, or None: then ask
+        `reply`. Touches no database."""
+        live = self._live.get(issuer)
+        try:
+            answer = live.answer(request, now) if live is not None else None
+        except HsmError:
+            return OcspReply(refusal(Refusal.TRY_LATER))
+        return None if answer is None else OcspReply(answer)
+
     def answer(self, certificate: x509.Certificate, *, now: datetime) -> bytes:
         """OCSPResponse about one of our certificates, as of `now`, for a DSS.
 
@@ -242,17 +257,24 @@ class Responder:
         live = self._live.get(ours.issuer.name)
         if live is None or live.unit is not ours:
             live = self._live[ours.issuer.name] = LiveAnswers(
-                ours, view, partial(self._single, ours, view=view), self._policy.lifetime
+                ours, view, partial(self._in_memory, ours, view=view), self._policy.lifetime
             )
         return live
 
-    def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
-        """Good only for what is known to be issued; never by default."""
+    def _in_memory(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single | None:
+        """The answer about what is revoked, or known to be issued."""
         entry = view.entry_of(asked.serial)
         if entry is not None:
             return Single(asked.encoded, revoked(*crl_encoding.read_entry(entry)))
         if (ours.issuer.name, asked.serial) in self._issued:
             return Single(asked.encoded, GOOD)
+        return None
+
+    def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
+        """Good only for what is known to be issued; never by default."""
+        known = self._in_memory(ours, asked, view)
+        if known is not None:
+            return known
         if not 0 < asked.serial < _LARGEST_SERIAL:
             return Single.never_issued(asked.encoded)
         with self._authority.database.reading() as session:

@@ -1,6 +1,6 @@
 """Answers to requests with a nonce: nobody else can use them, so each is signed for itself.
 
-    live = LiveAnswers(unit, view, status_of, lifetime)
+    live = LiveAnswers(unit, view, known_status, lifetime)
     live.answer(request, now)       # DER, or None: read the request the long way, then `learn` it
 
 Clients ask about the same certificates again and again with another nonce each time. What a
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ca import signature_algorithms as algorithms
 from ca.der_forms import Form
-from ca.status.ocsp_encoding import UNKNOWN, Single
+from ca.status.ocsp_encoding import Single
 from ca.status.ocsp_request import USUAL_NONCE, CertId, before_usual_nonce
 from ca.status.ocsp_unit import LOOK_AGAIN, OcspUnit
 from ca.status.revoked import GLANCE, IssuerView
@@ -43,18 +43,19 @@ class _Moment(NamedTuple):
 
 
 class LiveAnswers:
-    """For one issuer and one responder certificate. `status_of` looks a certificate up."""
+    """For one issuer and one responder certificate. `known_status` is what memory says of a
+    certificate; None for one that may be otherwise in a moment without any change of the list."""
 
     def __init__(
         self,
         unit: OcspUnit,
         view: IssuerView,
-        status_of: Callable[[CertId], Single],
+        known_status: Callable[[CertId], Single | None],
         lifetime: timedelta,
     ) -> None:
         self.unit = unit
         self._view = view
-        self._status_of = status_of
+        self._known_status = known_status
         self._lifetime = lifetime
         self._asked: dict[bytes, _Asked] = {}
         self._moment: _Moment | None = None
@@ -88,6 +89,10 @@ class LiveAnswers:
         )
         return self._signed(tbs, self._sign(tbs))
 
+    def knows(self, request: bytes) -> bool:
+        """Whether all but the nonce was asked before."""
+        return request[:-USUAL_NONCE] in self._asked
+
     def learn(self, request: bytes, about: CertId) -> None:
         """`request` was read, has a nonce of the usual length and asks about this alone."""
         beginning = before_usual_nonce(request)
@@ -99,13 +104,9 @@ class LiveAnswers:
         self._asked[beginning] = asked
 
     def _looked_up(self, about: CertId) -> _Asked | None:
-        """The status; None for what may be otherwise in a moment without any change of the list:
-        a serial that is not issued yet."""
         sequence = self._view.sequence  # first: a change meanwhile makes the status too old
-        single = self._status_of(about)
-        if single.extended or single.status == UNKNOWN:
-            return None
-        return _Asked(about, single.status, sequence)
+        single = self._known_status(about)
+        return None if single is None else _Asked(about, single.status, sequence)
 
     def _known_until(self, now: datetime) -> datetime | None:
         """How long view and unit need no look at the database; None when one is due now."""

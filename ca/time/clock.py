@@ -92,6 +92,10 @@ class ClockWatch:
             microseconds=wall % 10**9 // 1000
         )
 
+    def is_undoubted(self) -> bool:
+        """Whether the next look at the clock asks nobody, and finds nothing wrong."""
+        return self._undoubted(self.wall(), self.monotonic())
+
     def check(self, now: datetime) -> None:
         """Raises `ClockDoubtful` with the observation that fails."""
         self._judge(now, self.wall())

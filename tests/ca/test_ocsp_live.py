@@ -35,16 +35,16 @@ def answered(
     return answer
 
 
-def test_each_nonce_has_its_answer_and_no_table_is_read(world: StatusWorld) -> None:
+def test_each_nonce_has_its_answer_and_no_table_is_read(
+    world: StatusWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RFC 9654 §2.1: the nonce comes back; "cryptographically binds a request and a response"."""
     serial = world.issue().serial_number
     responder = Responder(world.authority)
     first = answered(responder, world, serial, NONCES[0], world.now)
-    reader, world.database.reading = world.database.reading, None  # type: ignore[method-assign, assignment]
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(world.database, "reading", None)
         second = answered(responder, world, serial, NONCES[1], world.now)
-    finally:
-        world.database.reading = reader  # type: ignore[method-assign]
     assert first.signature != second.signature
     key = world.ocsp.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -91,7 +91,9 @@ def test_a_serial_not_issued_yet_is_looked_up_each_time(world: StatusWorld) -> N
     assert answer.certificate_status is ocsp.OCSPCertStatus.GOOD
 
 
-def test_the_responders_row_is_read_again_in_time(world: StatusWorld) -> None:
+def test_the_responders_row_is_read_again_in_time(
+    world: StatusWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A responder that was followed by another, or ran out, signs for minutes at most."""
     serial = world.issue().serial_number
     responder = Responder(world.authority)
@@ -102,7 +104,7 @@ def test_the_responders_row_is_read_again_in_time(world: StatusWorld) -> None:
         looked.append(name)
         return service(name)
 
-    world.authority.service = counted  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(world.authority, "service", counted)
     for seconds in (0, 1, LOOK_AGAIN.total_seconds() - 1):
         now = world.now + timedelta(seconds=seconds)
         answered(responder, world, serial, NONCES[0], now)
