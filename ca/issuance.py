@@ -101,7 +101,8 @@ def issue_in_bulk(
     the token's. A failure stops the run; what was yielded is issued, and no intention stays open
     (unless the process dies: then `recover` voids it).
     """
-    with ThreadPoolExecutor(1, "issue-in-bulk") as signing:
+    # Two, so that the token has the next chunk while what it made of this one is checked.
+    with ThreadPoolExecutor(2, "issue-in-bulk") as signing:
         under_way: tuple[list[rows.Prepared], Future[list[x509.Certificate]]] | None = None
         try:
             for part in _chunks(orders, chunk):

@@ -67,9 +67,7 @@ def unsigned_certificate(
             not_before=not_before,
             not_after=not_after,
         )
-        digest = signature_algorithms.digest_for(issuer.public_key)
-        algorithm = signature_algorithms.identifier(issuer.public_key, digest)
-        return Unsigned(encoded, algorithm, digest)
+        return Unsigned(encoded, issuer.signature_algorithm, issuer.digest)
     return built_certificate(
         profile=profile,
         issuer=issuer,
