@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from api.auth.guard import services
 from api.auth.people import SignInNeeded, to_sign_in
@@ -63,10 +64,22 @@ _TAGS = [
 ]
 
 
+class _Application(FastAPI):
+    """FastAPI, and around all that it does for a request the answers that need nothing of it."""
+
+    quick: QuickAnswers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.quick(scope, receive, send)
+
+    async def by_routes(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+
+
 def create_app(house: House, *, clock: Callable[[], datetime] = system_clock) -> FastAPI:
     """The whole HTTP face over ``house``; ``clock`` gives each request its time."""
     wired = Services.around(house, clock=clock)
-    app = FastAPI(
+    app = _Application(
         title="Dấu Số",
         version="1",
         description=_DESCRIPTION,
@@ -91,7 +104,7 @@ def create_app(house: House, *, clock: Callable[[], datetime] = system_clock) ->
     app.add_middleware(RequestSize, limit=lambda path: limit_for(path, limit))
     https = house.settings.base_url.startswith("https://")
     app.add_middleware(RequestRecord, metrics=wired.metrics, https=https, failed=_unexpected)
-    app.add_middleware(QuickAnswers, services=wired, https=https)
+    app.quick = QuickAnswers(app.by_routes, services=wired, https=https)
     return app
 
 

@@ -1,11 +1,12 @@
 """OCSP answers and time-stamps without the framework: what is asked thousands of times a second.
 
-A validator's OCSP request is answered from memory or not at all, and a time-stamp is one
-signature; routing, dependencies and the log line of an ordinary request would cost several times
+A validator's OCSP request is answered from memory or with one signature, as is a time-stamp;
+routing, dependencies and the log line of an ordinary request would cost several times
 what the answer does. This layer lies around the whole application and takes only the plain cases:
 
 - OCSP by GET or POST whose answer is remembered (`Responder.remembered`: no database, no token);
-- a time-stamp request of ordinary size.
+- OCSP by POST that was asked before but for its nonce: one signature, on the token's own thread;
+- a time-stamp request of ordinary size: the same (`api.token_queue`).
 
 Everything else (another method, a condition, an odd content type, an answer that has to be signed)
 goes on to the routes in `api/routes/pki.py`, which say the same. Requests taken here count in the
@@ -20,12 +21,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from api.request_log import Metrics, security_headers
 from api.routes.pki import OCSP_MAX_AGE, OCSP_RESPONSE, cache_headers
+from api.token_queue import TokenQueue
 from ca.der import MalformedDer
 from ca.status.ocsp import OcspReply, decode_get
 from ca.status.ocsp_request import MAX_REQUEST
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.services import Services
+    from ca.time.tsa import TimeStampAuthority
 
 OCSP_PATH = "/pki/ocsp/"
 TSA_PATH = "/pki/tsa"
@@ -55,7 +59,12 @@ class QuickAnswers:
             for name, value in security_headers(https).items()
         ]
         self._figures = _Figures(services.metrics)
-        # Preparing one time-stamp while the token signs another; more threads only wait.
+        # Unlike any other process's; drawing each anew would hand the interpreter over each time.
+        self._prefix = os.urandom(8).hex().encode()
+        self._numbers = count()
+        self._queue = TokenQueue(lambda: services.house.token)
+        self._tsa: TimeStampAuthority | None = None
+        # For the time-stamp now and then that needs more than the token.
         self._stamping = ThreadPoolExecutor(_STAMPING, "time-stamps")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +94,10 @@ class QuickAnswers:
             again = _Again(message, receive)
             if message["type"] != "http.request" or message.get("more_body"):
                 return await self._app(scope, again, send)
-            reply = self._remembered(message.get("body", b""), issuer, now)
+            body = message.get("body", b"")
+            reply = self._remembered(body, issuer, now)
+            if reply is None and self._services.house.responder.knows(body, issuer=issuer):
+                reply = await self._queue.run(partial(self._signed, body, issuer))
             if reply is None:
                 return await self._app(scope, again, send)
             headers = [(b"cache-control", b"no-store")]
@@ -103,9 +115,13 @@ class QuickAnswers:
         body = message.get("body", b"")
         if message["type"] != "http.request" or message.get("more_body") or len(body) > MAX_REQUEST:
             return await self._app(scope, _Again(message, receive), send)
-        loop = asyncio.get_running_loop()
         try:
-            reply = await loop.run_in_executor(self._stamping, self._stamp, body)
+            reply = None
+            if self._tsa is not None:
+                reply = await self._queue.run(partial(self._stamp_at_once, body))
+            if reply is None:
+                loop = asyncio.get_running_loop()
+                reply = await loop.run_in_executor(self._stamping, self._stamp, body)
         except Exception:  # refused or broken: the route asks again, and says so in our one form
             return await self._app(scope, _Again(message, receive), send)
         headers = [(b"cache-control", b"no-store")]
@@ -113,14 +129,25 @@ class QuickAnswers:
         self._figures.count("POST", TSA_PATH, perf_counter() - started)
         return None
 
+    def _stamp_at_once(self, body: bytes) -> bytes | None:
+        """On the token's thread, where nobody may wait for a time server or a table."""
+        now, tsa = self._services.clock(), self._tsa
+        return tsa.respond(body, now=now) if tsa and tsa.needs_only_the_token(now) else None
+
     def _stamp(self, body: bytes) -> bytes:
         # The time is taken when the work begins, not when the request began to wait.
-        return self._services.house.tsa.respond(body, now=self._services.clock())
+        self._tsa = self._services.house.tsa
+        return self._tsa.respond(body, now=self._services.clock())
 
     def _remembered(self, request: bytes, issuer: str, now: datetime) -> OcspReply | None:
         if not request or len(request) > MAX_REQUEST:
             return None
         return self._services.house.responder.remembered(request, issuer=issuer, now=now)
+
+    def _signed(self, request: bytes, issuer: str) -> OcspReply | None:
+        """On the token's thread. The time is that of the signature, not of the wait for it."""
+        now = self._services.clock()
+        return self._services.house.responder.signed(request, issuer=issuer, now=now)
 
     async def _send(self, send: Send, body: bytes, media_type: bytes, headers: Headers) -> None:
         start: Message = {
@@ -129,7 +156,7 @@ class QuickAnswers:
             "headers": [
                 (b"content-type", media_type),
                 (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", os.urandom(16).hex().encode()),
+                (b"x-request-id", b"%b%016x" % (self._prefix, next(self._numbers))),
                 *headers,
                 *self._constant,
             ],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from ca import der, extensions, signature_algorithms
+from ca import der, extensions
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey, spki
 from ca.names import ATTRIBUTES, REPEATED, Subject
@@ -31,13 +31,15 @@ _STRINGS = {
     "serial_number": _PRINTABLE_STRING,
     "email": _IA5_STRING,
 }
-_SUBJECT_KEY_IDENTIFIER = "2.5.29.14"
+_BEFORE_IDENTIFIER = der.extension("2.5.29.14", der.octet_string(bytes(20)))[:-20]
+"""The subject key identifier's extension up to the 20 octets themselves."""
 _SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 _NAMED = tuple(
     (field, der.oid(oid.dotted_string), _STRINGS.get(field, _UTF8_STRING), field in REPEATED)
     for field, oid, _ in ATTRIBUTES
 )
 _RFC822_NAME = 1
+_LONG_FORM = 0x80
 _ENCODED = "_encoded_name"
 
 
@@ -69,7 +71,8 @@ def to_be_signed(
     key = spki(public_key)
     parts = [
         constant.before_key_identifier,
-        der.extension(_SUBJECT_KEY_IDENTIFIER, der.octet_string(key_identifier(key))),
+        _BEFORE_IDENTIFIER,
+        key_identifier(key),
         constant.after_key_identifier,
     ]
     if subject.email and not profile.is_authority:
@@ -102,7 +105,15 @@ def _encoded_name(subject: Subject) -> bytes:
         if not value:
             continue
         for item in value if repeated else (value,):
-            names.append(der.tlv(der.SET, der.sequence(oid, der.tlv(tag, item.encode()))))
+            pair = oid + der.tlv(tag, item.encode())
+            size = len(pair)
+            # SET { SEQUENCE { … } }, both short enough for a length of one octet but rarely.
+            short = size < _LONG_FORM - 2
+            names.append(
+                b"\x31%c\x30%c%b" % (size + 2, size, pair)
+                if short
+                else der.tlv(der.SET, der.sequence(pair))
+            )
     return der.sequence(*names)
 
 
@@ -131,11 +142,10 @@ def _constant(profile: Profile, issuer: Issuer) -> _Constant:
 
 
 def _made(profile: Profile, issuer: Issuer) -> _Constant:
-    digest = signature_algorithms.digest_for(issuer.public_key)
     shared = extensions.constant(profile, issuer.name, issuer.base_url, issuer.crl_url)
     authority = x509.AuthorityKeyIdentifier(issuer.subject_key, None, None)
     return _Constant(
-        signature_algorithms.identifier(issuer.public_key, digest) + issuer.subject_bytes,
+        issuer.signature_algorithm + issuer.subject_bytes,
         _extension(authority, critical=False),
         b"".join(_extension(one, critical=critical) for one, critical in shared),
     )

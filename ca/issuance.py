@@ -31,6 +31,7 @@ from ca.key_policy import PublicKey
 from ca.models import IntentionRow, IntentionState, serial_text
 from ca.names import Subject
 from ca.profiles import profile_named
+from ca.serials import new_serial
 from ca.status import crl_shards
 from records import audit
 from records.errors import DomainError
@@ -100,7 +101,8 @@ def issue_in_bulk(
     the token's. A failure stops the run; what was yielded is issued, and no intention stays open
     (unless the process dies: then `recover` voids it).
     """
-    with ThreadPoolExecutor(1, "issue-in-bulk") as signing:
+    # Two, so that the token has the next chunk while what it made of this one is checked.
+    with ThreadPoolExecutor(2, "issue-in-bulk") as signing:
         under_way: tuple[list[rows.Prepared], Future[list[x509.Certificate]]] | None = None
         try:
             for part in _chunks(orders, chunk):
@@ -238,7 +240,7 @@ def _prepare(order: Order, issuer: Issuer, *, now: datetime) -> rows.Prepared:
         not_after = min(not_after, order.not_after.astimezone(UTC).replace(microsecond=0))
     if not_after <= not_before:
         raise CaError("validity-empty", not_after=not_after.isoformat())
-    serial = tbs.new_serial()
+    serial = new_serial()
     unsigned = tbs.unsigned_certificate(
         profile=profile,
         issuer=issuer,

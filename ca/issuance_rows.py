@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ca import lint, tbs
@@ -33,6 +33,7 @@ from ca.names import Subject, display_name
 from ca.profiles import Profile
 from records import audit
 from records.errors import DomainError
+from records.rows import insert_all
 from records.tags import Tag
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -79,7 +80,7 @@ def intend(session: Session, prepared: Sequence[Prepared], *, now: datetime, by:
         }
         for one in prepared
     ]
-    session.execute(insert(IntentionRow), rows)
+    insert_all(session, IntentionRow, rows)
     audit.record(
         session,
         tag=Tag.CERTIFICATE_INTENDED,
@@ -125,6 +126,8 @@ def conclude(
     rows = [
         {
             **_values(certificate, one.issuer.name, one.profile.name, now, by),
+            # The very octets that were checked, without another encoder between.
+            "der": one.unsigned.with_signature(certificate.signature),
             "subject": one.subject.display(),
             "spki_sha256": one.spki_sha256,
             "crl_shard": one.issuer.shard,
@@ -141,7 +144,7 @@ def conclude(
     )
     if resolved.rowcount != len(rows):  # type: ignore[attr-defined]  # an UPDATE has a row count
         raise CaError("intention-voided", serial=rows[0]["serial"])
-    session.execute(insert(CertificateRow), rows)
+    insert_all(session, CertificateRow, rows)
     record_issued(session, rows, now=now, by=by)
 
 
@@ -151,6 +154,7 @@ def certificate_values(
     """The row of a certificate that a ceremony brought."""
     return {
         **_values(certificate, issuer, profile, now, by),
+        "der": certificate.public_bytes(Encoding.DER),
         "subject": display_name(certificate.subject),
         "spki_sha256": hashlib.sha256(lint.spki_of(certificate)).digest(),
     }
@@ -163,7 +167,6 @@ def _values(
         "serial": serial_text(certificate.serial_number),
         "issuer": issuer,
         "profile": profile,
-        "der": certificate.public_bytes(Encoding.DER),
         "not_before": certificate.not_valid_before_utc,
         "not_after": certificate.not_valid_after_utc,
         "issued_at": now,

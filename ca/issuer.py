@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cryptography import x509
 
+from ca import signature_algorithms
 from ca.key_policy import PublicKey, accepted_type
 from hsm.private_key import PrivateKey
 
@@ -55,6 +56,16 @@ class Issuer:
     def subject_bytes(self) -> bytes:
         """The name as it stands in every certificate below, DER."""
         return self.certificate.subject.public_bytes()
+
+    @cached_property
+    def digest(self) -> signature_algorithms.Digest:
+        """What the key signs with; decided by the key."""
+        return signature_algorithms.digest_for(self.public_key)
+
+    @cached_property
+    def signature_algorithm(self) -> bytes:
+        """The AlgorithmIdentifier of every signature of this issuer, DER."""
+        return signature_algorithms.identifier(self.public_key, self.digest)
 
     @cached_property
     def public_key(self) -> PublicKey:

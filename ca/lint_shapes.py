@@ -3,30 +3,32 @@
 Once a certificate has passed every judge, the next of its shape needs the rules for serial,
 validity, name, key, key identifier and e-mail address only, provided that all its other octets are
 those of the one that passed. Two readers look at it, and neither is what wrote it: `cryptography`'s
-parser at the values, the bounded DER reader at the octets. (The kinds of strings in a name are
-judged with the shape; after that they are those of the template.)
+parser at the structure, serial and validity, the bounded DER reader at name, key and octets. (The
+kinds of strings in a name are judged with the shape; after that they are those of the template.)
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from cryptography import x509
+from typing import NamedTuple
 
 from ca import der
 from ca.certificate_encoding import encoded_name
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey, spki
-from ca.names import Subject
+from ca.names import ATTRIBUTES, Subject
 from ca.profiles import Profile
 from ca.tbs import Unsigned
 
 _SUBJECT_KEY_IDENTIFIER = der.oid("2.5.29.14")
 _SUBJECT_ALTERNATIVE_NAME = der.oid("2.5.29.17")
-_EXTENSIONS = 0xA3
-_VERSION = 0xA0
+_TAGS = [0xA0, der.INTEGER, *[der.SEQUENCE] * 5, 0xA3]
+"""Version, serial number, algorithm, issuer, validity, subject, key, extensions."""
+_TYPES = {oid: der.oid(oid.dotted_string) for _, oid, _ in ATTRIBUTES}
 _RFC822_NAME = 1
+_LONG_FORM = 0x80
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,16 @@ def departures(
         yield "RFC 5280 §6.1.3", "outlives its issuer"
     if start < above.not_valid_before_utc:
         yield "RFC 5280 §6.1.3", "begins before its issuer"
-    named = [[(one.oid, one.value) for one in rdn] for rdn in certificate.subject.rdns]
-    if named != [[pair] for pair in subject.pairs] or top.subject != encoded_name(subject):
+    named = [(_TYPES[oid], value) for oid, value in subject.pairs]
+    if _named(top.subject) != named or top.subject != encoded_name(subject):
         yield "RFC 5280 §4.1.2.6", "subject differs"
     if top.key != spki(public_key):
         yield "RFC 5280 §4.1.2.7", "public key differs"
-    identifier = x509.SubjectKeyIdentifier.from_public_key(public_key).digest
-    wanted = passed.before_key_identifier + _extension_14(identifier) + passed.after_key_identifier
+    wanted = (
+        passed.before_key_identifier
+        + der.extension("2.5.29.14", der.octet_string(_key_identifier(top.key)))
+        + passed.after_key_identifier
+    )
     if subject.email and not profile.is_authority:
         address = der.sequence(der.implicit(_RFC822_NAME, subject.email.encode()))
         wanted += der.extension("2.5.29.17", address)
@@ -94,12 +99,34 @@ def departures(
         yield "RFC 5280 §4.2", "extensions differ from those of the shape"
 
 
-def _extension_14(identifier: bytes) -> bytes:
-    return der.extension("2.5.29.14", der.octet_string(identifier))
+def _named(name: bytes) -> list[tuple[bytes, str]]:
+    """Type (its OID, encoded) and value of the one attribute of each RDN."""
+    found = []
+    (_, _, content, end), *more = der.spans(name, 0, len(name))
+    for tag, _, begin, stop in der.spans(name, content, end):
+        size, start = name[begin + 1], begin + 2
+        if size >= _LONG_FORM or start + size != stop:
+            (_, _, start, stop), *others = der.spans(name, begin, stop)
+            more += others
+        parts = der.spans(name, start, stop)
+        if (tag, name[begin], len(parts)) != (der.SET, der.SEQUENCE, 2) or more:
+            raise der.MalformedDer("a name that is not one attribute per RDN")
+        (_, first, _, last), (_, _, value, _) = parts
+        found.append((name[first:last], name[value:stop].decode(errors="replace")))
+    return found
 
 
-@dataclass(frozen=True)
-class _Top:
+def _key_identifier(key: bytes) -> bytes:
+    """SHA-1 of what is in the BIT STRING, after its octet of unused bits (RFC 5280 §4.2.1.2 (1)).
+
+    That this is what `cryptography` calls the identifier of the key was judged with the shape.
+    """
+    (_, _, content, end), *_ = der.spans(key, 0, len(key))
+    _, (_, _, bits, _) = der.spans(key, content, end)
+    return hashlib.sha1(key[bits + 1 : end], usedforsecurity=False).digest()
+
+
+class _Top(NamedTuple):
     """The parts of a TBSCertificate; `extensions` is the body of their SEQUENCE."""
 
     version: bytes
@@ -110,13 +137,18 @@ class _Top:
 
 
 def _top(tbs: bytes) -> _Top:
-    reader = der.Reader(tbs).inside(der.SEQUENCE)
-    version = reader.raw(_VERSION)
-    reader.raw(der.INTEGER)  # serial number
-    algorithm_and_issuer = reader.raw(der.SEQUENCE) + reader.raw(der.SEQUENCE)
-    reader.raw(der.SEQUENCE)  # validity
-    subject = reader.raw(der.SEQUENCE)
-    key = reader.raw(der.SEQUENCE)
-    extensions = der.Reader(reader.read(_EXTENSIONS)).read(der.SEQUENCE)
-    reader.end()
-    return _Top(version, algorithm_and_issuer, subject, key, extensions)
+    whole = der.spans(tbs, 0, len(tbs))
+    parts = der.spans(tbs, whole[0][2], whole[0][3])
+    if len(whole) != 1 or [one[0] for one in parts] != _TAGS:
+        raise der.MalformedDer("a TBSCertificate of other parts than ours")
+    version, _serial, algorithm, issuer, _validity, subject, key, extensions = parts
+    listed = der.spans(tbs, extensions[2], extensions[3])
+    if len(listed) != 1 or listed[0][0] != der.SEQUENCE:
+        raise der.MalformedDer("a TBSCertificate of other parts than ours")
+    return _Top(
+        version=tbs[version[1] : version[3]],
+        algorithm_and_issuer=tbs[algorithm[1] : issuer[3]],
+        subject=tbs[subject[1] : subject[3]],
+        key=tbs[key[1] : key[3]],
+        extensions=tbs[listed[0][2] : listed[0][3]],
+    )

@@ -7,6 +7,8 @@ with the digest of their own strength (RFC 5480 §4).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
@@ -31,6 +33,7 @@ DIGESTS = {
     "sha384": "2.16.840.1.101.3.4.2.2",
     "sha512": "2.16.840.1.101.3.4.2.3",
 }
+_HASHERS: dict[str, Any] = {name: getattr(hashlib, name) for name in ("sha1", *DIGESTS)}
 _PKCS1 = padding.PKCS1v15()
 _PREHASHED = {
     digest.name: (utils.Prehashed(digest), ec.ECDSA(utils.Prehashed(digest)))
@@ -63,7 +66,8 @@ def digest_identifier(digest: Digest) -> bytes:
 
 def hashed(digest: hashes.HashAlgorithm, data: bytes) -> bytes:
     """In one shot (PERFORMANCE.md): no context object to make and throw away."""
-    return hashlib.new(digest.name, data, usedforsecurity=False).digest()
+    done: bytes = _HASHERS[digest.name](data, usedforsecurity=False).digest()
+    return done
 
 
 def sign(key: SigningKey, data: bytes, digest: Digest) -> bytes:
@@ -72,6 +76,17 @@ def sign(key: SigningKey, data: bytes, digest: Digest) -> bytes:
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(hashed(digest, data), _PKCS1, prehashed)
     return key.sign(hashed(digest, data), ecdsa)
+
+
+def signer(key: SigningKey, digest: Digest) -> Callable[[bytes], bytes]:
+    """`sign` for a key that signs thousands of times a second: decided once, what can be."""
+    prehashed, ecdsa = _PREHASHED[digest.name]
+    hasher = _HASHERS[digest.name]
+    if isinstance(key, rsa.RSAPrivateKey):
+        by_rsa = key.sign
+        return lambda data: by_rsa(hasher(data, usedforsecurity=False).digest(), _PKCS1, prehashed)
+    by_ec = key.sign
+    return lambda data: by_ec(hasher(data, usedforsecurity=False).digest(), ecdsa)
 
 
 def verify(public_key: object, signature: bytes, data: bytes, digest: hashes.HashAlgorithm) -> None:

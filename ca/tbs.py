@@ -9,7 +9,6 @@ nothing, and the bytes are captured.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
@@ -47,11 +46,6 @@ class Unsigned:
         return x509.load_der_x509_certificate(self.with_signature(_NOTHING))
 
 
-def new_serial() -> int:
-    """126 random bits in 16 octets: positive, of one length, unpredictable (CA/B BR 7.1)."""
-    return (secrets.randbits(126) | 1 << 126) & ~(1 << 127)
-
-
 def unsigned_certificate(
     *,
     profile: Profile,
@@ -73,9 +67,7 @@ def unsigned_certificate(
             not_before=not_before,
             not_after=not_after,
         )
-        digest = signature_algorithms.digest_for(issuer.public_key)
-        algorithm = signature_algorithms.identifier(issuer.public_key, digest)
-        return Unsigned(encoded, algorithm, digest)
+        return Unsigned(encoded, issuer.signature_algorithm, issuer.digest)
     return built_certificate(
         profile=profile,
         issuer=issuer,

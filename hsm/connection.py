@@ -112,6 +112,10 @@ class Connection:
         """Run a whole job on the PKCS#11 thread."""
         return self._module.thread.call(work)
 
+    def post(self, work: Callable[[], object]) -> None:
+        """Have work done on the PKCS#11 thread, in its turn, and do not wait."""
+        self._module.thread.post(work)
+
     def has_lost(self, generation: int) -> bool:
         """Whether session objects of that generation are gone, noticed here already or not."""
         return generation != self._module.generation

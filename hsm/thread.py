@@ -50,16 +50,16 @@ class TokenThread:
         """The result of `work()`, run on the thread; its exception is raised here."""
         if get_ident() == self._ident:
             return work()
-        job = _Job(work)
-        with self._gate:
-            if not self._usable:
-                raise HsmError("token-closed")
-            self._queue.put(job)
+        job = self._queued(work)
         job.done.acquire()
         if job.error is not None:
             raise job.error
         answer: T = job.answer
         return answer
+
+    def post(self, work: Callable[[], object]) -> None:
+        """Have `work()` run on the thread, in its turn, and do not wait. It must not raise."""
+        self._queued(work)
 
     @property
     def inside(self) -> bool:
@@ -79,6 +79,14 @@ class TokenThread:
         self._gate = threading.Lock()
         self._usable = False
         self._ident = 0
+
+    def _queued(self, work: Callable[[], Any]) -> _Job:
+        job = _Job(work)
+        with self._gate:
+            if not self._usable:
+                raise HsmError("token-closed")
+            self._queue.put(job)
+        return job
 
     def _serve(self, started: threading.Event) -> None:
         self._ident = get_ident()

@@ -116,6 +116,11 @@ class Token:
         """
         return self.connection.on_thread(work)
 
+    def post(self, work: Callable[[], object]) -> None:
+        """Queue a job for the PKCS#11 thread and go on; it must not raise, and says itself when it
+        is done. For those who may not wait, as an event loop. HsmError `token-closed`."""
+        self.connection.post(work)
+
     def check(self) -> None:
         """Health: a signature by a resident key, now. Raises TokenUnavailable."""
         self.connection.check()

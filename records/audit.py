@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from records import merkle
@@ -26,6 +26,7 @@ from records.database import Base, Database
 from records.entry import canonical, entry_bytes, plain
 from records.errors import RecordsError
 from records.models import AuditCheckpoint, AuditEntry, AuditHead
+from records.rows import insert_all
 from records.tags import Tag
 
 __all__ = [
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 AUDITOR = "system:audit"
-_entries = Base.metadata.tables["audit_entries"]
 _heads = Base.metadata.tables["audit_head"]
 _head = select(AuditHead.size, AuditHead.edge)
 
@@ -99,7 +99,7 @@ def record_all(
             }
         )
     if rows:
-        session.execute(insert(_entries), rows if len(rows) > 1 else rows[0])
+        insert_all(session, AuditEntry, rows)
         session.execute(update(_heads).values(size=tree.size, edge=tree.packed()))
     return first
 

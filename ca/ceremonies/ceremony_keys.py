@@ -13,6 +13,7 @@ from ca import key_policy, tbs
 from ca import signature_algorithms as algorithms
 from ca.ceremonies.plan import RootPlan
 from ca.profiles import PROFILES
+from ca.serials import new_serial
 from hsm.mechanisms import KeyAlgorithm
 from hsm.token import Token
 
@@ -73,7 +74,7 @@ class SoftwareKeys:
             issuer=None,
             subject=plan.subject,
             public_key=key_policy.accepted_type(key.public_key()),
-            serial=tbs.new_serial(),
+            serial=new_serial(),
             not_before=now,
             not_after=PROFILES["root"].not_after(now),
         )

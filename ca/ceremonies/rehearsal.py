@@ -16,6 +16,7 @@ from ca.ceremonies.plan import Plan
 from ca.ceremonies.root_side import RootAnswer
 from ca.issuer import Issuer
 from ca.profiles import PROFILES
+from ca.serials import new_serial
 
 
 def rehearse(
@@ -61,7 +62,7 @@ def _services(
             issuer=issuer,
             subject=one.subject,
             public_key=public_key,
-            serial=tbs.new_serial(),
+            serial=new_serial(),
             not_before=now,
             not_after=min(profile.not_after(now), issuer.certificate.not_valid_after_utc),
         )

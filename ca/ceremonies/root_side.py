@@ -28,10 +28,11 @@ from ca.issuer import Issuer
 from ca.key_policy import PublicKey
 from ca.names import Subject
 from ca.profiles import PROFILES, Profile
+from ca.serials import new_serial
 from ca.status.crl_encoding import CrlTemplate
 from ca.status.crl_scope import COMPLETE
 from ca.status.status_lint import check_crl_shape
-from ca.tbs import new_serial, unsigned_certificate
+from ca.tbs import unsigned_certificate
 from hsm import softhsm
 from hsm.mechanisms import KeyAlgorithm
 from hsm.token import Token

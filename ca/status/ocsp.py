@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -37,9 +38,10 @@ from ca.status.ocsp_encoding import (
     refusal,
     revoked,
 )
+from ca.status.ocsp_live import LiveAnswers
 from ca.status.ocsp_request import MAX_REQUEST, CertId, Request, read_request
 from ca.status.ocsp_store import Answer
-from ca.status.ocsp_unit import OcspUnit, look_up
+from ca.status.ocsp_unit import LOOK_AGAIN, OcspUnit, look_up
 from ca.status.revoked import GLANCE, IssuerView
 from hsm.errors import HsmError
 from records.errors import RecordsError
@@ -47,7 +49,6 @@ from records.errors import RecordsError
 if TYPE_CHECKING:
     from ca.authority import Authority
 
-_LOOK_AGAIN = timedelta(minutes=10)
 _KNOWN_ISSUED = 500_000
 _KNOWN_ISSUERS = 4_096
 _LARGEST_SERIAL = 1 << 160
@@ -62,7 +63,8 @@ class OcspPolicy:
 
 
 class OcspReply(NamedTuple):
-    """An answer and how long caches may keep it; `answer` is None for a refusal."""
+    """An answer and how long caches may keep it; `answer` is None for a refusal, and may be for
+    an answer that bears the asker's nonce: neither is of use to anybody else."""
 
     der: bytes
     answer: Answer | None = None
@@ -88,6 +90,7 @@ class Responder:
         self._authority = authority
         self._policy = policy or OcspPolicy()
         self._units: dict[str, OcspUnit] = {}
+        self._live: dict[str, LiveAnswers] = {}
         self._issued: set[tuple[str, int]] = set()
         self._issuers: OrderedDict[x509.Certificate, str] = OrderedDict()
         self._store = ocsp_store.AnswerStore(authority.database)
@@ -126,6 +129,21 @@ class Responder:
             return None
         known = self._store.in_memory(issuer.encode() + request, view, now)
         return OcspReply(known.der, known) if known is not None else None
+
+    def knows(self, request: bytes, *, issuer: str) -> bool:
+        """Whether this was asked before but for its nonce: then `signed` may have the answer."""
+        live = self._live.get(issuer)
+        return live is not None and live.knows(request)
+
+    def signed(self, request: bytes, *, issuer: str, now: datetime) -> OcspReply | None:
+        """The answer to a request with a nonce if the token is all it takes, or None: then ask
+        `reply`. Touches no database."""
+        live = self._live.get(issuer)
+        try:
+            answer = live.answer(request, now) if live is not None else None
+        except HsmError:
+            return OcspReply(refusal(Refusal.TRY_LATER))
+        return None if answer is None else OcspReply(answer)
 
     def answer(self, certificate: x509.Certificate, *, now: datetime) -> bytes:
         """OCSPResponse about one of our certificates, as of `now`, for a DSS.
@@ -167,9 +185,12 @@ class Responder:
         return self._store.keep(issuer, made)
 
     def _reply(self, request: bytes, issuer: str, now: datetime) -> OcspReply:
+        # 1. The same octets up to a nonce: filled in and signed. The same octets altogether, not
+        #    overtaken since: the same answer.
+        live = self._live.get(issuer)
+        if live is not None and (answer := live.answer(request, now)) is not None:
+            return OcspReply(answer)
         view = self._view(issuer, now)
-
-        # 1. The same octets, asked before and not overtaken since: the same answer.
         known = self._store.in_memory(issuer.encode() + request, view, now)
         if known is not None:
             return OcspReply(known.der, known)
@@ -194,6 +215,8 @@ class Responder:
         if made.repeatable:
             self._store.remember(issuer.encode() + request, made)
             self._store.count(issuer, asked.certificates[0], made)
+        elif asked.nonce is not None and named == [True]:
+            self._live_answers(ours, view).learn(request, asked.certificates[0])
         return OcspReply(made.der, made)
 
     def _sign(
@@ -229,13 +252,29 @@ class Responder:
             and answers[0].status != UNKNOWN,
         )
 
-    def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
-        """Good only for what is known to be issued; never by default."""
+    def _live_answers(self, ours: OcspUnit, view: IssuerView) -> LiveAnswers:
+        """What is prepared for the next request like this one; anew for each look at the unit."""
+        live = self._live.get(ours.issuer.name)
+        if live is None or live.unit is not ours:
+            live = self._live[ours.issuer.name] = LiveAnswers(
+                ours, view, partial(self._in_memory, ours, view=view), self._policy.lifetime
+            )
+        return live
+
+    def _in_memory(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single | None:
+        """The answer about what is revoked, or known to be issued."""
         entry = view.entry_of(asked.serial)
         if entry is not None:
             return Single(asked.encoded, revoked(*crl_encoding.read_entry(entry)))
         if (ours.issuer.name, asked.serial) in self._issued:
             return Single(asked.encoded, GOOD)
+        return None
+
+    def _single(self, ours: OcspUnit, asked: CertId, view: IssuerView) -> Single:
+        """Good only for what is known to be issued; never by default."""
+        known = self._in_memory(ours, asked, view)
+        if known is not None:
+            return known
         if not 0 < asked.serial < _LARGEST_SERIAL:
             return Single.never_issued(asked.encoded)
         with self._authority.database.reading() as session:
@@ -271,7 +310,7 @@ class Responder:
 
     def _ours(self, issuer: str, now: datetime) -> OcspUnit:
         known = self._units.get(issuer)
-        if known is None or not timedelta(0) <= now - known.looked_up < _LOOK_AGAIN:
+        if known is None or not timedelta(0) <= now - known.looked_up < LOOK_AGAIN:
             known = self._units[issuer] = look_up(
                 self._authority, issuer, by_name=self._policy.by_name, known=known, now=now
             )

@@ -144,7 +144,7 @@ class AnswerTemplate:
         nonce: bytes | None = None,
     ) -> bytes:
         """All answers hold from `produced_at` on: each status is read just before signing."""
-        now, times = self._times(produced_at, next_update)
+        now, times = self.times(produced_at, next_update)
         if len(answers) == 1:
             cert_id, status, extended = answers[0]
             form = self._forms.alone[nonce is not None, extended]
@@ -157,8 +157,21 @@ class AnswerTemplate:
     def signed(self, tbs: bytes, signature: bytes) -> bytes:
         return self._forms.signed(tbs, signature)
 
-    def _times(self, produced_at: datetime, next_update: datetime) -> tuple[bytes, bytes]:
-        """The same for all answers of one second: the last ones are kept."""
+    @property
+    def with_nonce(self) -> Form:
+        """`with_nonce(now, cert_id, status + times, nonce)` is `tbs` for one issued certificate."""
+        return self._forms.alone[True, False]
+
+    @property
+    def signed_form(self) -> Form:
+        """`signed` without a layer between."""
+        return self._forms.signed
+
+    def times(self, produced_at: datetime, next_update: datetime) -> tuple[bytes, bytes]:
+        """`producedAt`, and what stands after each status: `thisUpdate` and all that follows.
+
+        The same for all answers of one second: the last ones are kept.
+        """
         known: tuple[datetime, datetime, bytes, bytes] | None = self.__dict__.get("_last")
         if known is None or known[0] != produced_at or known[1] != next_update:
             now = der.generalized_time(produced_at)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,11 +21,11 @@ _KNOWN = {
     der.oid("1.3.6.1.5.5.7.48.1.7"),  # service locator: we are the service
     der.oid("1.3.6.1.5.5.7.48.1.8"),  # preferred algorithms: the key has one
 }
-_USUAL_NONCE = 32
+USUAL_NONCE = 32
 """What RFC 9654 §2.1 asks of new clients."""
 _BEFORE_USUAL_NONCE = der.sequence(
-    der.sequence(NONCE, der.octet_string(der.octet_string(bytes(_USUAL_NONCE))))
-)[:-_USUAL_NONCE]
+    der.sequence(NONCE, der.octet_string(der.octet_string(bytes(USUAL_NONCE))))
+)[:-USUAL_NONCE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +51,6 @@ def read_request(data: bytes) -> Request:
     """
     if len(data) > MAX_REQUEST:
         raise der.MalformedDer("a request longer than anybody needs")
-    if data[:-_USUAL_NONCE].endswith(_BEFORE_USUAL_NONCE):
-        # Up to the nonce a client asks the same each time. What follows changes nothing: every
-        # length is in what comes before.
-        certificates = _before_nonce(data[:-_USUAL_NONCE])
-        if certificates is not None:
-            return Request(certificates, data[-_USUAL_NONCE:])
-    return _read(data)
-
-
-@lru_cache(maxsize=8192)
-def _before_nonce(data: bytes) -> tuple[CertId, ...] | None:
-    """What is asked about, when a nonce of the usual length is the end of the request."""
-    nonce = secrets.token_bytes(_USUAL_NONCE)
-    found = _read(data + nonce)
-    return found.certificates if found.nonce == nonce else None
-
-
-def _read(data: bytes) -> Request:
     whole = der.Reader(data)
     outer = whole.inside(der.SEQUENCE)
     whole.end()
@@ -93,6 +74,15 @@ def _read(data: bytes) -> Request:
     if not certificates:
         raise der.MalformedDer("no certificate asked about")
     return Request(tuple(certificates), nonce)
+
+
+def before_usual_nonce(data: bytes) -> bytes | None:
+    """What a request says up to a nonce of the usual length that is the end of it, or None.
+
+    Whatever 32 octets follow, the rest of the request says the same: every length is in here.
+    """
+    beginning = data[:-USUAL_NONCE]
+    return beginning if beginning.endswith(_BEFORE_USUAL_NONCE) else None
 
 
 @lru_cache(maxsize=8192)

@@ -18,6 +18,9 @@ from ca.status.status_lint import refuse_ocsp_shape, throw_away_key
 if TYPE_CHECKING:
     from ca.authority import Authority
 
+LOOK_AGAIN = timedelta(minutes=10)
+"""How long a unit is used before its rows are read again."""
+
 
 @dataclass(frozen=True)
 class OcspUnit:

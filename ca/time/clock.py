@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from ca.errors import CaError
@@ -30,9 +31,8 @@ from ca.errors import CaError
 _STA_UNSYNC = 0x0040
 
 
-def _since_boot() -> int:
-    """Goes on while the machine is suspended, as the wall clock does."""
-    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+_since_boot = partial(time.clock_gettime_ns, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Goes on while the machine is suspended, as the wall clock does."""
 
 
 class ClockDoubtful(CaError):
@@ -79,11 +79,12 @@ class ClockWatch:
 
     def __post_init__(self) -> None:
         self._allowed = _ns(self.accuracy)
+        self._next_turn = _ns(self.look_every)
 
     def believed(self, now: datetime) -> datetime:
         """The time to claim: `now`, or the clock's own; raises `ClockDoubtful` like `check`."""
         wall = self.wall()
-        self.check(now)
+        self._judge(now, wall)
         if not self.own_time:
             return now
         # Whole microseconds: a float of seconds has no more.
@@ -91,9 +92,40 @@ class ClockWatch:
             microseconds=wall % 10**9 // 1000
         )
 
+    def is_undoubted(self) -> bool:
+        """Whether the next look at the clock asks nobody, and finds nothing wrong."""
+        return self._undoubted(self.wall(), self.monotonic())
+
     def check(self, now: datetime) -> None:
         """Raises `ClockDoubtful` with the observation that fails."""
-        wall, monotonic = self.wall(), self.monotonic()
+        self._judge(now, self.wall())
+
+    def _judge(self, now: datetime, wall: int) -> None:
+        monotonic = self.monotonic()
+        if not self._undoubted(wall, monotonic):
+            self._judge_anew(wall, monotonic)
+        if self.follows_now:
+            behind = datetime.fromtimestamp(wall / 1e9, UTC) - now
+            if abs(behind) > self.accuracy:
+                raise ClockDoubtful(
+                    f"the time given differs from the clock by {behind.total_seconds():+.3f} s"
+                )
+
+    def _undoubted(self, wall: int, monotonic: int) -> bool:
+        """Nothing was wrong, nothing is now, and no reference is due: for every time-stamp but one
+        in sixteen seconds that is all there is to see, and it takes no lock."""
+        expected, asked_at = self._expected, self._asked_at
+        return (
+            expected is not None
+            and self._off is None
+            and abs(wall - monotonic - expected) <= self._allowed
+            and (
+                not self.references
+                or (asked_at is not None and monotonic - asked_at < self._next_turn)
+            )
+        )
+
+    def _judge_anew(self, wall: int, monotonic: int) -> None:
         with self._lock:
             if self._expected is None:
                 self._expected = wall - monotonic
@@ -105,17 +137,11 @@ class ClockWatch:
             if abs(drift) > self._allowed:
                 self._asked_at = None  # do not wait for the next turn: ask at the next check
                 raise ClockDoubtful(f"the clock jumped by {drift / 1e9:+.3f} s")
-        if self.follows_now:
-            behind = datetime.fromtimestamp(wall / 1e9, UTC) - now
-            if abs(behind) > self.accuracy:
-                raise ClockDoubtful(
-                    f"the time given differs from the clock by {behind.total_seconds():+.3f} s"
-                )
 
     def _ask_references(self, wall: int, monotonic: int) -> None:
         if not self.references:
             return
-        if self._asked_at is not None and monotonic - self._asked_at < _ns(self.look_every):
+        if self._asked_at is not None and monotonic - self._asked_at < self._next_turn:
             return
         self._asked_at = monotonic
         offsets: list[tuple[str, timedelta]] = []

@@ -10,8 +10,7 @@ docs/flows/timestamp.md.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from ca import signature_algorithms as algorithms
 from ca.errors import CaError
 from ca.models import CertificateRow, CertificateStatus
 from ca.profiles import TIMESTAMP_POLICY
+from ca.serials import new_serial
 from ca.time.clock import ClockDoubtful, ClockWatch
 from ca.time.tsa_log import TimeStampLog
 from ca.time.tst_encoding import (
@@ -67,13 +67,15 @@ class TsaPolicy:
 
 @dataclass(frozen=True)
 class _Unit:
-    """The time-stamp unit in use: its key and what is constant in its tokens."""
+    """The time-stamp unit in use: its key and what is constant in its tokens.
 
-    key: algorithms.SigningKey
+    From `since` until `until` nobody has to look whether it is still the one, or still valid.
+    """
+
+    sign: Callable[[bytes], bytes]
     template: TokenTemplate
-    not_before: datetime
-    not_after: datetime
-    looked_up: datetime
+    since: datetime
+    until: datetime
 
 
 class TimeStampAuthority:
@@ -139,6 +141,18 @@ class TimeStampAuthority:
         except (CaError, HsmError, RecordsError):
             return rejected(Failure.SYSTEM_FAILURE, "no time-stamp can be made now")
 
+    def needs_only_the_token(self, now: datetime) -> bool:
+        """Whether the next token asks no time reference and touches no table: then `respond` may
+        run where nobody may wait for those (the log is written aside)."""
+        unit = self._unit
+        return (
+            unit is not None
+            and unit.since <= now < unit.until
+            and self._policy.log_aside
+            and self._clock_good
+            and self._clock.is_undoubted()
+        )
+
     def stamp(self, digest: bytes, algorithm: str = "sha256", *, now: datetime) -> bytes:
         """The TimeStampToken (ContentInfo, DER) over a digest, with the certificates in it.
 
@@ -161,11 +175,11 @@ class TimeStampAuthority:
         now = self._believed(now)
         unit = self._in_use(now)
         # 2. What is claimed: this imprint, at this time, under a serial nobody else draws.
-        serial = secrets.randbits(127) | 1
+        serial = new_serial()
         info = unit.template.tst_info(asked.imprint, serial=serial, gen_time=now, nonce=asked.nonce)
         # 3. Sign.
         attributes = unit.template.signed_attributes(info)
-        signature = algorithms.sign(unit.key, der.tlv(der.SET, attributes), unit.template.digest)
+        signature = unit.sign(unit.template.to_be_signed(attributes))
         # 4. Log, then give out.
         self._log.add(serial, asked.imprint, now)
         return unit.template.token(
@@ -199,21 +213,21 @@ class TimeStampAuthority:
 
     def _in_use(self, now: datetime) -> _Unit:
         unit = self._unit
-        if unit is None or not timedelta(0) <= now - unit.looked_up < _LOOK_AGAIN:
+        if unit is None or not unit.since <= now < unit.until:
             service = self._authority.service("tsa")
+            certificate = service.certificate
+            if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+                raise CaError("time-stamp-certificate-expired")
             template = TokenTemplate.of(
-                service.certificate,
+                certificate,
                 service.chain,
                 policy=self._policy.policy,
                 accuracy=self._policy.accuracy,
             )
             unit = self._unit = _Unit(
-                key=service.key,
+                sign=algorithms.signer(service.key, template.digest),
                 template=template,
-                not_before=service.certificate.not_valid_before_utc,
-                not_after=service.certificate.not_valid_after_utc,
-                looked_up=now,
+                since=now,
+                until=min(now + _LOOK_AGAIN, certificate.not_valid_after_utc),
             )
-        if not unit.not_before <= now <= unit.not_after:
-            raise CaError("time-stamp-certificate-expired")
         return unit

@@ -12,9 +12,6 @@ import hashlib
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
-
-from sqlalchemy import Table, insert
 
 from ca.errors import CaError
 from ca.status.status_models import TimeStampRow
@@ -22,9 +19,8 @@ from ca.time.tst_encoding import Imprint
 from records import audit
 from records.database import Database
 from records.errors import RecordsError
+from records.rows import insert_all
 from records.tags import Tag
-
-_insert = insert(cast("Table", TimeStampRow.__table__))
 
 
 @dataclass
@@ -95,7 +91,7 @@ class TimeStampLog:
         ]
         try:
             with self.database.transaction() as session:
-                session.connection().execute(_insert, rows)
+                insert_all(session, TimeStampRow, rows)
                 serials = "".join([str(row["serial"]) for row in rows])
                 audit.record(
                     session,

@@ -131,6 +131,7 @@ class TokenTemplate:
     accuracy: bytes
     certificates: bytes
     digest_algorithms: bytes
+    attributes_header: bytes
     attributes_before: bytes
     attributes_after: bytes
     signer_before: bytes
@@ -166,6 +167,7 @@ class TokenTemplate:
             accuracy=_accuracy(accuracy),
             certificates=der.explicit(0, b"".join(sorted(carried))),
             digest_algorithms=der.set_of(digest_algorithm),
+            attributes_header=der.header(der.SET, len(before) + digest.digest_size + len(after)),
             attributes_before=before,
             attributes_after=after,
             signer_before=_VERSION_1 + der.sequence(issuer, serial) + digest_algorithm,
@@ -188,8 +190,12 @@ class TokenTemplate:
         return self._forms.info_with_nonce(*parts, der.integer(nonce))
 
     def signed_attributes(self, info: bytes) -> bytes:
-        """The body of the attributes; they are signed as a SET (RFC 5652 §5.4)."""
+        """The body of the attributes."""
         return self.attributes_before + algorithms.hashed(self.digest, info) + self.attributes_after
+
+    def to_be_signed(self, attributes: bytes) -> bytes:
+        """They are signed as a SET (RFC 5652 §5.4), whose length is the same for all tokens."""
+        return self.attributes_header + attributes
 
     def token(
         self, info: bytes, attributes: bytes, signature: bytes, *, with_certificates: bool

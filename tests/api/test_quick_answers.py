@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+import threading
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import httpx
 import pytest
+from asn1crypto import tsp
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from ca.issuance import issue
 from ca.status.revocation import RevocationReason, revoke
+from ca.time.tsa import TimeStampAuthority, TsaPolicy
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.ca.subjects import MAU
 from tests.world import BY
@@ -137,3 +141,66 @@ def test_wrong_media_type(service: Service, asked: tuple[bytes, int]) -> None:
         assert service.http.post(path, content=request, headers=other).status_code == 415
     assert service.http.get("/pki/tsa").status_code == 405
     assert service.http.post("/pki/ocsp/nobody", content=request, headers=OCSP).status_code == 404
+
+
+def test_a_nonce_asked_about_again_is_signed_at_once(
+    service: Service, asked: tuple[bytes, int]
+) -> None:
+    """RFC 9654 §2.1: an answer of its own to each nonce; from the second on, without the routes."""
+    _, serial = asked
+    certificate = service.world.authority.certificate(serial).certificate
+    issuer = service.world.authority.issuer("persons-g1").certificate
+
+    def request(nonce: bytes) -> bytes:
+        builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256())
+        builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
+        return builder.build().public_bytes(Encoding.DER)
+
+    first = service.http.post("/pki/ocsp/persons-g1", content=request(b"1" * 32), headers=OCSP)
+    before = requests_counted(service, "/pki/ocsp/")
+    quick, ordinary = ways(
+        service, "POST", "/pki/ocsp/persons-g1", content=request(b"2" * 32), headers=OCSP
+    )
+    assert requests_counted(service, "/pki/ocsp/") == before + 1
+    said = [ocsp.load_der_ocsp_response(each.content) for each in (quick, ordinary)]
+    assert said[0].tbs_response_bytes == said[1].tbs_response_bytes
+    nonce = said[0].extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+    assert nonce == b"2" * 32
+    del first.headers["x-request-id"], quick.headers["x-request-id"]
+    assert dict(first.headers) == dict(quick.headers)
+
+
+def test_a_time_stamp_that_needs_more_than_the_token(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one, and one for which a time server is due, are made where one may wait; the
+    others on the token's thread. All are the same to those who ask."""
+    asked = tsp.TimeStampReq(
+        {
+            "version": "v1",
+            "message_imprint": {
+                "hash_algorithm": {"algorithm": "sha256"},
+                "hashed_message": bytes(32),
+            },
+        }
+    ).dump()
+    stamp = {"Content-Type": "application/timestamp-query"}
+    threads: list[bool] = []
+    policy = TsaPolicy(log_aside=True)  # as the service has it
+    tsa = TimeStampAuthority(service.world.authority, policy)
+    vars(service.services.house)["tsa"] = tsa
+    respond = tsa.respond
+
+    def noted(request: bytes, *, now: datetime) -> bytes:
+        threads.append(threading.current_thread().name == "pkcs11")
+        return respond(request, now=now)
+
+    monkeypatch.setattr(tsa, "respond", noted)
+    for _ in range(3):
+        answer = service.http.post("/pki/tsa", content=asked, headers=stamp)
+        said = tsp.TimeStampResp.load(answer.content)
+        assert said["status"]["status"].native == "granted"
+    assert threads == [False, True, True]
+    tsa._unit = None
+    assert service.http.post("/pki/tsa", content=asked, headers=stamp).is_success
+    assert threads[3:] == [False]

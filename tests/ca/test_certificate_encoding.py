@@ -16,6 +16,7 @@ from ca import lint, lint_shapes, tbs
 from ca.issuer import Issuer
 from ca.names import Subject
 from ca.profiles import PROFILES, Profile
+from ca.serials import new_serial
 from tests.ca.status_world import certificate, key
 from tests.small_pki import SIGNED_AT
 
@@ -59,7 +60,7 @@ def both(profile: Profile, above: Issuer, subject: Subject, public_key: Any) -> 
         "issuer": above,
         "subject": subject,
         "public_key": public_key,
-        "serial": tbs.new_serial(),
+        "serial": new_serial(),
         "not_before": NOW,
         "not_after": NOW + timedelta(days=300),
     }
@@ -112,7 +113,7 @@ def unsigned(**changes: Any) -> tuple[tbs.Unsigned, dict[str, Any]]:
         "public_key": KEYS["p-256"],
     }
     dates: dict[str, Any] = {
-        "serial": tbs.new_serial(),
+        "serial": new_serial(),
         "not_before": NOW,
         "not_after": NOW + timedelta(days=300),
     }
