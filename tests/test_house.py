@@ -76,8 +76,13 @@ def codes_in(argument: ast.expr) -> list[str]:
     return []
 
 
-def raised() -> Iterator[Raised]:
+@cache
+def raised() -> tuple[Raised, ...]:
     """Every literal code given to a domain error, in a call or by a subclass to its base."""
+    return tuple(_raised())
+
+
+def _raised() -> Iterator[Raised]:
     classes = error_classes()
     own_arguments = {  # classes that choose their code themselves: their first argument is not one
         name
@@ -96,7 +101,8 @@ def raised() -> Iterator[Raised]:
         for call in ast.walk(tree):
             if not isinstance(call, ast.Call) or not call.args:
                 continue
-            name = ast.unparse(call.func).rpartition(".")[2]
+            called = call.func
+            name = called.attr if isinstance(called, ast.Attribute) else ast.unparse(called)
             base = name == "__init__" and id(call) in inside
             if not base and (name not in classes or name in own_arguments):
                 continue
