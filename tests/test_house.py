@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from records.errors import LANGUAGES, catalogue
+from tests.conftest import LONG_WITH_FEW_TESTS
 
 pytestmark = pytest.mark.house
 
@@ -193,6 +194,11 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
                 f"{path.relative_to(ROOT)}: {hit[0].decode()}" for hit in pattern.finditer(data)
             ]
     assert found == []
+
+
+def test_the_modules_that_begin_first_are_there() -> None:
+    """A module that was renamed would quietly lose its turn (tests/conftest.py)."""
+    assert [path for path in LONG_WITH_FEW_TESTS if not (ROOT / path).is_file()] == []
 
 
 def test_nothing_is_left_for_later() -> None:
