@@ -220,7 +220,7 @@ def read_secret(path: Path) -> str:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
         raise SettingsError("secret-absent", path=path) from error
-    except PermissionError as error:
+    except (PermissionError, IsADirectoryError, UnicodeDecodeError) as error:
         raise SettingsError("secret-unreadable", path=path) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SettingsError("secret-open-to-others", path=path)

@@ -42,10 +42,6 @@ class Issuer:
         part = "" if self.shard is None else f"-{self.shard}"
         return f"{self.base_url}/pki/crl/{self.name}{part}.crl"
 
-    @property
-    def ocsp_url(self) -> str:
-        return f"{self.base_url}/pki/ocsp/{self.name}"
-
     @cached_property
     def subject_key(self) -> bytes:
         """The subject key identifier: what every certificate below names as its authority."""

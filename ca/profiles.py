@@ -58,10 +58,6 @@ class Profile:
     second_person: bool = False
 
     @property
-    def default_algorithm(self) -> KeyAlgorithm:
-        return self.algorithms[0]
-
-    @property
     def is_authority(self) -> bool:
         return self.kind is Kind.AUTHORITY
 

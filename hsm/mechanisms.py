@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -101,5 +100,3 @@ WRAP_MECHANISMS: Final[tuple[tuple[int, Mechanism], ...]] = (
     (2, Mechanism.AES_KEY_WRAP_KWP),
     (1, Mechanism.AES_KEY_WRAP_PAD),
 )
-
-Pack = Callable[[Any], bytes]

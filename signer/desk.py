@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hsm.sealing import ActivationSeal
+from hsm.sealing import ActivationSeal, PinCost
 from signer.keys.turns import Turns
 from signer.looks.drawing import StampShelf
 from signer.pdf.document import DEFAULT_LIMITS, Limits
@@ -36,6 +36,8 @@ class Desk:
     tsa: TimeStampAuthority
     trust: TrustStore
     limits: Limits = DEFAULT_LIMITS
+    pin_cost: PinCost = field(default_factory=PinCost)
+    """What new seals under a PIN cost to try. Each seal carries its own, so this may be raised."""
     stamps: StampShelf = field(default_factory=StampShelf, repr=False)
     revocation: RevocationShelf = field(default_factory=RevocationShelf, repr=False)
     templates: OrderedDict[str, CmsTemplate] = field(default_factory=OrderedDict, repr=False)

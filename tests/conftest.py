@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,40 @@ from tests import postgres
 pytest_plugins = [
     f"tests.{plugin}" for plugin in ("world",) if (Path(__file__).parent / f"{plugin}.py").exists()
 ]
+
+
+# Few tests that take long: a worker is given whole modules, so these begin first, and none of them
+# is left running alone at the end while the other processors wait.
+LONG_WITH_FEW_TESTS = (
+    "tests/flows/test_demonstration.py",
+    "tests/test_house.py",
+    "tests/flows/test_stories.py",
+    "tests/certify/test_kills.py",
+    "tests/api/test_command_line.py",
+    "tests/api/test_two_houses.py",
+    "tests/api/test_desk_browser.py",
+    "tests/signer/test_files_of_others.py",
+    "tests/signer/test_reports.py",
+    "tests/api/test_large_documents.py",
+    "tests/ca/test_plans.py",
+    "tests/api/test_ca_command.py",
+    "tests/api/test_enrol_command.py",
+    "tests/signer/test_evidence_records.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules first, then by the number of tests, most first; whole modules stay together."""
+    module = {item: item.location[0] for item in items}
+    tests_in = Counter(module.values())
+    first = {path: place for place, path in enumerate(LONG_WITH_FEW_TESTS)}
+
+    def turn(item: pytest.Item) -> tuple[int, int, str]:
+        path = module[item]
+        return first.get(path, len(first)), -tests_in[path], path
+
+    items.sort(key=turn)
 
 
 def pytest_configure(config: pytest.Config) -> None:

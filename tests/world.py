@@ -26,6 +26,7 @@ from ca.authority import Authority
 from ca.ceremonies.ceremony import RootSettings, run_ceremony
 from ca.ceremonies.plan import Plan, parse_plan
 from ca.ceremonies.root_secret import Witness
+from hsm.sealing import PinCost
 from hsm.token import Token
 from records.blobs import BlobStore
 from records.database import Base, Database
@@ -41,6 +42,9 @@ WITNESSES = (
 )
 ONE_DATABASE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For what is the same on both databases and costs seconds: one of them is enough."""
+QUICK_PINS = PinCost(memory_kib=64, iterations=1, lanes=1)
+"""Seals that cost nothing to open; what the service's own cost is, tests/hsm/test_sealing.py and
+the demonstration say."""
 PROVINCE = Path(__file__).parent.parent / "ca" / "plans" / "province.yaml"
 
 
@@ -107,6 +111,7 @@ class World:
             responder=self.responder,
             tsa=self.tsa,
             trust=self.trust,
+            pin_cost=QUICK_PINS,
         )
 
     def key(self) -> ec.EllipticCurvePublicKey:

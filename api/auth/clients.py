@@ -6,6 +6,7 @@ created.secret          # shown once; only its argon2id hash is kept
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -77,7 +78,7 @@ class Secrets:
         self._key = secrets.token_bytes(32)
         self._known: dict[str, bytes] = {}
         self._at_work = threading.BoundedSemaphore(2)
-        self._decoy = self._hasher.hash(secrets.token_urlsafe(32))
+        self._decoy = _nobodys(self._hasher)
 
     def hash(self, secret: str) -> str:
         return self._hasher.hash(secret)
@@ -99,6 +100,16 @@ class Secrets:
             self._known.clear()
         self._known[stored] = quick
         return True
+
+
+def _nobodys(hasher: PasswordHasher) -> str:
+    """A hash at the usual cost that no secret fits: its digest is random octets (RFC 9106 §3.2)."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(octets)).rstrip(b"=").decode()
+        for octets in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${digest}"
 
 
 def is_name(text: str) -> bool:

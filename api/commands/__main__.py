@@ -13,7 +13,10 @@ import tempfile
 import traceback
 from typing import Final
 
+from typer.exceptions import Abort, TyperException
+
 from api.commands.terminal import Outcome, TerminalError, complain, set_language
+from api.commands.usage import mistake
 from records.errors import DomainError
 
 COMMANDS: Final = {
@@ -41,7 +44,6 @@ COMMANDS: Final = {
 }
 EXIT_REFUSED = 1
 EXIT_USAGE = 64  # EX_USAGE
-_PARSER_USAGE = 2
 EXIT_DEFECT = 70  # EX_SOFTWARE
 EXIT_INTERRUPTED = 130
 
@@ -59,23 +61,28 @@ def main(arguments: list[str]) -> int:
         return EXIT_USAGE
     try:
         module = importlib.import_module(f"api.commands.{name.replace('-', '_')}")
-        module.app(args=arguments[1:], prog_name=f"dauso {name}")
+        code = module.app(
+            args=arguments[1:], prog_name=f"dauso {name}", standalone_mode=False
+        )  # 0 after --help
+        return code if isinstance(code, int) else 0
     except DomainError as error:
         complain(error)
         return EXIT_REFUSED
+    except TyperException as error:
+        complain(mistake(error, f"dauso {name}"))
+        return EXIT_USAGE
     except BrokenPipeError:
         # The reader (head, less) has had enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Abort):
         return EXIT_INTERRUPTED
     except Outcome as outcome:
         return outcome.code if isinstance(outcome.code, int) else EXIT_REFUSED
-    except SystemExit as ended:  # the parser's own: 2 would be a verdict of `validate`
-        return EXIT_USAGE if ended.code == _PARSER_USAGE else int(ended.code or 0)
+    except SystemExit as ended:
+        return int(ended.code or 0)
     except Exception as error:  # the last resort of a program
         return _defect(error)
-    return 0
 
 
 def _help() -> None:

@@ -14,7 +14,12 @@ import typer
 
 from api.commands.terminal import TerminalError, complain, read_file, say, unopened_house
 
-app = typer.Typer(help="The audit log.", rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="The audit log.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
 
 
 @app.callback()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from signer.batches.batch_reading import Batch, Item
     from signer.signature import SignatureRequest
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 _CLIENT = "client:dauso-batch"
 _AT_ONCE = 50
 _RESULTS = "ket-qua.csv"

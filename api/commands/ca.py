@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from ca.ceremonies.root_secret import Witness
 
 app = typer.Typer(
-    help="Certificates, CRLs, the ceremony.", rich_markup_mode=None, pretty_exceptions_enable=False
+    help="Certificates, CRLs, the ceremony.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 Serial = Annotated[str, typer.Argument(help="Serial number in hex, as `ca list` shows it")]
 

@@ -8,7 +8,7 @@ import typer
 
 from api.commands.programs import NAME_AND_REST, run_program
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command(context_settings=NAME_AND_REST)

@@ -9,7 +9,10 @@ import typer
 from api.commands.terminal import now, operator, say, say_json, unopened_house
 
 app = typer.Typer(
-    help="Systems that may call the API.", rich_markup_mode=None, pretty_exceptions_enable=False
+    help="Systems that may call the API.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 
 

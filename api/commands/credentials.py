@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ca.names import Subject
 
 app = typer.Typer(
-    help="Holders' signing credentials.", rich_markup_mode=None, pretty_exceptions_enable=False
+    help="Holders' signing credentials.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 PinFile = Annotated[
     Path | None, typer.Option(help="Owner-only file with the new PIN, or - for standard input")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands.terminal import TerminalError, language
+from api.commands.terminal import TerminalError, language, reason_of
 from api.settings import DEFAULT_PORT, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from rich.console import Console
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
@@ -33,14 +35,19 @@ def demo(
 
     _require_writable(output)
     progress = Progress(Console(highlight=False))
-    settings = _settings()
+    # The port first, and held: its address goes into every certificate.
+    settings, listening = _settings()
     steps.fresh_home(settings.home)
     cast, made = Cast(), steps.Made()
 
     # 1. The ceremony: a root on a token of its own, the issuing CAs and services on another.
     with progress.step(1, "Nghi lễ tạo khóa gốc", "Key ceremony"):
         first_run.create(settings, now=steps.clock(), by=steps.OPERATOR).close()
-    with House.open(settings, now=steps.clock()) as house, steps.serving(house) as address:
+    with (
+        listening,
+        House.open(settings, now=steps.clock()) as house,
+        steps.serving(house, listening) as address,
+    ):
         progress.note(", ".join(issuer.name for issuer in house.authority.issuers()))
         # 2. Enrol an official and an agency; CRL, OCSP and issuer are where the certificates say.
         with progress.step(2, "Cấp chứng thư cho công chức và cơ quan", "Enrolment"):
@@ -111,25 +118,21 @@ class Progress:
             self.console.print(line, markup=False, soft_wrap=True)
 
 
-def _settings() -> Settings:
-    """A home of its own beside the real one, on a port that is free."""
-    home = Settings.from_environment().home / "demo"
-    return Settings.from_environment({"DAUSO_HOME": str(home), "DAUSO_PORT": str(_free_port())})
+def _settings() -> tuple[Settings, socket.socket]:
+    """A home of its own beside the real one, and the port that is kept for it.
 
+    8000 when it is free: the addresses in the certificates then fit a later `serve`.
+    """
+    from api.commands.serve import bind
 
-def _free_port() -> int:
-    """8000 when it is free: the addresses in the certificates then fit a later `serve`."""
-    import socket
-
-    for port in (8000, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return 8000
+    usual = Settings.from_environment()
+    try:
+        listening = bind(usual.host, DEFAULT_PORT)
+    except TerminalError:
+        listening = bind(usual.host, 0)
+    port = listening.getsockname()[1]
+    where = {"DAUSO_HOME": str(usual.home / "demo"), "DAUSO_PORT": str(port)}
+    return Settings.from_environment(where), listening
 
 
 def _require_writable(output: Path) -> None:
@@ -140,4 +143,4 @@ def _require_writable(output: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise TerminalError("file-unwritable", path=output, reason=error.strerror) from error
+        raise TerminalError("file-unwritable", path=output, reason=reason_of(error)) from error

@@ -9,7 +9,7 @@ import typer
 
 from api.commands.terminal import Outcome, complain, language, now, say, say_json, unopened_house
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from signer.holders.enrolment_lists import Taken
 
 app = typer.Typer(
-    help="Bulk enrolment from lists.", rich_markup_mode=None, pretty_exceptions_enable=False
+    help="Bulk enrolment from lists.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 ListId = Annotated[str, typer.Argument(help="Identifier of the list")]
 Profile = Annotated[str, typer.Option(help="official or agency-seal")]

@@ -11,7 +11,10 @@ import typer
 from api.commands.terminal import ask_pin, new_pin, now, opened_house, operator, read_file, say
 
 app = typer.Typer(
-    help="The life of holders' credentials.", rich_markup_mode=None, pretty_exceptions_enable=False
+    help="The life of holders' credentials.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
 )
 CredentialId = Annotated[str, typer.Argument(help="Identifier of the credential")]
 PinFile = Annotated[

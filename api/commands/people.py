@@ -12,6 +12,7 @@ app = typer.Typer(
     help="Accounts of people at the screens.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
 )
 Account = Annotated[str, typer.Argument(help="The account (acc_…)")]
 Roles = Annotated[

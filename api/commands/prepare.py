@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from signer.files.formats import FileRequest, SourceFile
     from signer.signature import SignatureRequest
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 _CLIENT = "client:dauso-prepare"
 
 

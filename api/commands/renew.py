@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Evidence records and what must be renewed when.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
 )
 
 

@@ -18,9 +18,9 @@ from api.commands.terminal import (
     opened_house,
     say,
 )
-from api.settings import Settings
+from api.settings import DEFAULT_PORT, Settings
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
@@ -29,7 +29,8 @@ def serve(
 ) -> None:
     """Serve on DAUSO_HOST and DAUSO_PORT (127.0.0.1:8000); the first run sets everything up."""
     # The port first: nobody should wait for a ceremony to hear that it is taken.
-    listening = bind(Settings.from_environment())
+    settings = Settings.from_environment()
+    listening = bind(settings.host, settings.port)
     with listening, opened_house(create=True) as house:
         import uvicorn
 
@@ -73,20 +74,20 @@ def serve(
                 schedule.stop()
 
 
-def bind(settings: Settings) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """The listening socket; `port-in-use` or `port-not-allowed` in one line."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY; without, each kept connection waits 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
         listening.listen(1024)
     except OSError as error:
         listening.close()
-        where = {"host": settings.host, "port": settings.port}
+        where = {"host": host, "port": port}
         if error.errno == errno.EADDRINUSE:
-            after = settings.port + 1 if settings.port < 65535 else 8000
+            after = port + 1 if port < 65535 else DEFAULT_PORT
             raise TerminalError("port-in-use", next=after, **where) from error
         if error.errno in {errno.EACCES, errno.EPERM}:
             raise TerminalError("port-not-allowed", **where) from error

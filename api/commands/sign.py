@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from signer.keys.activation import Authorization
     from signer.workflow import Authorizer
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
@@ -14,11 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 from api.settings import Settings, read_secret
 from records.errors import DomainError
+from records.errors import text as words_of
 
 if TYPE_CHECKING:
     from api.house import House
 
 _language = ["vi"]
+_REASONS = {
+    errno.ENOENT: ("không có tệp hoặc thư mục này", "there is no such file or folder"),
+    errno.EISDIR: ("đây là thư mục", "it is a directory"),
+    errno.ENOTDIR: (
+        "một phần của đường dẫn không phải thư mục",
+        "part of the path is no directory",
+    ),
+    errno.EACCES: ("không có quyền", "permission denied"),
+    errno.EPERM: ("không có quyền", "permission denied"),
+    errno.ENOSPC: ("đĩa đã đầy", "the disk is full"),
+    errno.EROFS: ("đĩa chỉ cho đọc", "the disk is read-only"),
+    errno.ENAMETOOLONG: ("tên tệp quá dài", "the name is too long"),
+}
 
 
 class Outcome(SystemExit):
@@ -66,6 +81,8 @@ def say_json(value: Any) -> None:
 def complain(what: DomainError | str) -> None:
     """One line on standard error."""
     line = what.message(language()) if isinstance(what, DomainError) else what
+    if isinstance(what, DomainError) and what.code == "pin-wrong" and "left" in what.params:
+        line += " " + words_of("attempts-left", what.params, language())
     sys.stderr.write(" ".join(line.split()) + "\n")
     sys.stderr.flush()
 
@@ -115,6 +132,7 @@ def ask_pin(prompt: str, source: Path | None) -> str:
     if source is not None and str(source) == "-":
         pin = sys.stdin.readline().rstrip("\r\n")
     elif source is not None:
+        read_file(source)  # one that is not there is no secret of the service's
         pin = read_secret(source)
     elif sys.stdin.isatty():
         pin = getpass.getpass(f"{prompt}: ")
@@ -133,12 +151,19 @@ def new_pin(prompt: str, source: Path | None) -> str:
     return pin
 
 
+def reason_of(error: OSError) -> str:
+    """Why the system refused, in the language of this run where we have the words."""
+    vietnamese, english = _REASONS.get(error.errno or 0, (None, None))
+    known = english if language() == "en" else vietnamese
+    return known or error.strerror or type(error).__name__
+
+
 def read_file(path: Path) -> bytes:
     """The whole file, or one clear line about why not."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise TerminalError("file-unreadable", path=path, reason=error.strerror) from error
+        raise TerminalError("file-unreadable", path=path, reason=reason_of(error)) from error
 
 
 def write_file(path: Path, data: bytes, *, force: bool = False, private: bool = False) -> None:
@@ -156,7 +181,7 @@ def write_file(path: Path, data: bytes, *, force: bool = False, private: bool = 
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise TerminalError("file-unwritable", path=path, reason=error.strerror) from error
+        raise TerminalError("file-unwritable", path=path, reason=reason_of(error)) from error
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -10,7 +10,7 @@ import typer
 
 from api.commands.terminal import now, opened_house, operator, read_file, say, write_file
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

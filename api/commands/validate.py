@@ -19,13 +19,16 @@ import typer
 
 from api.commands.terminal import (
     Outcome,
+    TerminalError,
     complain,
     language,
     now,
     parse_time,
     read_file,
+    reason_of,
     say,
     say_json,
+    write_file,
 )
 from records.errors import DomainError
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from signer.verdicts.document_digests import DocumentDigests
     from signer.verdicts.report import Report
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 UNREADABLE = 3
 _WORST_FIRST = (UNREADABLE, 1, 2, 0)
@@ -119,6 +122,9 @@ def validate(
         proof = _evidence(evidence, companion or [])
         codes = []
         for path in files:
+            if not json and not _can_be_read(path):
+                codes.append(UNREADABLE)
+                continue
 
             def look(believed: TrustStore, known: Sequence[bytes], path: Path = path) -> Report:
                 return validate_file(
@@ -149,6 +155,16 @@ def validate(
     raise Outcome(next(code for code in _WORST_FIRST if code in codes))
 
 
+def _can_be_read(path: Path) -> bool:
+    """Or one line says why not, and the other files are judged all the same."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        complain(TerminalError("file-unreadable", path=path, reason=reason_of(error)))
+        return False
+    return True
+
+
 def _write(
     found: Report, path: Path, form: Form, *, xml: bool, output: Path | None, sealed: bool
 ) -> None:
@@ -171,10 +187,9 @@ def _write(
     if output is None:
         sys.stdout.write(made.decode() + "\n")
         return
-    output.mkdir(parents=True, exist_ok=True)
     kind = "report" if form is Form.PDF else form.value
     target = output / f"{path.name}.{kind}.{suffix}"
-    target.write_bytes(made)
+    write_file(target, made, force=True)
     say(str(target), str(target))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from certify.pages.code_keys import PublishedKey
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _UNREADABLE = 3
 _NOT_READ = {"qr-not-found", "qr-without-seal"}

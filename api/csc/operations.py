@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -28,8 +28,6 @@ log = structlog.get_logger("dauso.csc")
 DEFAULT_LIFE = timedelta(hours=1)
 SHORTEST, LONGEST = timedelta(seconds=10), timedelta(hours=24)
 ABANDONED_AFTER = timedelta(minutes=10)
-
-Shaper = Callable[[list[bytes]], Mapping[str, Any]]
 
 
 def life_of(call: Call) -> timedelta:

@@ -27,6 +27,7 @@ from signer.signing import SignatureRequest
 from signer.verdicts.validation import validate
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from api.demonstration.cast import Cast
@@ -193,30 +194,28 @@ def verify(house: House, made: Made) -> None:
 
 
 @contextmanager
-def serving(house: House) -> Iterator[str]:
-    """The house's own HTTP service on its own address while the block runs."""
+def serving(house: House, listening: socket.socket) -> Iterator[str]:
+    """The house's own HTTP service on `listening`, its own address, while the block runs."""
     import threading
     import time
 
     import uvicorn
 
     from api.app import create_app
-    from api.commands.serve import bind
     from api.request_log import configure
 
     configure("ERROR")  # the steps are what is told here, not each request
-    with bind(house.settings) as listening:
-        config = uvicorn.Config(create_app(house), log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        try:
-            while not server.started and thread.is_alive():
-                time.sleep(0.02)
-            yield house.settings.base_url
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    config = uvicorn.Config(create_app(house), log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.02)
+        yield house.settings.base_url
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 def fresh_home(home: Path) -> None:

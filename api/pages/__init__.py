@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from api import local_time
-from api.errors import language_of
 from api.pages.navigation import navigation_of
 from records.errors import DomainError
 
@@ -77,7 +76,7 @@ def problem_page(
     request: Request, error: DomainError, *, status: int, headers: Mapping[str, str]
 ) -> HTMLResponse:
     """A refusal as a page, in both languages."""
-    language = request.query_params.get("lang") or language_of(None)
+    language = language_for(request)
     texts = [error.message("vi"), error.message("en")]
     if language == "en":
         texts.reverse()

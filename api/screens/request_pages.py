@@ -36,7 +36,6 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)]
 _HEAD = ["GET", "HEAD"]
 _DOCUMENTS = 3
 VisitId = Annotated[str, Path(max_length=32)]
-Short = Annotated[str, Form(max_length=200)]
 Many = Annotated[list[str], Form(max_length=_DOCUMENTS)]
 SlotText = Annotated[str, Form(max_length=40)]
 

@@ -23,6 +23,7 @@ from api.auth.people import (
 from api.errors import ApiError
 from api.pages import FORM_HEADERS, render
 from api.services import Services
+from certify.units import units
 
 public = APIRouter(include_in_schema=False)
 own = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
@@ -194,9 +195,11 @@ def account(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respo
     """Who I am here, my sessions, my passkeys."""
     database = wired.house.database
     token = request.cookies.get(sessions.cookie_name(wired.house.settings))
+    unit = units().get(person.unit or "")
     return render(
         request,
         "account.html",
+        unit_name=person.unit if unit is None else unit.name,
         sessions=sessions.of_account(database, person.account_id, token=token, now=now),
         passkeys=passkeys.of_account(database, person.account_id),
     )

@@ -312,7 +312,7 @@ class Responder:
         known = self._units.get(issuer)
         if known is None or not timedelta(0) <= now - known.looked_up < LOOK_AGAIN:
             known = self._units[issuer] = look_up(
-                self._authority, issuer, by_name=self._policy.by_name, known=known, now=now
+                self._authority, issuer, by_name=self._policy.by_name, now=now
             )
         return known
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -36,10 +37,8 @@ class OcspUnit:
     looked_up: datetime
 
 
-def look_up(
-    authority: Authority, name: str, *, by_name: bool, known: OcspUnit | None, now: datetime
-) -> OcspUnit:
-    """The unit of the issuer called `name`; a certificate not `known` yet has its shapes linted.
+def look_up(authority: Authority, name: str, *, by_name: bool, now: datetime) -> OcspUnit:
+    """The unit of the issuer called `name`, the shapes of its answers linted once per process.
 
     Raises CaError `issuer-unknown`, `service-key-missing`, `ocsp-responder-expired`,
     `status-shape-refused`.
@@ -56,12 +55,10 @@ def look_up(
         by_name=by_name,
         issuer_since=issuer.certificate.not_valid_before_utc,
     )
-    names = IssuerNames(issuer.certificate)
-    if known is None or known.certificate != certificate:
-        _lint_shapes(template, names, certificate, now)
+    _check_shapes(template, issuer.certificate, certificate)
     return OcspUnit(
         issuer=issuer,
-        names=names,
+        names=IssuerNames(issuer.certificate),
         template=template,
         key=service.key,
         digest=digest,
@@ -71,11 +68,13 @@ def look_up(
     )
 
 
-def _lint_shapes(
-    template: AnswerTemplate, names: IssuerNames, responder: x509.Certificate, now: datetime
+@lru_cache(maxsize=64)
+def _check_shapes(
+    template: AnswerTemplate, issuer: x509.Certificate, responder: x509.Certificate
 ) -> None:
     """One answer with every status and the nonce, signed by a key nobody keeps, is linted."""
-    cert_id = names.cert_id(2**120).encoded
+    now = responder.not_valid_before_utc + timedelta(days=1)
+    cert_id = IssuerNames(issuer).cert_id(2**120).encoded
     public_key = responder.public_key()
     key = throw_away_key(rsa_family=algorithms.is_rsa(public_key))
     moment = crl_encoding.read_entry(

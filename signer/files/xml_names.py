@@ -65,12 +65,9 @@ _SHA2 = ("sha256", "sha384", "sha512")
 SIGNATURES = {
     f"{DS}rsa-sha1": (Scheme.RSA_PKCS1, "sha1"),
     f"{_MORE}ecdsa-sha1": (Scheme.ECDSA, "sha1"),
-    **{f"{_MORE}rsa-{one}": (Scheme.RSA_PKCS1, one) for one in ("sha256", "sha384", "sha512")},
-    **{f"{_MORE}ecdsa-{one}": (Scheme.ECDSA, one) for one in ("sha256", "sha384", "sha512")},
-    **{
-        f"{_MORE_2007}{one}-rsa-MGF1": (Scheme.RSA_PSS, one)
-        for one in ("sha256", "sha384", "sha512")
-    },
+    **{f"{_MORE}rsa-{one}": (Scheme.RSA_PKCS1, one) for one in _SHA2},
+    **{f"{_MORE}ecdsa-{one}": (Scheme.ECDSA, one) for one in _SHA2},
+    **{f"{_MORE_2007}{one}-rsa-MGF1": (Scheme.RSA_PSS, one) for one in _SHA2},
 }
 SIGNATURE_URIS = {meaning: uri for uri, meaning in SIGNATURES.items()}
 

@@ -107,7 +107,7 @@ def enrol(
     credential_id = secrets.token_hex(16)
     context = seal_context(credential_id)
     if pin is not None:
-        sealed = seal_with_pin(wrapped.blob, pin, context=context)
+        sealed = seal_with_pin(wrapped.blob, pin, context=context, cost=desk.pin_cost)
     else:
         sealed = seal_with_code(wrapped.blob, cast("str", activation_code), context=context)
     # 4. Intention: the row exists before the certificate, so an interruption is found.

@@ -148,7 +148,8 @@ def _take_back_attempt(desk: Desk, credential_id: str) -> None:
 def _reseal(
     desk: Desk, credential_id: str, blob: bytes, pin: str, *, now: datetime, by: str
 ) -> None:
-    sealed = seal_with_pin(blob, pin, context=credentials.seal_context(credential_id))
+    context = credentials.seal_context(credential_id)
+    sealed = seal_with_pin(blob, pin, context=context, cost=desk.pin_cost)
     with desk.database.transaction() as session:
         row = session.get_one(CredentialRow, credential_id, with_for_update=True)
         row.sealed_key = sealed

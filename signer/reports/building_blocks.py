@@ -37,8 +37,6 @@ from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp
 from signer.verdicts.verdict import Finding, SubIndication, Weight, worst
 
-_AFTER_CERTIFICATE = (Block.VCI, Block.XCV, Block.CV, Block.SAV)
-
 
 def signature_blocks(processes: Processes, language: str) -> Json:
     """FC to SAV, AOV, and PSV, PCV, VTS where only archive data could answer."""

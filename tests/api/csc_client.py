@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 import re
@@ -19,8 +18,6 @@ from api.csc import redirects
 from api.csc.outbox import Message, SpoolOutbox
 from hsm.custody import Custody, WrappedKey
 from hsm.mechanisms import KeyAlgorithm
-from hsm.sealing import PinCost, seal_with_pin
-from signer.keys import credentials
 from tests.api.conftest import Service
 from tests.certify.town_hall import TownHall, town_hall
 
@@ -34,8 +31,8 @@ _made: dict[tuple[KeyAlgorithm, int], WrappedKey] = {}
 
 @pytest.fixture
 def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The n-th key of every test is the same one (wrapped keys outlive a test's database), and the
-    seals cost little: making both is most of what a test would wait for."""
+    """The n-th key of every test is the same one (wrapped keys outlive a test's database): making
+    RSA keys is most of what a test would wait for."""
     generate = Custody.generate
     asked = iter(range(1000))
 
@@ -46,8 +43,6 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         return _made[place]
 
     monkeypatch.setattr(Custody, "generate", again)
-    cheap = functools.partial(seal_with_pin, cost=PinCost(memory_kib=64, iterations=1))
-    monkeypatch.setattr(credentials, "seal_with_pin", cheap)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import base64
 from datetime import timedelta
 
 import pytest
+from argon2 import extract_parameters
 
 from api.auth import clients
 from api.auth.access_tokens import AccessTokens, new_key
@@ -145,6 +146,13 @@ def test_the_secret_is_never_kept(service: Service) -> None:
         row = session.get_one(ApiClient, "one-stop")
     assert row.secret_hash.startswith("$argon2id$")
     assert secret not in row.secret_hash
+
+
+def test_an_unknown_client_takes_as_long(service: Service) -> None:
+    """Else time would tell which names exist: the same argon2id work, and never a match."""
+    secrets = service.services.secrets
+    assert extract_parameters(secrets._decoy) == extract_parameters(secrets.hash("nobody's"))
+    assert not secrets.matches(None, "nobody's")
 
 
 @pytest.mark.parametrize("name", ["", "Ủy ban", "a" * 65, "-x", "x y", "UPPER"])

@@ -29,7 +29,7 @@ def address(service: Service) -> Iterator[str]:
     """The same application behind a real HTTP server on a free port."""
     from api.commands.serve import bind
 
-    listening = bind(service.house.settings.__class__(**_at(service, port=0)))
+    listening = bind("127.0.0.1", 0)
     port = listening.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(service.http.app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -39,11 +39,6 @@ def address(service: Service) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
-
-
-def _at(service: Service, *, port: int) -> dict[str, object]:
-    fields = dict(service.house.settings.__dict__)
-    return {**fields, "host": "127.0.0.1", "port": port}
 
 
 def run(*command: str | Path) -> str:

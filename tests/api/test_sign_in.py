@@ -99,7 +99,9 @@ def test_forms_of_others_are_refused(service: Service) -> None:
     assert foreign.status_code == 403
     moved = http.post("/desk/language", data=form, follow_redirects=False)
     assert moved.headers["location"] == "/desk/account"
-    assert "My account" in http.get("/desk/account").text
+    account = http.get("/desk/account").text
+    assert "My account" in account
+    assert "Phường Hạc Thành" in account  # the unit by its name, not its code
     for target in ("//evil.example", "https://evil.example", "/\\evil.example", "/x\\y"):
         moved = http.post("/desk/language", data={**form, "next": target}, follow_redirects=False)
         assert moved.headers["location"] == "/desk", target

@@ -129,7 +129,9 @@ def test_who_may_see_and_do_what(service: Service, house: SigningHouse) -> None:
     assert http.get(here, headers=HTML, follow_redirects=False).status_code == 303
     as_(service, STRANGER, "signer", "clerk")
     for path in (here, f"{here}/pages/1", f"{here}/file.pdf"):
-        assert http.get(path, headers=HTML).status_code == 404
+        lost = http.get(path, headers=HTML)
+        assert lost.status_code == 404
+        assert f'href="{DESK}"' in lost.text  # whoever is signed in keeps the desk's menu
     assert post(service, f"{here}/refusal", reason="x").status_code == 404
     http.cookies.clear()
     sign_in(http, service.house, kind="citizen", holder_id="CCCD:038812345678", name="Mẫu",

@@ -102,6 +102,26 @@ def certificate(
     return builder.sign(issuer_key, hashes.SHA256())
 
 
+@functools.cache
+def authorities(
+    issuer_key: str, ocsp_key: str, tsa_key: str, now: datetime
+) -> tuple[x509.Certificate, x509.Certificate, x509.Certificate, x509.Certificate]:
+    """Root, issuer, responder and time-stamp unit: the same ones for every test of one kind, so
+    that the shapes of what they sign are linted once."""
+    root, signer = key("root"), key(issuer_key)
+    above = certificate("TEST Root", root.public_key(), None, root, now, ca=True)
+    issuer = certificate("TEST Persons G1", signer.public_key(), above, root, now, ca=True)
+    services = (
+        ("TEST OCSP", ocsp_key, ExtendedKeyUsageOID.OCSP_SIGNING),
+        ("TEST TSA", tsa_key, ExtendedKeyUsageOID.TIME_STAMPING),
+    )
+    ocsp, tsa = (
+        certificate(subject, key(its).public_key(), issuer, signer, now, usage=usage)
+        for subject, its, usage in services
+    )
+    return above, issuer, ocsp, tsa
+
+
 @dataclass
 class StatusWorld:
     """One issuing CA with its responder and time-stamp unit."""
@@ -115,26 +135,8 @@ class StatusWorld:
 
     def __post_init__(self) -> None:
         now = self.now
-        root_key, issuer_key = key("root"), key(self.issuer_key)
-        self.root = certificate("TEST Root", root_key.public_key(), None, root_key, now, ca=True)
-        self.issuer = certificate(
-            "TEST Persons G1", issuer_key.public_key(), self.root, root_key, now, ca=True
-        )
-        self.ocsp = certificate(
-            "TEST OCSP",
-            key(self.ocsp_key).public_key(),
-            self.issuer,
-            issuer_key,
-            now,
-            usage=ExtendedKeyUsageOID.OCSP_SIGNING,
-        )
-        self.tsa = certificate(
-            "TEST TSA",
-            key(self.tsa_key).public_key(),
-            self.issuer,
-            issuer_key,
-            now,
-            usage=ExtendedKeyUsageOID.TIME_STAMPING,
+        self.root, self.issuer, self.ocsp, self.tsa = authorities(
+            self.issuer_key, self.ocsp_key, self.tsa_key, now
         )
         with self.database.transaction() as session:
             for row_name, parent, its, key_id in (

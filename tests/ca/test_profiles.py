@@ -18,7 +18,9 @@ from ca.extensions import QC_STATEMENTS
 from ca.issuance import issue
 from ca.profiles import DOCUMENT_SIGNING, PROFILES
 from tests.ca.subjects import BY_PROFILE, MAU
-from tests.world import BY, World
+from tests.world import BY, ONE_DATABASE, World
+
+pytestmark = ONE_DATABASE  # what a certificate says; that it is issued on both: test_issuance.py
 
 
 def issued(world: World, profile: str) -> x509.Certificate:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -255,6 +256,16 @@ def test_the_signature_is_drawn_where_it_belongs(made: Path) -> None:
     assert seal[0] < person[0]
     assert 0.2 < overlap / (person[2] - person[0]) < 0.5
     assert abs((seal[2] - seal[0]) - 36 * 72 / 25.4) < 1
+
+
+def test_keys_are_sealed_at_the_full_cost(made: Path, home: Path) -> None:
+    """RFC 9106 §4, second option: 64 MiB, three passes, four lanes. Tests elsewhere take less."""
+    assert made.is_dir()
+    with closing(sqlite3.connect(home / "var/demo/dauso.sqlite")) as left:
+        seals = [seal for (seal,) in left.execute("SELECT sealed_key FROM signer_credentials")]
+    assert len(seals) == 2
+    for seal in seals:  # magic, version, kind (a PIN's), KiB, passes, lanes
+        assert struct.unpack_from(">2sBBIHB", seal) == (b"DS", 1, 1, 64 * 1024, 3, 4)
 
 
 def test_the_audit_log_is_whole(made: Path, home: Path) -> None:
