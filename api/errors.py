@@ -57,6 +57,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "passkey-not-recognised",
         "passkey-question-over",
         "act-of-the-office",
+        "stack-of-another-signer",
         "visit-for-another",
     ),
     404: (
@@ -88,6 +89,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "unit-unknown",
         "receipt-unknown",
         "transfer-unknown",
+        "stack-line-not-prepared",
         "stack-unknown",
         "appointment-unknown",
         "digital-copy-unknown",

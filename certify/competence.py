@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from certify.errors import CertifyError, NotFound
@@ -107,8 +107,7 @@ def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> 
         .where(
             DelegationRow.unit == unit,
             DelegationRow.holder_id == holder_id,
-            DelegationRow.valid_from <= now,
-            or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now),
+            *_in_force(now),
         )
         .order_by(DelegationRow.valid_from.desc())
         .limit(1)
@@ -116,6 +115,23 @@ def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> 
     if row is None:
         raise CertifyError("not-competent", unit=unit)
     return _as_delegation(row)
+
+
+def certifiers(office: Office, *, unit: str, now: datetime) -> list[Delegation]:
+    """Everybody who may certify for the unit at this moment, one delegation each, by name."""
+    query = (
+        select(DelegationRow)
+        .where(DelegationRow.unit == unit, *_in_force(now))
+        .order_by(DelegationRow.valid_from)
+    )
+    with office.database.reading() as session:
+        latest = {row.holder_id: _as_delegation(row) for row in session.scalars(query)}
+    return sorted(latest.values(), key=lambda one: (one.name, one.holder_id))
+
+
+def _in_force(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    until = or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now)
+    return DelegationRow.valid_from <= now, until
 
 
 def _as_delegation(row: DelegationRow) -> Delegation:

@@ -61,7 +61,7 @@ def prepare(
             office,
             case_id,
             person_id=own_key(wired, person).id,
-            seal_id=_seal(wired, person).id,
+            seal_id=unit_seal(wired, person).id,
             now=now,
             by=person.by,
         )
@@ -270,7 +270,7 @@ def own_key(wired: Services, person: Person) -> Credential:
     raise ApiError("own-key-missing")
 
 
-def _seal(wired: Services, person: Person) -> Credential:
+def unit_seal(wired: Services, person: Person) -> Credential:
     unit = find_unit(str(person.unit))
     for name in (unit.code, unit.agency_code):
         for one in credentials.of_unit(wired.house.desk, name, "agency"):
@@ -281,7 +281,7 @@ def _seal(wired: Services, person: Person) -> Credential:
 
 def _seal_hand(wired: Services, person: Person, pin: str, *, now: datetime) -> Hand:
     """The seal under the clerk's mandate for this service; without one, with the seal's PIN."""
-    office, seal = wired.house.office, _seal(wired, person)
+    office, seal = wired.house.office, unit_seal(wired, person)
     mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
     if mandate is None and not pin:
         raise ApiError("seal-pin-missing")  # an empty one would count as a wrong one
@@ -320,7 +320,7 @@ def _certification(
     copy, key, seal = (
         _prepared(wired, person, case_id),
         own_key(wired, person),
-        _seal(wired, person),
+        unit_seal(wired, person),
     )
     mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
     return render(
