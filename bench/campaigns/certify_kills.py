@@ -51,7 +51,7 @@ from certify.models import (
     PaymentRow,
 )
 from certify.register import gaps
-from records import audit
+from records import audit, migration
 from records.database import Database
 from records.errors import DomainError
 from tests import postgres
@@ -59,10 +59,12 @@ from tests.certify.town_hall import BY, PIN, SEAL_PIN, UNIT, town_hall
 from tests.world import PROVINCE
 
 CLAIM = timedelta(seconds=2)
+_LOADED = (migration,)
+"""What a worker would load at its start: loaded once, here, so that lives are spent at work."""
 _WARM_UP = 2
 """Copies that the first worker makes undisturbed; a life lasts at most half as long."""
-_FRUITLESS = 10
-"""So many lives in a row without a copy, and the next may last longer."""
+_FRUITLESS = 2
+"""So many lives in a row without a copy, and the next may last longer: about one copy a life."""
 
 
 @dataclass(frozen=True)
