@@ -85,10 +85,14 @@ def take_number(session: Session, *, unit: str, register: str, year: int) -> Num
 def open_volume(
     office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
 ) -> int:
-    """Begin the next volume; numbers go on within the year."""
+    """Begin the next volume; numbers go on within the year. Raises `CertifyError`:
+    `register-locked`.
+    """
     symbol = register or office.register.symbol
     with office.database.transaction() as session:
         row = _counter(session, unit, symbol, year)
+        if row.locked:
+            raise CertifyError("register-locked", register=symbol, year=year)
         row.volume += 1
         volume = row.volume
         _audit(session, Tag.VOLUME_OPENED, unit, symbol, year, {"volume": volume}, now=now, by=by)
@@ -155,41 +159,6 @@ def years(office: Office, *, unit: str) -> list[int]:
         return sorted(session.scalars(query), reverse=True)
 
 
-def lock_year(
-    office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
-) -> RegisterLockRow:
-    """Close a register for a year with its totals (khóa sổ); no number is taken from it again.
-
-    Raises `CertifyError`: `register-has-open-numbers`, `register-locked`.
-    """
-    symbol = register or office.register.symbol
-    with office.database.transaction() as session:
-        counter = _counter(session, unit, symbol, year)
-        if counter.locked:
-            raise CertifyError("register-locked", register=symbol, year=year)
-        rows = list(session.scalars(_lines(unit, symbol, year)))
-        if any(row.state == EntryState.OPEN.value for row in rows):
-            raise CertifyError("register-has-open-numbers", register=symbol, year=year)
-        issued = [row for row in rows if row.state == EntryState.ISSUED.value]
-        made = RegisterLockRow(
-            unit=unit,
-            register=symbol,
-            year=year,
-            last_number=counter.last,
-            issued=len(issued),
-            void=len(rows) - len(issued),
-            copies=sum(row.copies for row in issued),
-            fees=sum(row.fee for row in issued),
-            locked_at=now,
-            locked_by=by,
-        )
-        counter.locked = True
-        session.add(made)
-        details = {"last": made.last_number, "issued": made.issued, "void": made.void}
-        _audit(session, Tag.REGISTER_LOCKED, unit, symbol, year, details, now=now, by=by)
-    return made
-
-
 def entries(
     office: Office,
     *,
@@ -218,6 +187,11 @@ def entries(
         )
     with office.database.reading() as session:
         return [as_entry(row) for row in session.scalars(query)]
+
+
+def entries_in(session: Session, *, unit: str, register: str, year: int) -> list[Entry]:
+    """All lines of a year, as the caller's transaction sees them."""
+    return [as_entry(row) for row in session.scalars(_lines(unit, register, year))]
 
 
 def gaps(office: Office, *, unit: str, year: int, register: str | None = None) -> list[int]:

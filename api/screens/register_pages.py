@@ -6,7 +6,7 @@ docs/flows/certify.md.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
@@ -17,7 +17,7 @@ from api.auth.people import Person, Role, SignedIn, csrf_checked, needs, record_
 from api.errors import ApiError
 from api.pages import render
 from api.services import Services
-from certify import copy_lookup, register
+from certify import copy_lookup, register, register_closing
 from certify.errors import NotFound
 from certify.register_export import register_csv, register_pdf
 from certify.units import unit as find_unit
@@ -117,31 +117,6 @@ def void(
     return RedirectResponse(f"/desk/register?year={year}&month=0&search={number}", status_code=303)
 
 
-@router.post("/lock")
-def lock(
-    request: Request,
-    wired: Wired,
-    now: Now,
-    person: SignedIn,
-    year: Annotated[int, Form(ge=2025, le=2200)],
-    sure: Annotated[bool, Form()] = False,
-) -> Response:
-    """Khóa sổ: with its totals and who closed it, when the year is over."""
-    unit = unit_of(person, Role.SIGNER)
-    try:
-        if not sure or not _over(year, now):
-            raise ApiError("register-year-not-over", year=year)
-        register.lock_year(wired.house.office, unit=unit, year=year, now=now, by=person.by)
-    except DomainError as error:
-        return _told(request, wired, person, error, year=year, now=now)
-    return RedirectResponse(f"/desk/register?year={year}&month=0", status_code=303)
-
-
-def _over(year: int, now: datetime) -> bool:
-    """From the last day of the year on (DOMAIN.md §4 *Register*)."""
-    return local(now).date() >= date(year, 12, 31)
-
-
 def _told(
     request: Request,
     wired: Services,
@@ -202,7 +177,10 @@ def _page(
         fees=fees,
         voided=sum(one.state.value == "void" for one in found),
         lock=register.lock_of(office, unit=unit, year=chosen),
-        may_lock=Role.SIGNER in person.roles and _over(chosen, now) and chosen in known,
+        closing=register_closing.find_closing(office, unit=unit, year=chosen),
+        may_lock=Role.SIGNER in person.roles
+        and register_closing.is_over(chosen, now=now)
+        and chosen in known,
         may_void=bool(person.roles & {Role.SIGNER, Role.COMPARER, Role.CLERK}),
         problem=problem,
     )

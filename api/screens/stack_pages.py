@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, Path, Request, UploadFile
-from pydantic import SecretStr
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import approval
@@ -23,22 +22,20 @@ from api.pages import language_for, render
 from api.routes.stacks import add_files, results_file
 from api.routes.visits import pdf_answer
 from api.screens.batch_pages import fingerprint
-from api.screens.certify_pages import unit_seal
+from api.screens.certify_pages import NO_PIN, SealPin, standing_mandate, unit_seal
 from api.services import Services
 from certify import competence
 from certify.errors import CertifyError, NotFound
 from certify.stacks import stack_approval, stack_jobs
 from certify.stacks.stack_jobs import Stack, StackState
 from records.errors import DomainError
-from signer.keys import credentials, mandates
+from signer.keys import credentials
 from signer.keys.activation import Authorization
 from signer.keys.credentials import Credential
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 StackId = Annotated[str, Path(max_length=32)]
 Chosen = Annotated[str, Form(max_length=64)]
-SealPin = Annotated[SecretStr, Form(max_length=64)]
-_NO_PIN = SecretStr("")
 _LARGEST_LIST = 16 * 1024 * 1024
 
 
@@ -127,7 +124,7 @@ def authorize(
     person: SignedIn,
     given: ApprovalForm,
     chosen: Chosen = "",
-    seal_pin: SealPin = _NO_PIN,
+    seal_pin: SealPin = NO_PIN,
 ) -> Response:
     """PIN or passkey once, for every document of the stack; the seal under mandate or its PIN."""
     office, found = wired.house.office, _mine(wired, person, stack_id)
@@ -258,11 +255,7 @@ def _one(
     ready = found.state is StackState.READY
     key = credentials.find(desk, found.person_id) if found.person_id else None
     seal = credentials.find(desk, found.seal_id) if found.seal_id else None
-    mandate = (
-        mandates.standing(desk, credential_id=seal.id, client=office.client, now=now)
-        if ready and seal is not None
-        else None
-    )
+    mandate = standing_mandate(wired, seal, now=now) if ready and seal is not None else None
     approves = ready and _is_signer(wired, person, found)
     return render(
         request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import timedelta
 from typing import Any
@@ -11,10 +12,12 @@ from certify.models import CopyStatus
 from certify.money import bank_payments
 from certify.money.bank_payments import Notice
 from certify.verification import verify_code
+from signer.keys import mandates
 from tests.api import people
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.signing_passkeys import approved, passkey_of
-from tests.certify.town_hall import BY, PIN, UNIT, TownHall
+from tests.certify.test_register_closing import a_year_that_is_over, void_the_second
+from tests.certify.town_hall import BY, PIN, SEAL_PIN, UNIT, TownHall
 
 pytestmark = ONLY_SQLITE
 
@@ -34,8 +37,8 @@ def page_of(service: Service, address: str, status: int = 200) -> str:
     return str(answer.text)
 
 
-def test_cancelled_replaced_and_closed(service: Service, hall: TownHall) -> None:
-    """Found by its number, cancelled by passkey, replaced; then the register is closed."""
+def test_cancelled_and_replaced(service: Service, hall: TownHall) -> None:
+    """Found by its number, cancelled by passkey, replaced."""
     now = service.now
     first, second = (
         certify_copy(hall.office, hall.compared().id, **hall.hands, now=now, by=BY)
@@ -79,20 +82,57 @@ def test_cancelled_replaced_and_closed(service: Service, hall: TownHall) -> None
     tags = service.tags()
     assert tags.index("cancellation.intended") < tags.index("copy.cancelled")
 
-    year = str(now.year)
-    early = post(service, "/desk/register/lock", year=year, sure="true")
-    assert early.status_code == 422, "not before the year is over"
-    service.later(timedelta(days=366))
-    as_official(service, "signer")
-    locked = post(service, "/desk/register/lock", year=year, sure="true")
-    assert "Sổ đã khóa" in locked.text
-
     as_official(service, "clerk")
     assert "form action" not in page_of(service, here).split("<main")[1], "clerks decide nothing"
     draft = post(service, f"{here}/cancellation/draft", **words)
     assert draft.status_code == 403
     as_official(service, "signer", unit="14758")
     page_of(service, here, 404)
+
+
+def test_a_year_is_closed_at_the_screen(service: Service, hall: TownHall) -> None:
+    """DOMAIN.md §4: "locked yearly with the total and the certifier"; the page is read, then
+    approved by passkey, sealed under the clerk's mandate; page and lines are there for the API."""
+    now = service.now
+    year = a_year_that_is_over(hall)
+    void_the_second(hall, year)
+    mandates.give(
+        hall.office.desk, credential_id=hall.seal.id, pin=SEAL_PIN, client=hall.office.client,
+        until=now + timedelta(days=1), now=now, by=BY,
+    )  # fmt: skip
+    as_official(service, "signer")
+    early = page_of(service, f"/desk/register/closings/{now.year}", 422)
+    assert "chưa hết" in early
+    here = f"/desk/register/closings/{year}"
+    assert here in page_of(service, f"/desk/register?year={year}&month=0")
+    page_of(service, f"{here}/page.pdf", 404)
+    shown = re.search(r'name="digest" value="([0-9a-f]{64})"', page_of(service, here))
+    assert shown is not None
+    assert service.http.get(f"{here}/drafts/{shown[1]}").headers["content-type"] == "image/png"
+    assert post(service, here, digest="0" * 64, pin=PIN).status_code == 409
+    device = passkey_of(service, hall.person.id, PIN)
+    given = approved(service, here, device, digest=shown[1])
+    locked = post(service, here, **given)
+    assert "Sổ đã khóa" in locked.text
+    assert "bởi Lê Văn Thử" in locked.text
+    page = service.http.get(f"{here}/page.pdf").content
+    api, home = service.bearer("certify"), f"/api/v1/registers/{UNIT}/{year}/closing"
+    told = service.http.get(home, headers=api).json()
+    assert (told["last_number"], told["issued"], told["void"], told["fees"]) == (2, 1, 1, 4000)
+    assert service.http.get(told["page_url"], headers=api).content == page
+    lines = service.http.get(told["lines_url"], headers=api).content
+    assert lines == service.http.get(f"{here}/lines.csv").content
+    assert hashlib.sha256(lines).hexdigest() == told["lines_sha256"]
+    hands = {
+        "person": {"credential_id": hall.person.id, "pin": PIN},
+        "seal": {"credential_id": hall.seal.id, "pin": SEAL_PIN},
+    }
+    again = service.http.post(home, json=hands, headers=api)
+    assert (again.status_code, again.json()["code"]) == (409, "register-locked")
+    far = service.bearer("certify", name="far", units=["16522"])
+    assert service.http.get(home, headers=far).status_code == 403
+    tags = service.tags()
+    assert tags.index("register.closing-intended") < tags.index("register.locked")
 
 
 def test_transfers_are_matched_or_given_back(service: Service, hall: TownHall) -> None:
