@@ -143,6 +143,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "step-done-already",
         "shown-not-current",
         "document-signed-already",
+        "delegation-ended",
         "signing-delegation-ended",
         "request-decided",
         "request-not-approved",

@@ -144,10 +144,34 @@ def void_case_number(
     return void_number(office, found, reason=reason, now=now, by=by)
 
 
+def void_of_year(
+    office: Office, *, unit: str, year: int, number: int, reason: str, now: datetime, by: str
+) -> Entry:
+    """Void an open number of the unit's register. Raises `NotFound` `number-unknown`."""
+    query = select(EntryRow.id).where(
+        EntryRow.unit == unit,
+        EntryRow.register == office.register.symbol,
+        EntryRow.year == year,
+        EntryRow.number == number,
+    )
+    with office.database.reading() as session:
+        found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound("number-unknown")
+    return void_number(office, found, reason=reason, now=now, by=by)
+
+
 def lock_of(office: Office, *, unit: str, year: int) -> RegisterLockRow | None:
     """The closing of a year, once it is closed."""
     with office.database.reading() as session:
         return session.get(RegisterLockRow, (unit, office.register.symbol, year))
+
+
+def volume_of(office: Office, *, unit: str, year: int) -> int:
+    """The volume that the next number of a year is written in; 1 where there is none yet."""
+    with office.database.reading() as session:
+        row = session.get(CounterRow, (unit, office.register.symbol, year))
+        return row.volume if row is not None else 1
 
 
 def years(office: Office, *, unit: str) -> list[int]:

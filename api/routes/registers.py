@@ -16,7 +16,7 @@ from api.routes.certification_shapes import Hand
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from certify.errors import NotFound
-from certify.register import Entry, entries
+from certify.register import Entry, entries, open_volume, void_of_year
 from certify.register_closing import (
     Closing,
     close_year,
@@ -128,6 +128,60 @@ def export(
     _record(wired, client, unit, {"year": year, "month": month, "form": form}, now)
     period = f"{year}" if month is None else f"{year}-{month:02d}"
     return _download(data, media_type, f"register-{unit}-{period}.{form}")
+
+
+class VolumeShape(BaseModel):
+    """The volume that numbers are written in from now on."""
+
+    volume: int = Field(examples=[2])
+    book: str = Field(examples=["02/2026-SCTĐT/BS"])
+
+
+class VoidOrder(Shape):
+    """Why a number ends without a copy."""
+
+    reason: str = Field(min_length=1, max_length=300)
+
+
+@router.post(
+    "/{unit}/{year}/volumes",
+    status_code=201,
+    summary="Begin the next volume",
+    response_model=VolumeShape,
+    responses=problems(404, 409),
+)
+def next_volume(
+    unit: UnitCode, year: Year, wired: Wired, now: Now, client: Certifier
+) -> VolumeShape:
+    """Numbers go on within the year."""
+    _allowed(client, unit)
+    office = wired.house.office
+    volume = open_volume(office, unit=unit, year=year, now=now, by=client.by)
+    return VolumeShape(volume=volume, book=office.register.book(volume, year))
+
+
+@router.post(
+    "/{unit}/{year}/numbers/{number}/void",
+    summary="Void an open number",
+    response_model=EntryShape,
+    responses=problems(404, 409),
+)
+def void(
+    unit: UnitCode,
+    year: Year,
+    number: Annotated[int, Path(ge=1, le=10**8)],
+    order: VoidOrder,
+    wired: Wired,
+    now: Now,
+    client: Certifier,
+) -> EntryShape:
+    """It stays in the register with its reason; its case may be certified under another."""
+    _allowed(client, unit)
+    office = wired.house.office
+    entry = void_of_year(
+        office, unit=unit, year=year, number=number, reason=order.reason, now=now, by=client.by
+    )
+    return EntryShape.of(entry, office.register.number(entry.number))
 
 
 class ClosingOrder(Shape):

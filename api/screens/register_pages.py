@@ -18,7 +18,6 @@ from api.errors import ApiError
 from api.pages import render
 from api.services import Services
 from certify import copy_lookup, register, register_closing
-from certify.errors import NotFound
 from certify.register_export import register_csv, register_pdf
 from certify.units import unit as find_unit
 from records import audit
@@ -107,14 +106,29 @@ def void(
     unit = unit_of(person, Role.SIGNER, Role.COMPARER, Role.CLERK)
     office = wired.house.office
     try:
-        lines = register.entries(office, unit=unit, year=year, search=str(number))
-        mine = [one for one in lines if one.number == number]
-        if not mine:
-            raise NotFound("number-unknown")
-        register.void_number(office, mine[0].id, reason=reason, now=now, by=person.by)
+        register.void_of_year(
+            office, unit=unit, year=year, number=number, reason=reason, now=now, by=person.by
+        )
     except DomainError as error:
         return _told(request, wired, person, error, year=year, now=now)
     return RedirectResponse(f"/desk/register?year={year}&month=0&search={number}", status_code=303)
+
+
+@router.post("/volumes")
+def volume(
+    request: Request,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    year: Annotated[int, Form(ge=2025, le=2200)],
+) -> Response:
+    """The next volume of a year; numbers go on."""
+    unit = unit_of(person, Role.SIGNER, Role.CLERK)
+    try:
+        register.open_volume(wired.house.office, unit=unit, year=year, now=now, by=person.by)
+    except DomainError as error:
+        return _told(request, wired, person, error, year=year, now=now)
+    return RedirectResponse(f"/desk/register?year={year}&month=0", status_code=303)
 
 
 def _told(
@@ -181,6 +195,8 @@ def _page(
         may_lock=Role.SIGNER in person.roles
         and register_closing.is_over(chosen, now=now)
         and chosen in known,
+        may_open=bool(person.roles & {Role.SIGNER, Role.CLERK}) and chosen in known,
+        volume=register.volume_of(office, unit=unit, year=chosen),
         may_void=bool(person.roles & {Role.SIGNER, Role.COMPARER, Role.CLERK}),
         problem=problem,
     )

@@ -7,11 +7,14 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from certify.issuance import certify_copy
 from certify.models import CopyStatus
 from certify.money import bank_payments
 from certify.money.bank_payments import Notice
 from certify.verification import verify_code
+from records.errors import DomainError
 from signer.keys import mandates
 from tests.api import people
 from tests.api.conftest import ONLY_SQLITE, Service
@@ -133,6 +136,77 @@ def test_a_year_is_closed_at_the_screen(service: Service, hall: TownHall) -> Non
     assert service.http.get(home, headers=far).status_code == 403
     tags = service.tags()
     assert tags.index("register.closing-intended") < tags.index("register.locked")
+
+
+def test_volumes_and_voided_numbers(service: Service, hall: TownHall) -> None:
+    """DOMAIN.md §4: "a new volume in the same year continues"; a number that fails "is *voided*
+    with a reason and stays in the register". By screen and by API."""
+    now, office, api = service.now, hall.office, service.bearer("certify")
+    home = f"/api/v1/registers/{UNIT}/{now.year}"
+    first = certify_copy(office, hall.compared().id, **hall.hands, now=now, by=BY)
+    as_official(service, "clerk")
+    assert "Quyển số 02" in post(service, "/desk/register/volumes", year=str(now.year)).text
+    opened = service.http.post(f"{home}/volumes", headers=api).json()
+    assert opened == {"volume": 3, "book": office.register.book(3, now.year)}
+    wrong: dict[str, Any] = {
+        "person": (hall.person.id, "000111"), "seal": (hall.seal.id, SEAL_PIN)
+    }  # fmt: skip
+    with pytest.raises(DomainError):
+        certify_copy(office, hall.compared().id, **wrong, now=now, by=BY)
+    gone = service.http.post(f"{home}/numbers/2/void", json={"reason": "rút hồ sơ"}, headers=api)
+    assert (gone.json()["number"], gone.json()["state"]) == ("02", "void")
+    again = service.http.post(f"{home}/numbers/1/void", json={"reason": "x"}, headers=api)
+    assert again.status_code in (409, 422)
+    absent = service.http.post(f"{home}/numbers/9/void", json={"reason": "x"}, headers=api)
+    assert absent.json()["code"] == "number-unknown"
+    found = service.http.get(home, params={"search": "Nguyễn Thị"}, headers=api).json()["entries"]
+    assert [one["state"] for one in found] == ["issued", "void"]
+    assert first.number == found[0]["number"]
+
+
+def test_certifiers_are_appointed(service: Service, hall: TownHall) -> None:
+    """Issue: "competence and delegation checked at that moment": given and ended by the unit's
+    administrator at the screen, and by an enrolment client."""
+    now, office = service.now, hall.office
+    case = hall.compared()
+    as_official(service, "signer")
+    page_of(service, "/desk/certifiers", 403)
+    people.sign_in(
+        service.http, service.house, unit=UNIT, roles=["admin"], now=now,
+        holder_id="CCCD:038900000009", name="Đỗ Thị Thử",
+    )  # fmt: skip
+    assert "Lê Văn Thử" in page_of(service, "/desk/certifiers")
+    ended = post(service, f"/desk/certifiers/{hall.delegation.id}/end")
+    assert "Đã chấm dứt" in ended.text
+    assert post(service, f"/desk/certifiers/{hall.delegation.id}/end").status_code == 409
+    with pytest.raises(DomainError) as caught:
+        certify_copy(office, case.id, **hall.hands, now=now, by=BY)
+    assert caught.value.code == "not-competent"
+    form = {
+        "official": people.OFFICIAL_ID, "title": "Chủ tịch", "basis": "Quyết định 02/QĐ-UBND",
+        "lines": "TM. ỦY BAN NHÂN DÂN\nCHỦ TỊCH",
+    }  # fmt: skip
+    late = {"valid_from": "2026-02-01", "valid_to": "2026-01-01"}
+    assert post(service, "/desk/certifiers", **form, **late).status_code == 422
+    stranger = {**form, "official": "CCCD:038911111111"}
+    assert post(service, "/desk/certifiers", **stranger).status_code >= 400
+    assert "Chủ tịch" in post(service, "/desk/certifiers", **form).text
+    certify_copy(office, case.id, **hall.hands, now=now, by=BY)
+    api = service.bearer("enrol")
+    listed = service.http.get(f"/api/v1/certifiers?unit={UNIT}", headers=api).json()
+    assert sorted(one["in_force"] for one in listed) == [False, True]
+    (stands,) = (one for one in listed if one["in_force"])
+    far = service.bearer("enrol", name="far", units=["16522"])
+    over = f"/api/v1/certifiers/{stands['id']}/end"
+    assert service.http.post(f"{over}?unit={UNIT}", headers=far).status_code == 403
+    assert service.http.post(f"{over}?unit=16522", headers=far).status_code == 404
+    assert not service.http.post(f"{over}?unit={UNIT}", headers=api).json()["in_force"]
+    order = {
+        "unit": UNIT, "official": people.OFFICIAL_ID, "name": "Lê Văn Thử", "title": "Phó Chủ tịch",
+        "authority_lines": ["KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH"], "basis": "Quyết định 03/QĐ-UBND",
+    }  # fmt: skip
+    made = service.http.post("/api/v1/certifiers", json=order, headers=api)
+    assert (made.status_code, made.json()["in_force"]) == (201, True)
 
 
 def test_transfers_are_matched_or_given_back(service: Service, hall: TownHall) -> None:
