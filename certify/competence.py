@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from certify.errors import CertifyError, NotFound
@@ -35,8 +35,12 @@ class Delegation:
     name: str
     title: str
     authority_lines: tuple[str, ...]
+    basis: str
     valid_from: datetime
     valid_to: datetime | None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.valid_from <= now and (self.valid_to is None or now < self.valid_to)
 
 
 def delegate(
@@ -59,6 +63,8 @@ def delegate(
         raise CertifyError("delegation-incomplete")
     if len(authority_lines) > 3:
         raise CertifyError("delegation-incomplete")
+    if valid_to is not None and valid_to <= (valid_from or now):
+        raise CertifyError("delegation-dates")
     row = DelegationRow(
         id=uuid.uuid4().hex,
         unit=unit,
@@ -83,13 +89,22 @@ def delegate(
     return _as_delegation(row)
 
 
-def end_delegation(office: Office, delegation_id: str, *, now: datetime, by: str) -> None:
-    """From now on the person certifies no more for this unit."""
+def end_delegation(
+    office: Office, delegation_id: str, *, unit: str, now: datetime, by: str
+) -> Delegation:
+    """From now on the person certifies no more for this unit.
+
+    Raises `NotFound` `delegation-unknown` (also for another unit's), `CertifyError`
+    `delegation-ended`.
+    """
     with office.database.transaction() as session:
         row = session.get(DelegationRow, delegation_id, with_for_update=True)
-        if row is None:
+        if row is None or row.unit != unit:
             raise NotFound("delegation-unknown")
-        row.valid_to = now
+        if row.valid_to is not None and row.valid_to <= now:
+            raise CertifyError("delegation-ended")
+        # One that has not begun never does.
+        row.valid_to = max(now, row.valid_from)
         audit.record(
             session,
             tag=Tag.CERTIFIER_WITHDRAWN,
@@ -98,6 +113,18 @@ def end_delegation(office: Office, delegation_id: str, *, now: datetime, by: str
             details={"unit": row.unit},
             now=now,
         )
+    return _as_delegation(row)
+
+
+def of_unit(office: Office, unit: str) -> list[Delegation]:
+    """A unit's delegations, ended ones too, newest first."""
+    query = (
+        select(DelegationRow)
+        .where(DelegationRow.unit == unit)
+        .order_by(DelegationRow.valid_from.desc(), DelegationRow.id)
+    )
+    with office.database.reading() as session:
+        return [_as_delegation(row) for row in session.scalars(query)]
 
 
 def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> Delegation:
@@ -107,8 +134,7 @@ def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> 
         .where(
             DelegationRow.unit == unit,
             DelegationRow.holder_id == holder_id,
-            DelegationRow.valid_from <= now,
-            or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now),
+            *_in_force(now),
         )
         .order_by(DelegationRow.valid_from.desc())
         .limit(1)
@@ -116,6 +142,23 @@ def competent(session: Session, *, unit: str, holder_id: str, now: datetime) -> 
     if row is None:
         raise CertifyError("not-competent", unit=unit)
     return _as_delegation(row)
+
+
+def certifiers(office: Office, *, unit: str, now: datetime) -> list[Delegation]:
+    """Everybody who may certify for the unit at this moment, one delegation each, by name."""
+    query = (
+        select(DelegationRow)
+        .where(DelegationRow.unit == unit, *_in_force(now))
+        .order_by(DelegationRow.valid_from)
+    )
+    with office.database.reading() as session:
+        latest = {row.holder_id: _as_delegation(row) for row in session.scalars(query)}
+    return sorted(latest.values(), key=lambda one: (one.name, one.holder_id))
+
+
+def _in_force(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    until = or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now)
+    return DelegationRow.valid_from <= now, until
 
 
 def _as_delegation(row: DelegationRow) -> Delegation:
@@ -126,6 +169,7 @@ def _as_delegation(row: DelegationRow) -> Delegation:
         name=row.name,
         title=row.title,
         authority_lines=tuple(row.authority_lines),
+        basis=row.basis,
         valid_from=row.valid_from,
         valid_to=row.valid_to,
     )

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from certify import digital_copies
+from certify import digital_copies, register_closing
 from certify.counter import appointments
 from certify.models import EntryRow, EntryState
 from certify.office import Office
@@ -56,5 +56,6 @@ def recover(office: Office, *, now: datetime, by: str) -> Recovery:
                 void(session, row, reason=STOPPED, now=now, by=by)
                 voided.append(row.id)
     digital_copies.void_unfinished(office, now=now, by=by)
+    register_closing.reopen_unfinished(office, now=now, by=by)
     appointments.sweep_missed(office, now=now, by=by)
     return Recovery(tuple(waiting), tuple(voided))

@@ -85,10 +85,14 @@ def take_number(session: Session, *, unit: str, register: str, year: int) -> Num
 def open_volume(
     office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
 ) -> int:
-    """Begin the next volume; numbers go on within the year."""
+    """Begin the next volume; numbers go on within the year. Raises `CertifyError`:
+    `register-locked`.
+    """
     symbol = register or office.register.symbol
     with office.database.transaction() as session:
         row = _counter(session, unit, symbol, year)
+        if row.locked:
+            raise CertifyError("register-locked", register=symbol, year=year)
         row.volume += 1
         volume = row.volume
         _audit(session, Tag.VOLUME_OPENED, unit, symbol, year, {"volume": volume}, now=now, by=by)
@@ -140,10 +144,34 @@ def void_case_number(
     return void_number(office, found, reason=reason, now=now, by=by)
 
 
+def void_of_year(
+    office: Office, *, unit: str, year: int, number: int, reason: str, now: datetime, by: str
+) -> Entry:
+    """Void an open number of the unit's register. Raises `NotFound` `number-unknown`."""
+    query = select(EntryRow.id).where(
+        EntryRow.unit == unit,
+        EntryRow.register == office.register.symbol,
+        EntryRow.year == year,
+        EntryRow.number == number,
+    )
+    with office.database.reading() as session:
+        found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound("number-unknown")
+    return void_number(office, found, reason=reason, now=now, by=by)
+
+
 def lock_of(office: Office, *, unit: str, year: int) -> RegisterLockRow | None:
     """The closing of a year, once it is closed."""
     with office.database.reading() as session:
         return session.get(RegisterLockRow, (unit, office.register.symbol, year))
+
+
+def volume_of(office: Office, *, unit: str, year: int) -> int:
+    """The volume that the next number of a year is written in; 1 where there is none yet."""
+    with office.database.reading() as session:
+        row = session.get(CounterRow, (unit, office.register.symbol, year))
+        return row.volume if row is not None else 1
 
 
 def years(office: Office, *, unit: str) -> list[int]:
@@ -153,41 +181,6 @@ def years(office: Office, *, unit: str) -> list[int]:
     )
     with office.database.reading() as session:
         return sorted(session.scalars(query), reverse=True)
-
-
-def lock_year(
-    office: Office, *, unit: str, year: int, register: str | None = None, now: datetime, by: str
-) -> RegisterLockRow:
-    """Close a register for a year with its totals (khóa sổ); no number is taken from it again.
-
-    Raises `CertifyError`: `register-has-open-numbers`, `register-locked`.
-    """
-    symbol = register or office.register.symbol
-    with office.database.transaction() as session:
-        counter = _counter(session, unit, symbol, year)
-        if counter.locked:
-            raise CertifyError("register-locked", register=symbol, year=year)
-        rows = list(session.scalars(_lines(unit, symbol, year)))
-        if any(row.state == EntryState.OPEN.value for row in rows):
-            raise CertifyError("register-has-open-numbers", register=symbol, year=year)
-        issued = [row for row in rows if row.state == EntryState.ISSUED.value]
-        made = RegisterLockRow(
-            unit=unit,
-            register=symbol,
-            year=year,
-            last_number=counter.last,
-            issued=len(issued),
-            void=len(rows) - len(issued),
-            copies=sum(row.copies for row in issued),
-            fees=sum(row.fee for row in issued),
-            locked_at=now,
-            locked_by=by,
-        )
-        counter.locked = True
-        session.add(made)
-        details = {"last": made.last_number, "issued": made.issued, "void": made.void}
-        _audit(session, Tag.REGISTER_LOCKED, unit, symbol, year, details, now=now, by=by)
-    return made
 
 
 def entries(
@@ -218,6 +211,11 @@ def entries(
         )
     with office.database.reading() as session:
         return [as_entry(row) for row in session.scalars(query)]
+
+
+def entries_in(session: Session, *, unit: str, register: str, year: int) -> list[Entry]:
+    """All lines of a year, as the caller's transaction sees them."""
+    return [as_entry(row) for row in session.scalars(_lines(unit, register, year))]
 
 
 def gaps(office: Office, *, unit: str, year: int, register: str | None = None) -> list[int]:

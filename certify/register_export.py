@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import datetime
 
 from certify.models import EntryState, RegisterLockRow
@@ -76,11 +77,16 @@ def register_csv(
     month: int | None = None,
     register: str | None = None,
 ) -> bytes:
-    """The same lines for a spreadsheet; a cell that begins like a formula is made harmless."""
+    """The same lines for a spreadsheet."""
+    return csv_of(office, entries(office, unit=unit, year=year, month=month, register=register))
+
+
+def csv_of(office: Office, lines: Iterable[Entry]) -> bytes:
+    """Lines as a table; a cell that begins like a formula is made harmless."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for line in entries(office, unit=unit, year=year, month=month, register=register):
+    for line in lines:
         writer.writerow(
             _plain(cell)
             for cell in (

@@ -130,6 +130,8 @@ class Tag(StrEnum):
     COPY_REPLACED = "copy.replaced"
     NUMBER_VOIDED = "number.voided"
     VOLUME_OPENED = "volume.opened"
+    REGISTER_CLOSING_INTENDED = "register.closing-intended"
+    REGISTER_CLOSING_FAILED = "register.closing-failed"
     REGISTER_LOCKED = "register.locked"
     ITEM_STORED = "item.stored"
     ITEM_PURGED = "item.purged"

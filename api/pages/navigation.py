@@ -54,6 +54,7 @@ NAVIGATION: tuple[Entry, ...] = (
         roles=("intake", "comparer", "signer", "clerk", "admin", "auditor"),
         also=("/desk/copies",),
     ),
+    Entry("/desk/certifiers", "nav.certifiers", roles=("admin",)),
     Entry("/desk/bank-transfers", "nav.transfers", roles=("clerk", "admin")),
     Entry("/desk/sao-y", "nav.sao_y", roles=("clerk",)),
     Entry("/desk/stacks", "nav.stacks", roles=("comparer", "signer", "clerk")),

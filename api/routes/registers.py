@@ -1,8 +1,8 @@
-"""The register of a unit: its lines, and the monthly export as PDF and CSV."""
+"""The register of a unit: its lines, the monthly export as PDF and CSV, the year closed."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Security
@@ -12,9 +12,18 @@ from starlette.responses import Response
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
-from api.routes.shapes import problems
+from api.routes.certification_shapes import Hand
+from api.routes.shapes import Shape, problems
 from api.services import Services
-from certify.register import Entry, entries
+from certify.errors import NotFound
+from certify.register import Entry, entries, open_volume, void_of_year
+from certify.register_closing import (
+    Closing,
+    close_year,
+    closed_lines,
+    find_closing,
+    lines_name,
+)
 from certify.register_export import register_csv, register_pdf
 from records import audit
 from records.tags import Tag
@@ -69,12 +78,19 @@ class EntryList(BaseModel):
     responses=problems(404),
 )
 def lines(
-    unit: UnitCode, year: Year, wired: Wired, client: Certifier, month: Month = None
+    unit: UnitCode,
+    year: Year,
+    wired: Wired,
+    client: Certifier,
+    month: Month = None,
+    search: Annotated[
+        str | None, Query(max_length=200, description="A number, or part of either name")
+    ] = None,
 ) -> EntryList:
     """Voided numbers stay in the register, with their reason."""
     _allowed(client, unit)
     office = wired.house.office
-    found = entries(office, unit=unit, year=year, month=month)
+    found = entries(office, unit=unit, year=year, month=month, search=search)
     shapes = [EntryShape.of(one, office.register.number(one.number)) for one in found]
     return EntryList(entries=shapes)
 
@@ -111,9 +127,184 @@ def export(
         media_type = "text/csv; charset=utf-8"
     _record(wired, client, unit, {"year": year, "month": month, "form": form}, now)
     period = f"{year}" if month is None else f"{year}-{month:02d}"
+    return _download(data, media_type, f"register-{unit}-{period}.{form}")
+
+
+class VolumeShape(BaseModel):
+    """The volume that numbers are written in from now on."""
+
+    volume: int = Field(examples=[2])
+    book: str = Field(examples=["02/2026-SCTĐT/BS"])
+
+
+class VoidOrder(Shape):
+    """Why a number ends without a copy."""
+
+    reason: str = Field(min_length=1, max_length=300)
+
+
+@router.post(
+    "/{unit}/{year}/volumes",
+    status_code=201,
+    summary="Begin the next volume",
+    response_model=VolumeShape,
+    responses=problems(404, 409),
+)
+def next_volume(
+    unit: UnitCode, year: Year, wired: Wired, now: Now, client: Certifier
+) -> VolumeShape:
+    """Numbers go on within the year."""
+    _allowed(client, unit)
+    office = wired.house.office
+    volume = open_volume(office, unit=unit, year=year, now=now, by=client.by)
+    return VolumeShape(volume=volume, book=office.register.book(volume, year))
+
+
+@router.post(
+    "/{unit}/{year}/numbers/{number}/void",
+    summary="Void an open number",
+    response_model=EntryShape,
+    responses=problems(404, 409),
+)
+def void(
+    unit: UnitCode,
+    year: Year,
+    number: Annotated[int, Path(ge=1, le=10**8)],
+    order: VoidOrder,
+    wired: Wired,
+    now: Now,
+    client: Certifier,
+) -> EntryShape:
+    """It stays in the register with its reason; its case may be certified under another."""
+    _allowed(client, unit)
+    office = wired.house.office
+    entry = void_of_year(
+        office, unit=unit, year=year, number=number, reason=order.reason, now=now, by=client.by
+    )
+    return EntryShape.of(entry, office.register.number(entry.number))
+
+
+class ClosingOrder(Shape):
+    """Who signs the closing page and who seals it, in this order."""
+
+    person: Hand
+    seal: Hand
+
+
+class ClosingShape(BaseModel):
+    """A closed year, its totals and where its page is."""
+
+    unit: str
+    register_symbol: str
+    year: int
+    last_number: int
+    issued: int
+    void: int
+    copies: int
+    fees: int = Field(description="In đồng")
+    closed_at: datetime
+    signer: str
+    page_sha256: str
+    lines_sha256: str = Field(description="Of the lines as CSV, named on the page")
+    page_url: str
+    lines_url: str
+
+    @classmethod
+    def of(cls, made: Closing) -> ClosingShape:
+        home = f"/api/v1/registers/{made.unit}/{made.year}/closing"
+        return cls(
+            unit=made.unit,
+            register_symbol=made.register,
+            year=made.year,
+            last_number=made.last_number,
+            issued=made.issued,
+            void=made.void,
+            copies=made.copies,
+            fees=made.fees,
+            closed_at=made.closed_at,
+            signer=made.signer,
+            page_sha256=made.digest,
+            lines_sha256=made.lines_digest,
+            page_url=f"{home}/page",
+            lines_url=f"{home}/lines",
+        )
+
+
+@router.post(
+    "/{unit}/{year}/closing",
+    status_code=201,
+    summary="Close a year: totals on a page, signed and sealed",
+    response_model=ClosingShape,
+    responses=problems(404, 409),
+)
+def close(
+    unit: UnitCode, year: Year, order: ClosingOrder, wired: Wired, now: Now, client: Certifier
+) -> ClosingShape:
+    """From 31 December on. No number is taken from the year afterwards."""
+    _allowed(client, unit)
+    made = close_year(
+        wired.house.office,
+        unit=unit,
+        year=year,
+        person=order.person.pair(),
+        seal=order.seal.pair(),
+        now=now,
+        by=client.by,
+    )
+    return ClosingShape.of(made)
+
+
+@router.get(
+    "/{unit}/{year}/closing",
+    summary="A year's closing",
+    response_model=ClosingShape,
+    responses=problems(404),
+)
+def closing(unit: UnitCode, year: Year, wired: Wired, client: Certifier) -> ClosingShape:
+    """Its totals, who signed, and the digests."""
+    return ClosingShape.of(_closed(wired, client, unit, year))
+
+
+@router.get(
+    "/{unit}/{year}/closing/page",
+    summary="The signed closing page",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}, "description": "PDF/A"}, **problems(404)},
+)
+def closing_page(unit: UnitCode, year: Year, wired: Wired, client: Certifier) -> Response:
+    """PDF/A-2b with the certifying person's and the unit's signatures, both B-LTA."""
+    data = _closed(wired, client, unit, year).data
+    return _download(data, "application/pdf", f"closing-{unit}-{year}.pdf")
+
+
+@router.get(
+    "/{unit}/{year}/closing/lines",
+    summary="The lines as they were closed",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}}, "description": "CSV"}, **problems(404)},
+)
+def closing_lines(
+    unit: UnitCode, year: Year, wired: Wired, now: Now, client: Certifier
+) -> Response:
+    """The very bytes whose SHA-256 the page names. Names stand in them: the export is recorded."""
+    _closed(wired, client, unit, year)
+    data = closed_lines(wired.house.office, unit=unit, year=year)
+    _record(wired, client, unit, {"year": year, "month": None, "form": "closed"}, now)
+    return _download(data, "text/csv; charset=utf-8", lines_name(unit, year))
+
+
+def _closed(wired: Services, client: Client, unit: str, year: int) -> Closing:
+    _allowed(client, unit)
+    found = find_closing(wired.house.office, unit=unit, year=year)
+    if found is None:
+        raise NotFound("register-not-closed", year=year)
+    return found
+
+
+def _download(data: bytes, media_type: str, name: str) -> Response:
     headers = {
         "Cache-Control": "private, no-store",
-        "Content-Disposition": f'attachment; filename="register-{unit}-{period}.{form}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
     }
     return Response(data, media_type=media_type, headers=headers)
 

@@ -18,7 +18,7 @@ from api.routes.certification_shapes import Hand
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from certify.errors import NotFound
-from certify.stacks import stack_jobs
+from certify.stacks import stack_approval, stack_jobs
 from certify.stacks.stack_jobs import Outcome, Stack
 
 router = APIRouter(prefix="/api/v1/stacks", tags=["certified copies"])
@@ -174,12 +174,14 @@ def authorize(
     stack_id: StackId, order: AuthorizationOrder, wired: Wired, now: Now, client: Certifier
 ) -> StackShape:
     """For exactly the documents prepared; good for an hour, and across restarts."""
-    _stack(wired, client, stack_id)
-    made = stack_jobs.authorize(
+    found = _stack(wired, client, stack_id)
+    if (order.person.credential_id, order.seal.credential_id) != (found.person_id, found.seal_id):
+        raise ApiError("authorization-of-another-credential")
+    made = stack_approval.authorize(
         wired.house.office,
         stack_id,
-        person_pin=order.person.pair()[1],
-        seal_pin=order.seal.pair()[1],
+        person=order.person.pair()[1],
+        seal=order.seal.pair()[1],
         now=now,
         by=client.by,
     )

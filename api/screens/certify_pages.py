@@ -36,6 +36,7 @@ from records.errors import DomainError
 from signer.keys import credentials, mandates
 from signer.keys.activation import Authorization
 from signer.keys.credentials import Credential
+from signer.keys.mandates import Mandate
 from signer.pdf import page_images
 from signer.signing import document_digest
 
@@ -46,7 +47,7 @@ _HEAD = ["GET", "HEAD"]
 Digest = Annotated[str, Form(max_length=64)]
 Words = Annotated[str, Form(max_length=refusal.LONGEST_EXPLANATION)]
 SealPin = Annotated[SecretStr, Form(max_length=64)]
-_NO_PIN = SecretStr("")
+NO_PIN = SecretStr("")
 
 
 @router.post("/{case_id}/preparation")
@@ -61,7 +62,7 @@ def prepare(
             office,
             case_id,
             person_id=own_key(wired, person).id,
-            seal_id=_seal(wired, person).id,
+            seal_id=unit_seal(wired, person).id,
             now=now,
             by=person.by,
         )
@@ -118,7 +119,7 @@ def certify(
     person: SignedIn,
     given: ApprovalForm,
     digest: Digest = "",
-    seal_pin: SealPin = _NO_PIN,
+    seal_pin: SealPin = NO_PIN,
 ) -> Response:
     """The person signs what was shown, the unit seals it; then the copy exists."""
     office = wired.house.office
@@ -130,7 +131,7 @@ def certify(
         opens = approval.authorizer(
             wired, given, credential_id=key.id, client=person.by, now=now, by=person.by
         )
-        seal = _seal_hand(wired, person, seal_pin.get_secret_value(), now=now)
+        seal = seal_hand(wired, person, seal_pin.get_secret_value(), now=now)
         certify_copy(office, case_id, person=(key.id, opens), seal=seal, now=now, by=person.by)
     except DomainError as error:
         status = record_refusal(request, wired, person, error, now=now)
@@ -270,7 +271,7 @@ def own_key(wired: Services, person: Person) -> Credential:
     raise ApiError("own-key-missing")
 
 
-def _seal(wired: Services, person: Person) -> Credential:
+def unit_seal(wired: Services, person: Person) -> Credential:
     unit = find_unit(str(person.unit))
     for name in (unit.code, unit.agency_code):
         for one in credentials.of_unit(wired.house.desk, name, "agency"):
@@ -279,10 +280,16 @@ def _seal(wired: Services, person: Person) -> Credential:
     raise ApiError("unit-seal-missing", unit=unit.name)
 
 
-def _seal_hand(wired: Services, person: Person, pin: str, *, now: datetime) -> Hand:
+def standing_mandate(wired: Services, seal: Credential, *, now: datetime) -> Mandate | None:
+    """The clerk's leave for this service to put the seal on, while it stands."""
+    office = wired.house.office
+    return mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
+
+
+def seal_hand(wired: Services, person: Person, pin: str, *, now: datetime) -> Hand:
     """The seal under the clerk's mandate for this service; without one, with the seal's PIN."""
-    office, seal = wired.house.office, _seal(wired, person)
-    mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
+    office, seal = wired.house.office, unit_seal(wired, person)
+    mandate = standing_mandate(wired, seal, now=now)
     if mandate is None and not pin:
         raise ApiError("seal-pin-missing")  # an empty one would count as a wrong one
     if pin or mandate is None:
@@ -320,9 +327,9 @@ def _certification(
     copy, key, seal = (
         _prepared(wired, person, case_id),
         own_key(wired, person),
-        _seal(wired, person),
+        unit_seal(wired, person),
     )
-    mandate = mandates.standing(office.desk, credential_id=seal.id, client=office.client, now=now)
+    mandate = standing_mandate(wired, seal, now=now)
     return render(
         request,
         "certification.html",

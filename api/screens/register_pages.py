@@ -6,7 +6,7 @@ docs/flows/certify.md.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
@@ -17,8 +17,7 @@ from api.auth.people import Person, Role, SignedIn, csrf_checked, needs, record_
 from api.errors import ApiError
 from api.pages import render
 from api.services import Services
-from certify import copy_lookup, register
-from certify.errors import NotFound
+from certify import copy_lookup, register, register_closing
 from certify.register_export import register_csv, register_pdf
 from certify.units import unit as find_unit
 from records import audit
@@ -107,39 +106,29 @@ def void(
     unit = unit_of(person, Role.SIGNER, Role.COMPARER, Role.CLERK)
     office = wired.house.office
     try:
-        lines = register.entries(office, unit=unit, year=year, search=str(number))
-        mine = [one for one in lines if one.number == number]
-        if not mine:
-            raise NotFound("number-unknown")
-        register.void_number(office, mine[0].id, reason=reason, now=now, by=person.by)
+        register.void_of_year(
+            office, unit=unit, year=year, number=number, reason=reason, now=now, by=person.by
+        )
     except DomainError as error:
         return _told(request, wired, person, error, year=year, now=now)
     return RedirectResponse(f"/desk/register?year={year}&month=0&search={number}", status_code=303)
 
 
-@router.post("/lock")
-def lock(
+@router.post("/volumes")
+def volume(
     request: Request,
     wired: Wired,
     now: Now,
     person: SignedIn,
     year: Annotated[int, Form(ge=2025, le=2200)],
-    sure: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Khóa sổ: with its totals and who closed it, when the year is over."""
-    unit = unit_of(person, Role.SIGNER)
+    """The next volume of a year; numbers go on."""
+    unit = unit_of(person, Role.SIGNER, Role.CLERK)
     try:
-        if not sure or not _over(year, now):
-            raise ApiError("register-year-not-over", year=year)
-        register.lock_year(wired.house.office, unit=unit, year=year, now=now, by=person.by)
+        register.open_volume(wired.house.office, unit=unit, year=year, now=now, by=person.by)
     except DomainError as error:
         return _told(request, wired, person, error, year=year, now=now)
     return RedirectResponse(f"/desk/register?year={year}&month=0", status_code=303)
-
-
-def _over(year: int, now: datetime) -> bool:
-    """From the last day of the year on (DOMAIN.md §4 *Register*)."""
-    return local(now).date() >= date(year, 12, 31)
 
 
 def _told(
@@ -202,7 +191,12 @@ def _page(
         fees=fees,
         voided=sum(one.state.value == "void" for one in found),
         lock=register.lock_of(office, unit=unit, year=chosen),
-        may_lock=Role.SIGNER in person.roles and _over(chosen, now) and chosen in known,
+        closing=register_closing.find_closing(office, unit=unit, year=chosen),
+        may_lock=Role.SIGNER in person.roles
+        and register_closing.is_over(chosen, now=now)
+        and chosen in known,
+        may_open=bool(person.roles & {Role.SIGNER, Role.CLERK}) and chosen in known,
+        volume=register.volume_of(office, unit=unit, year=chosen),
         may_void=bool(person.roles & {Role.SIGNER, Role.COMPARER, Role.CLERK}),
         problem=problem,
     )

@@ -52,23 +52,23 @@ def give(
     valid_to: Typed = "",
 ) -> Response:
     """Let a colleague sign under these lines; dates are whole days in Vietnam."""
-    unit = _unit(person)
+    unit = own_unit(person)
     try:
-        colleague = _colleague(wired, unit, official)
-        if colleague.holder_id == person.holder_id:
+        chosen = colleague(wired, unit, official)
+        if chosen.holder_id == person.holder_id:
             raise ApiError("signing-delegation-own")
-        begins = _day(valid_from)
-        ends = _day(valid_to)
+        begins = day(valid_from)
+        ends = day(valid_to)
         delegations.give(
             wired.house.desk,
             unit=unit,
-            holder_id=colleague.holder_id,
-            name=colleague.name,
+            holder_id=chosen.holder_id,
+            name=chosen.name,
             authority_lines=[one for one in lines.splitlines() if one.strip()],
             kinds=[one for one in kinds.replace(",", " ").split() if one],
             basis=" ".join(basis.split()),
-            valid_from=_midnight(begins) if begins else None,
-            valid_to=_midnight(ends + timedelta(days=1)) if ends else None,
+            valid_from=midnight(begins) if begins else None,
+            valid_to=midnight(ends + timedelta(days=1)) if ends else None,
             now=now,
             by=person.by,
         )
@@ -82,7 +82,7 @@ def end(
     delegation_id: HexId, request: Request, wired: Wired, now: Now, person: SignedIn
 ) -> Response:
     """From this moment nothing is signed under it."""
-    desk, unit = wired.house.desk, _unit(person)
+    desk, unit = wired.house.desk, own_unit(person)
     try:
         if delegations.find(desk, delegation_id).unit != unit:
             raise ApiError("signing-delegation-not-found")
@@ -106,7 +106,7 @@ def define(
     days: Days = 1,
 ) -> Response:
     """Initials of up to three colleagues, one who signs, number and seal by the clerks."""
-    unit = _unit(person)
+    unit = own_unit(person)
     try:
         title = " ".join(name.split())
         if not title:
@@ -114,7 +114,7 @@ def define(
         people = [(StepKind.INITIAL, one) for one in initial or [] if one]
         people.append((StepKind.SIGNATURE, signer))
         planned = [
-            PlannedStep(kind, unit, _colleague(wired, unit, one).holder_id, days)
+            PlannedStep(kind, unit, colleague(wired, unit, one).holder_id, days)
             for kind, one in people
         ]
         clerks = ((StepKind.NUMBER, number), (StepKind.SEAL, seal))
@@ -130,7 +130,7 @@ def define(
 @router.post("/desk/signing/routes/{route_id}/retirement")
 def retire(route_id: HexId, request: Request, wired: Wired, now: Now, person: SignedIn) -> Response:
     """What is under way goes on as it was planned."""
-    desk, unit = wired.house.desk, _unit(person)
+    desk, unit = wired.house.desk, own_unit(person)
     try:
         if step_routes.find(desk, route_id).unit != unit:
             raise ApiError("route-not-found")
@@ -165,7 +165,7 @@ def _setup(
     problem: DomainError | None = None,
     status: int = 200,
 ) -> Response:
-    desk, unit = wired.house.desk, _unit(person)
+    desk, unit = wired.house.desk, own_unit(person)
     given = delegations.of_unit(desk, unit)
     return render(
         request,
@@ -173,8 +173,8 @@ def _setup(
         status=status,
         delegations=[(one, one.in_force(now)) for one in given],
         routes=step_routes.of_unit(desk, unit),
-        colleagues=_colleagues(wired, unit),
-        names={one.holder_id: one.name for one in _colleagues(wired, unit)},
+        colleagues=colleagues(wired, unit),
+        names={one.holder_id: one.name for one in colleagues(wired, unit)},
         initials=range(1, INITIALS + 1),
         problem=problem,
     )
@@ -187,7 +187,7 @@ def _told(
     return _setup(request, wired, person, now=now, problem=error, status=status)
 
 
-def _unit(person: Person) -> str:
+def own_unit(person: Person) -> str:
     """The administrator's own unit, and no other."""
     needs(person, Role.ADMIN)
     if person.unit is None:
@@ -195,21 +195,22 @@ def _unit(person: Person) -> str:
     return person.unit
 
 
-def _colleagues(wired: Services, unit: str) -> list[Credential]:
+def colleagues(wired: Services, unit: str) -> list[Credential]:
     """Each of the unit's officials once, by name."""
     newest = credentials.of_unit(wired.house.desk, unit, "official")
     known = {one.holder_id: one for one in reversed(newest)}
     return sorted(known.values(), key=lambda one: one.name)
 
 
-def _colleague(wired: Services, unit: str, holder_id: str) -> Credential:
-    for one in _colleagues(wired, unit):
+def colleague(wired: Services, unit: str, holder_id: str) -> Credential:
+    """One of them. Raises ApiError `step-holder-not-of-unit`."""
+    for one in colleagues(wired, unit):
         if one.holder_id == holder_id:
             return one
     raise ApiError("step-holder-not-of-unit", unit=unit)
 
 
-def _day(text: str) -> date | None:
+def day(text: str) -> date | None:
     """What a date field sends. Raises ApiError `request-invalid`."""
     if not text:
         return None
@@ -222,5 +223,6 @@ def _day(text: str) -> date | None:
     return day
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """When the day begins in Vietnam."""
     return datetime.combine(day, time(0), VIETNAM)

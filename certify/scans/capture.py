@@ -16,7 +16,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pypdfium2
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from certify.errors import CaptureRejected
@@ -24,14 +23,10 @@ from certify.pages.occupancy import Occupancy, occupancy
 from certify.scans import scan_reading
 from certify.scans.cleaning import clean_up
 from certify.scans.scan_measures import BLUR_LIMIT, grey, is_colourless, sharpness, skew
-from certify.scans.scan_reading import Scan
+from certify.scans.scan_reading import Scan, require_size
 
-MINIMUM_DPI = 200
-_ROUNDING = 0.985  # scanners that cut a sheet by a pixel or two still scan at 200 dpi
 MAXIMUM_SCAN_BYTES = 40 * 1024 * 1024
 MAXIMUM_PAGES = 1000
-A3_LONG_MM = 420.0
-A3_SHORT_MM = 304.0
 SKEW_DEGREES = 1.0
 BLANK_INK = 0.0015
 _REENCODED_QUALITY = 90
@@ -41,8 +36,7 @@ _DAMAGED = (
     OSError,
     ValueError,
     SyntaxError,
-    pypdfium2.PdfiumError,
-    Image.DecompressionBombError,
+    ArithmeticError,
 )
 """What the decoders raise for a file that is not, or no longer, an image."""
 
@@ -96,18 +90,24 @@ class Page:
 def read_scans(scans: Sequence[bytes], *, declared_pages: int, clean: bool = True) -> list[Page]:
     """Every page of every scan, in order (PDF and TIFF may hold several).
 
-    Raises `CaptureRejected`: `scan-unreadable`, `scan-too-large`, `scan-resolution-low`,
-    `scan-not-colour`, `scan-page-too-large`, `scan-page-count`, each naming the page.
+    Raises `CaptureRejected`: `scan-unreadable`, `scan-too-large`, `scan-too-many-pixels`,
+    `scan-resolution-low`, `scan-not-colour`, `scan-page-too-large`, `scan-page-too-small`,
+    `scan-page-count`, each naming the scan or the page.
     """
     pages: list[Page] = []
     for number, scan in enumerate(scans, 1):
+        if len(pages) > declared_pages:
+            break
         if len(scan) > MAXIMUM_SCAN_BYTES:
-            raise CaptureRejected("scan-too-large", scan=number, limit=MAXIMUM_SCAN_BYTES)
+            raise CaptureRejected("scan-too-large", scan=number, limit=MAXIMUM_SCAN_BYTES >> 20)
+        first, most = len(pages) + 1, min(MAXIMUM_PAGES, declared_pages) + 1 - len(pages)
         try:
-            for image in scan_reading.images(scan, number):
+            for image in scan_reading.images(scan, number, page=first, most=most):
                 pages.append(_page(image, len(pages) + 1, clean=clean))
                 if len(pages) > min(MAXIMUM_PAGES, declared_pages):
                     break
+        except Image.DecompressionBombError as error:
+            raise CaptureRejected("scan-too-many-pixels", scan=number) from error
         except _DAMAGED as error:
             raise CaptureRejected("scan-unreadable", scan=number) from error
     if len(pages) != declared_pages:
@@ -116,7 +116,6 @@ def read_scans(scans: Sequence[bytes], *, declared_pages: int, clean: bool = Tru
 
 
 def _page(scan: Scan, number: int, *, clean: bool) -> Page:
-    _require_resolution(scan, number)
     if scan.image.mode != "RGB":
         raise CaptureRejected("scan-not-colour", page=number)
     jpeg, orientation = scan.jpeg, 1
@@ -139,10 +138,7 @@ def _page(scan: Scan, number: int, *, clean: bool) -> Page:
     assert jpeg is not None
     image = upright if upright is not None else scan.image
     width_mm, height_mm = (side / scan.dpi * 25.4 for side in luma.size)
-    if max(width_mm, height_mm) > A3_LONG_MM * 1.02 or min(width_mm, height_mm) > A3_SHORT_MM:
-        raise CaptureRejected(
-            "scan-page-too-large", page=number, width=round(width_mm), height=round(height_mm)
-        )
+    require_size(luma.size, scan.dpi, page=number)
     grid = occupancy(luma, width_mm=width_mm, height_mm=height_mm)
     blank = grid.ink < BLANK_INK
     lean, sharp = (0.0, BLUR_LIMIT) if blank else (lean, sharpness(luma))
@@ -162,13 +158,6 @@ def _page(scan: Scan, number: int, *, clean: bool) -> Page:
         cleaning=steps,
         untouched=None if kept else _untouched(scan),
     )
-
-
-def _require_resolution(scan: Scan, number: int) -> None:
-    if scan.dpi < MINIMUM_DPI * _ROUNDING:
-        raise CaptureRejected(
-            "scan-resolution-low", page=number, dpi=round(scan.dpi), minimum=MINIMUM_DPI
-        )
 
 
 def _warnings(image: Image.Image, *, blank: bool, lean: float, sharp: float) -> tuple[str, ...]:

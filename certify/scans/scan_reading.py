@@ -1,6 +1,6 @@
 """From an uploaded file to page images: JPEG, PNG, TIFF and PDF, of whatever depth and colour.
 
-    for scan in images(data, number=1):
+    for scan in images(data, number=1, page=1, most=3):
         scan.image, scan.dpi, scan.jpeg      # `jpeg`: the page's own bytes where they can be used
 
 Everything is bounded before it is decoded. CMYK, 16-bit, palette and transparent images become
@@ -10,17 +10,23 @@ ordinary RGB; what is grey stays grey, so that the caller can refuse it.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pypdfium2
 from PIL import Image, ImageOps, ImageSequence
 
 from certify.errors import CaptureRejected
+from certify.scans import pdf_pages
+from certify.scans.jpeg_file import plain
+from certify.scans.pdf_pages import MAXIMUM_PIXELS
 
-MAXIMUM_PIXELS = 100_000_000
-"""A3 at 600 dpi is 70 million."""
-_PDF_DPI = 200
+MINIMUM_DPI = 200
+_ROUNDING = 0.985  # scanners that cut a sheet by a pixel or two still scan at 200 dpi
+A3_LONG_MM = 420.0
+A3_SHORT_MM = 304.0
+SMALLEST_MM = 20.0
+"""The narrowest paper that is certified: a slip of a register, half an identity card."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +38,30 @@ class Scan:
     jpeg: bytes | None
 
 
-def images(scan: bytes, number: int) -> Iterator[Scan]:
+def images(scan: bytes, number: int, *, page: int, most: int) -> Iterator[Scan]:
+    """The pages of one file; `page` is the number of its first, `most` how many are looked at."""
     if scan.startswith(b"%PDF-"):
-        yield from _from_pdf(scan)
+        yield from _from_pdf(scan, number, page, most)
     else:
-        yield from _from_image(scan, number)
+        yield from _from_image(scan, number, page)
 
 
-def _from_image(scan: bytes, number: int) -> Iterator[Scan]:
+def _from_image(scan: bytes, number: int, page: int) -> Iterator[Scan]:
     with Image.open(io.BytesIO(scan), formats=("JPEG", "PNG", "TIFF")) as image:
         if image.width * image.height > MAXIMUM_PIXELS:
-            raise CaptureRejected("scan-too-large", scan=number, limit=MAXIMUM_PIXELS)
+            raise CaptureRejected("scan-too-many-pixels", scan=number)
         if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            yield Scan(image, _dpi(image), scan)
+            dpi = _dpi(image)
+            require_size(image.size, dpi, page=page)
+            own = plain(scan)
+            upright = image if own is not None else ImageOps.exif_transpose(image) or image
+            yield Scan(image if own is not None else _opaque(upright), dpi, own)
             return
-        for frame in ImageSequence.Iterator(image):
+        for at, frame in enumerate(ImageSequence.Iterator(image), page):
             if frame.width * frame.height > MAXIMUM_PIXELS:
-                raise CaptureRejected("scan-too-large", scan=number, limit=MAXIMUM_PIXELS)
+                raise CaptureRejected("scan-too-many-pixels", scan=number)
             dpi = _dpi(frame)
+            require_size(frame.size, dpi, page=at)
             upright = ImageOps.exif_transpose(frame) or frame
             yield Scan(_opaque(upright), dpi, None)
 
@@ -68,39 +80,32 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_pdf(scan: bytes) -> Iterator[Scan]:
-    """Pages of a scanner's PDF: its own JPEG when a page is one upright image, else drawn."""
-    document = pypdfium2.PdfDocument(scan)
+def _from_pdf(scan: bytes, number: int, page: int, most: int) -> Iterator[Scan]:
     try:
-        for page in document:
-            embedded = _only_jpeg(page)
-            if embedded is not None:
-                yield embedded
-                continue
-            width, height = page.get_size()
-            if width * height * (_PDF_DPI / 72) ** 2 > MAXIMUM_PIXELS:
-                raise CaptureRejected("scan-too-large", scan=1, limit=MAXIMUM_PIXELS)
-            image = page.render(scale=_PDF_DPI / 72).to_pil().convert("RGB")
-            yield Scan(image, float(_PDF_DPI), None)
-    finally:
-        document.close()
+        for at, found in enumerate(pdf_pages.pages(scan, most=most), page):
+            require_size(found.image.size, found.dpi, page=at)
+            own = plain(found.jpeg) if found.jpeg is not None else None
+            image = found.image if own is not None else _opaque(found.image)
+            yield Scan(image, found.dpi, own)
+    except pdf_pages.TooLarge as error:
+        raise CaptureRejected("scan-too-many-pixels", scan=number) from error
 
 
-def _only_jpeg(page: pypdfium2.PdfPage) -> Scan | None:
-    objects = list(page.get_objects(max_depth=1))
-    if len(objects) != 1 or not isinstance(objects[0], pypdfium2.PdfImage):
-        return None
-    found = objects[0]
-    matrix = found.get_matrix()
-    if page.get_rotation() or abs(matrix.b) > 1e-3 or abs(matrix.c) > 1e-3:
-        return None
-    if matrix.a <= 0 or matrix.d <= 0 or found.get_filters() != ["DCTDecode"]:
-        return None
-    data = bytes(found.get_data())
-    image = Image.open(io.BytesIO(data), formats=("JPEG",))
-    if image.mode not in ("RGB", "L") or image.width * image.height > MAXIMUM_PIXELS:
-        return None
-    return Scan(image, image.width / (matrix.a / 72), data)
+def require_size(size: tuple[int, int], dpi: float, *, page: int) -> None:
+    """A page is a sheet that people hand over the counter: from a stamp to A3.
+
+    Asked before anything is decoded. Raises `CaptureRejected`: `scan-resolution-low`,
+    `scan-page-too-large`, `scan-page-too-small`.
+    """
+    if not dpi >= MINIMUM_DPI * _ROUNDING:
+        known = round(dpi) if math.isfinite(dpi) else 0
+        raise CaptureRejected("scan-resolution-low", page=page, dpi=known, minimum=MINIMUM_DPI)
+    width, height = (side / dpi * 25.4 for side in size)
+    measured = {"page": page, "width": round(width), "height": round(height)}
+    if max(width, height) > A3_LONG_MM * 1.02 or min(width, height) > A3_SHORT_MM:
+        raise CaptureRejected("scan-page-too-large", **measured)
+    if min(width, height) < SMALLEST_MM:
+        raise CaptureRejected("scan-page-too-small", **measured, smallest=round(SMALLEST_MM))
 
 
 def _dpi(image: Image.Image) -> float:

@@ -3,7 +3,7 @@
     job = open_stack(office, unit=…, data=list, place=…, now=now, by=by)
     add_scans(office, job.id, {"01.jpg": …})
     start(office, job.id, person_id=…, seal_id=…, now=now, by=by)     # prepared in the background
-    authorize(office, job.id, person_pin=…, seal_pin=…, now=now, by=by)
+    authorize(office, job.id, person=pin, seal=pin, now=now, by=by)   # stack_approval
     progress(office, job.id)                                          # each with its outcome
 
 The work itself is in `certify.stacks.stack_work`; docs/flows/stack.md has the steps.
@@ -31,10 +31,9 @@ from certify.units import unit as find_unit
 from records import audit
 from records.errors import text as catalogue_text
 from records.tags import Tag
-from signer.keys import activation, credentials
+from signer.keys import credentials
 from signer.routing.working_days import local
 
-AUTHORIZED_MINUTES = 60
 RESULT_COLUMNS = (
     "Dòng",
     "Người yêu cầu",
@@ -95,6 +94,8 @@ class Stack:
     counts: Mapping[str, int]
     waiting_scans: int
     failure: str | None
+    person_id: str | None
+    seal_id: str | None
 
     @property
     def total(self) -> int:
@@ -146,7 +147,7 @@ def open_stack(
             for line in lines
         )
         details = {"unit": unit, "lines": len(lines), "list": digest}
-        _audit(session, Tag.STACK_OPENED, stack_id, details, now=now, by=by)
+        record(session, Tag.STACK_OPENED, stack_id, details, now=now, by=by)
     return look(office, stack_id)
 
 
@@ -156,9 +157,9 @@ def add_scans(office: Office, stack_id: str, files: Mapping[str, bytes], *, now:
     wanted = 0
     digests = {name: office.blobs.put(data) for name, data in files.items() if data}
     with office.database.transaction() as session:
-        row = _stack(session, stack_id, lock=True)
-        _require(row, StackState.OPEN)
-        for line in session.scalars(_lines(stack_id, LineState.LISTED)):
+        row = stack_row(session, stack_id, lock=True)
+        require_state(row, StackState.OPEN)
+        for line in session.scalars(lines_of(stack_id, LineState.LISTED)):
             names = line.said["scans"]
             found = [digests.get(name) or old for name, old in zip(names, line.scans, strict=True)]
             if found != line.scans:
@@ -179,75 +180,20 @@ def start(
         credential = credentials.find(office.desk, credential_id)
         credentials.require_usable(office.desk, credential, now=now)
     with office.database.transaction() as session:
-        row = _stack(session, stack_id, lock=True)
-        _require(row, StackState.OPEN)
+        row = stack_row(session, stack_id, lock=True)
+        require_state(row, StackState.OPEN)
         row.person_id, row.seal_id, row.state = person_id, seal_id, StackState.PREPARING.value
-        for line in session.scalars(_lines(stack_id, LineState.LISTED)):
+        for line in session.scalars(lines_of(stack_id, LineState.LISTED)):
             if None in line.scans:
                 line.state, line.failure = LineState.FAILED.value, "stack-scans-missing"
                 line.finished_at = now
     return look(office, stack_id)
 
 
-def authorize(
-    office: Office, stack_id: str, *, person_pin: str, seal_pin: str, now: datetime, by: str
-) -> Stack:
-    """The one authorisation: the person's for exactly these digests, the seal's for as many.
-
-    The seal's digests exist after the person's signatures only; each is named to the authorisation
-    before it is used (`signer.keys.extension`). Raises ActivationRefused for a wrong PIN.
-    """
-    with office.database.reading() as session:
-        row = _stack(session, stack_id)
-        _require(row, StackState.READY)
-        person_id, seal_id = str(row.person_id), str(row.seal_id)
-        digests = [
-            bytes.fromhex(line.prepared["pdf"])
-            for line in session.scalars(_lines(stack_id, LineState.PREPARED))
-            if line.prepared is not None
-        ]
-    desk = office.desk
-    given = activation.authorize(
-        desk,
-        credential_id=person_id,
-        pin=person_pin,
-        digests=digests,
-        client=office.client,
-        minutes=AUTHORIZED_MINUTES,
-        now=now,
-        by=by,
-    )
-    try:
-        blob = activation.open_key(desk, seal_id, seal_pin, now=now)
-    except Exception:
-        activation.close(desk, given, now=now, by=by)
-        raise
-    for_seal = activation.open_authorization(
-        desk,
-        seal_id,
-        blob,
-        [],
-        office.client,
-        minutes=AUTHORIZED_MINUTES,
-        spare=len(digests),
-        now=now,
-        by=by,
-    )
-    with office.database.transaction() as session:
-        row = _stack(session, stack_id, lock=True)
-        _require(row, StackState.READY)
-        row.authorizations = {"person": given.id, "seal": for_seal.id}
-        row.state = StackState.RUNNING.value
-        row.failure = None
-        details = {"documents": len(digests), "person": given.id, "seal": for_seal.id}
-        _audit(session, Tag.STACK_AUTHORIZED, stack_id, details, now=now, by=by)
-    return look(office, stack_id)
-
-
 def look(office: Office, stack_id: str) -> Stack:
     """How far it is. Raises `NotFound` `stack-unknown`."""
     with office.database.reading() as session:
-        row = _stack(session, stack_id)
+        row = stack_row(session, stack_id)
         lines = session.execute(
             select(StackLineRow.state, StackLineRow.scans).where(StackLineRow.stack_id == stack_id)
         ).all()
@@ -263,6 +209,8 @@ def look(office: Office, stack_id: str) -> Stack:
             counts={state.value: counts.get(state.value, 0) for state in LineState},
             waiting_scans=sum(scans.count(None) for scans in listed),
             failure=row.failure,
+            person_id=row.person_id,
+            seal_id=row.seal_id,
         )
 
 
@@ -282,7 +230,7 @@ def stacks(office: Office, *, unit: str, limit: int = 50) -> list[Stack]:
 def outcomes(office: Office, stack_id: str) -> list[Outcome]:
     """Every line with its outcome, in the list's order."""
     with office.database.reading() as session:
-        _stack(session, stack_id)
+        stack_row(session, stack_id)
         return [
             Outcome(
                 position=line.position,
@@ -294,7 +242,7 @@ def outcomes(office: Office, stack_id: str) -> list[Outcome]:
                 code=line.code,
                 failure=line.failure,
             )
-            for line in session.scalars(_lines(stack_id))
+            for line in session.scalars(lines_of(stack_id))
         ]
 
 
@@ -322,7 +270,7 @@ def release_ended(session: Session, row: StackRow, *, now: datetime, by: str) ->
     """Nothing is left to do: the job is finished."""
     row.state, row.finished_at = StackState.FINISHED.value, now
     details = {"day": local(now).date().isoformat()}
-    _audit(session, Tag.STACK_FINISHED, row.id, details, now=now, by=by)
+    record(session, Tag.STACK_FINISHED, row.id, details, now=now, by=by)
 
 
 def set_line(session: Session, stack_id: str, position: int, **values: object) -> None:
@@ -334,7 +282,7 @@ def set_line(session: Session, stack_id: str, position: int, **values: object) -
     )
 
 
-def _lines(stack_id: str, state: LineState | None = None) -> Select[StackLineRow]:
+def lines_of(stack_id: str, state: LineState | None = None) -> Select[StackLineRow]:
     query = (
         select(StackLineRow)
         .where(StackLineRow.stack_id == stack_id)
@@ -343,19 +291,19 @@ def _lines(stack_id: str, state: LineState | None = None) -> Select[StackLineRow
     return query if state is None else query.where(StackLineRow.state == state.value)
 
 
-def _stack(session: Session, stack_id: str, *, lock: bool = False) -> StackRow:
+def stack_row(session: Session, stack_id: str, *, lock: bool = False) -> StackRow:
     row = session.get(StackRow, stack_id, with_for_update=True if lock else None)
     if row is None:
         raise NotFound("stack-unknown")
     return row
 
 
-def _require(row: StackRow, state: StackState) -> None:
+def require_state(row: StackRow, state: StackState) -> None:
     if row.state != state.value:
         raise CertifyError("stack-state-wrong", state=row.state)
 
 
-def _audit(
+def record(
     session: Session,
     tag: Tag,
     stack_id: str,

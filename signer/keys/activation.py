@@ -307,10 +307,10 @@ def open_authorization(
     return authorization
 
 
-def require_sensible(digests: Sequence[bytes], minutes: int) -> None:
-    if not digests:
+def require_sensible(digests: Sequence[bytes], minutes: int, *, spare: int = 0) -> None:
+    if not digests and spare < 1:
         raise ActivationRefused("digests-missing")
-    if len(digests) > MOST_DIGESTS:
+    if len(digests) + spare > MOST_DIGESTS:
         raise ActivationRefused("too-many-digests", limit=MOST_DIGESTS)
     if any(len(one) != 32 for one in digests):
         raise ActivationRefused("digest-malformed")

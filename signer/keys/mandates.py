@@ -90,13 +90,15 @@ def authorize(
     now: datetime,
     by: str,
     minutes: int = 5,
+    spare: int = 0,
 ) -> Authorization:
     """The client opens the seal's key for these digests, under its mandate.
 
-    Raises ActivationRefused `mandate-unknown`, `mandate-ended`; CredentialUnusable.
+    `spare` signatures more may be made, whose digests `signer.keys.extension` will name. Raises
+    ActivationRefused `mandate-unknown`, `mandate-ended`; CredentialUnusable.
     """
     try:
-        activation.require_sensible(digests, minutes)
+        activation.require_sensible(digests, minutes, spare=spare)
         with desk.database.reading() as session:
             row = session.get(MandateRow, mandate_id)
         if row is None or row.client != client:
@@ -121,6 +123,7 @@ def authorize(
         now=now,
         by=by,
         mandate_id=mandate_id,
+        spare=spare,
     )
 
 

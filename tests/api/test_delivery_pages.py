@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
+from datetime import timedelta
 from typing import Any
 
+from api.screens.batch_pages import fingerprint
 from certify.indicators import CODES
 from certify.issuance import certify_copy
-from certify.stacks import stack_work
+from certify.stacks import stack_approval, stack_jobs, stack_work
+from signer.keys import mandates
 from signer.routing.working_days import local
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import CITIZEN_ID, csrf, sign_in
-from tests.certify.test_stack_jobs import a_list
+from tests.api.signing_passkeys import approved, passkey_of
+from tests.certify.test_stack_jobs import a_list, opened
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, TownHall, scans
 
 pytestmark = ONLY_SQLITE
@@ -90,9 +95,15 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         return str(http.get(page).text)
 
     assert "Chờ cho phép ký" in go_on()
-    pins = {"csrf": csrf(http), "person_pin": "000000", "seal_pin": SEAL_PIN}
-    assert http.post(f"{page}/authorize", data=pins).status_code == 403
-    http.post(f"{page}/authorize", data={**pins, "person_pin": PIN})
+    shown = re.search(r'name="chosen" value="([0-9a-f]{64})"', http.get(page).text)
+    assert shown is not None
+    assert http.get(f"{page}/lines/1.pdf").content.startswith(b"%PDF-")
+    assert http.get(f"{page}/lines/2.pdf").status_code == 404
+    pins = {"csrf": csrf(http), "chosen": shown[1], "pin": "000000", "seal_pin": SEAL_PIN}
+    assert http.post(f"{page}/authorization", data=pins).status_code == 403
+    other = {**pins, "pin": PIN, "chosen": "0" * 64}
+    assert http.post(f"{page}/authorization", data=other).status_code == 409
+    http.post(f"{page}/authorization", data={**pins, "pin": PIN})
     assert "Hoàn thành" in go_on()
     table = list(csv.reader(io.StringIO(http.get(f"{page}/results").content.decode("utf-8-sig"))))
     assert [row[3] for row in table[1:]] == ["đã chứng thực", "không chứng thực được"]
@@ -107,6 +118,38 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         headers=headers,
     )  # fmt: skip
     assert bad.json()["code"] == "stack-zip-wrong"
+
+
+def test_a_stack_is_approved_by_passkey(service: Service, hall: TownHall) -> None:
+    """docs/decisions/0240: the authenticator's answer is for exactly the stack's digests; the seal
+    follows under the clerk's mandate. Nobody approves what is another official's to sign."""
+    desk, office = hall.office.desk, hall.office
+    until = service.now + timedelta(days=1)
+    mandates.give(
+        desk, credential_id=hall.seal.id, pin=SEAL_PIN, client=office.client, until=until,
+        now=service.now, by=BY,
+    )  # fmt: skip
+    stack_id = opened(hall, a_list("x", "x"))
+    stack_work.work(office, clock=lambda: service.now, by="system:stacks", stop=lambda: False)
+    page = f"/desk/stacks/{stack_id}"
+    other = sign_in(
+        service.http, service.house, roles=["signer"], holder_id="CCCD:038900000009", name="X"
+    )
+    refused = other.post(f"{page}/authorization", data={"csrf": csrf(other), "pin": PIN})
+    assert refused.status_code == 403
+    assert "data-passkey-button" not in refused.text
+    http = sign_in(service.http, service.house, roles=["signer"])
+    device = passkey_of(service, hall.person.id, PIN)
+    text = http.get(page).text
+    assert "data-passkey-button" in text
+    assert 'name="seal_pin"' not in text
+    chosen = fingerprint(stack_approval.chosen_digests(office, stack_id))
+    stale = http.post(f"{page}/question", data={"csrf": csrf(http), "chosen": "0" * 64})
+    assert stale.status_code == 409
+    form = {"csrf": csrf(http), **approved(service, page, device, chosen=chosen)}
+    assert http.post(f"{page}/authorization", data=form, follow_redirects=False).status_code == 303
+    stack_work.work(office, clock=lambda: service.now, by="system:stacks", stop=lambda: False)
+    assert [one.number for one in stack_jobs.outcomes(office, stack_id)] == ["01", "02"]
 
 
 def test_figures_and_open_data(service: Service, hall: TownHall) -> None:

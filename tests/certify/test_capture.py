@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from certify.errors import CaptureRejected
 from certify.pages.occupancy import Occupancy
 from certify.scans.capture import read_scans
+from certify.scans.jpeg_file import plain
 from tests.certify.town_hall import scans
 
 
@@ -80,6 +81,64 @@ def test_what_cannot_become_a_copy(data: Callable[[], bytes], code: str) -> None
     with pytest.raises(CaptureRejected) as caught:
         read_scans([data()], declared_pages=1)
     assert caught.value.code == code
+
+
+def a_pdf(content: bytes, size: tuple[float, float] = (595, 842)) -> bytes:
+    import pikepdf
+
+    with pikepdf.new() as pdf:
+        page = pdf.add_blank_page(page_size=(595, 842))
+        page.MediaBox = pikepdf.Array([0, 0, *size])
+        page.Contents = pikepdf.Stream(pdf, content)
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def test_a_pdf_that_asks_for_hours_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounded time: a page is drawn in a confined child, which is stopped; ours goes on."""
+    from certify.scans import pdf_pages
+
+    monkeypatch.setattr(pdf_pages, "_SECONDS", 0)
+    monkeypatch.setattr(pdf_pages, "_SECONDS_PER_PAGE", 1)
+    endless = a_pdf(b"0 0 595 842 re 1 0 0 rg f\n" * 300_000)
+    with pytest.raises(CaptureRejected) as caught:
+        read_scans([endless], declared_pages=1)
+    assert caught.value.code == "scan-unreadable"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (lambda: saved(scan(), dpi=65535), "scan-page-too-small"),
+        (lambda: saved(Image.new("RGB", (3300, 2), "white")), "scan-page-too-small"),
+        (lambda: saved(Image.new("RGB", (8300, 8300)), "PNG", dpi=400), "scan-page-too-large"),
+        (lambda: a_pdf(b"", (3, 3)), "scan-page-too-small"),
+        (lambda: a_pdf(b"", (14400, 14400)), "scan-too-many-pixels"),
+        (lambda: b"%PDF-1.4\n" + scans()[0], "scan-unreadable"),
+        (lambda: scans()[0][:50_000], "scan-unreadable"),
+        (lambda: b"", "scan-unreadable"),
+    ],
+)
+def test_hostile_files_are_refused(data: Callable[[], bytes], code: str) -> None:
+    """Wrong sizes, polyglots, truncated, empty: one clear reason, and nothing decoded first."""
+    with pytest.raises(CaptureRejected) as caught:
+        read_scans([data()], declared_pages=1)
+    assert caught.value.code == code
+
+
+def test_only_what_every_reader_decodes_is_kept() -> None:
+    """ISO 32000-2, 7.4.8: what lies behind a JPEG's end is not the picture and does not go into
+    the copy; CMYK and RGB without YCbCr are drawn anew."""
+    whole = scans()[0]
+    (page,) = read_scans([whole + b"PK\x03\x04" + bytes(100)], declared_pages=1)
+    assert (page.jpeg, page.kept_bytes) == (whole, True)
+    (page,) = read_scans([saved(scan().convert("CMYK"))], declared_pages=1)
+    assert not page.kept_bytes
+    arithmetic = whole.replace(b"\xff\xc0", b"\xff\xc9", 1)
+    assert (plain(whole), plain(arithmetic)) == (whole, None)
+    assert plain(saved(scan(), progressive=True)) is not None
+    assert plain(saved(scan(), keep_rgb=True)) is None
 
 
 def test_page_count_is_the_declared_one() -> None:

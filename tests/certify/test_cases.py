@@ -138,7 +138,7 @@ def test_suspected_forgery_freezes(hall: TownHall) -> None:
 def test_competence_is_checked_at_that_moment(hall: TownHall) -> None:
     """ "competence and delegation checked at that moment"."""
     case = hall.compared()
-    end_delegation(hall.office, hall.delegation.id, now=hall.now, by=BY)
+    end_delegation(hall.office, hall.delegation.id, unit=UNIT, now=hall.now, by=BY)
     assert refused(hall, case.id) == "not-competent"
 
 

@@ -13,12 +13,11 @@ import page as page_validation
 import pytest
 
 from certify import register
-from certify.errors import CertifyError, NotFound
+from certify.errors import NotFound
 from certify.issuance import certify_copy
 from certify.models import EntryState
-from certify.register import entries, gaps, lock_year, open_volume, take_number
+from certify.register import entries, open_volume, take_number
 from certify.register_export import COLUMNS, money, register_csv, register_pdf
-from records import audit
 from records.database import Database
 from records.errors import DomainError
 from tests.certify.town_hall import BY, SEAL_PIN, UNIT, TownHall
@@ -82,28 +81,6 @@ def test_volumes(hall: TownHall) -> None:
     issue(hall)
     lines = entries(hall.office, unit=UNIT, year=hall.now.year)
     assert [(line.number, line.volume) for line in lines] == [(1, 1), (2, 2)]
-
-
-def test_yearly_lock(hall: TownHall) -> None:
-    """DOMAIN.md §4: "locked yearly with the total and the certifier"."""
-    office, now = hall.office, hall.now
-    issue(hall)
-    case = hall.compared()
-    wrong = {"person": (hall.person.id, "000111"), "seal": (hall.seal.id, SEAL_PIN)}
-    with pytest.raises(DomainError):
-        certify_copy(office, case.id, **wrong, now=now, by=BY)
-    with pytest.raises(CertifyError) as caught:
-        lock_year(office, unit=UNIT, year=now.year, now=now, by=BY)
-    assert caught.value.code == "register-has-open-numbers"
-    second = entries(office, unit=UNIT, year=now.year)[1]
-    register.void_number(office, second.id, reason="rút hồ sơ", now=now, by=BY)
-    locked = lock_year(office, unit=UNIT, year=now.year, now=now, by=BY)
-    assert (locked.last_number, locked.issued, locked.void, locked.fees) == (2, 1, 1, 4000)
-    with pytest.raises(CertifyError) as caught:
-        certify_copy(office, case.id, **hall.hands, now=now, by=BY)
-    assert caught.value.code == "register-locked"
-    assert gaps(office, unit=UNIT, year=now.year) == []
-    assert audit.verify(office.database).ok
 
 
 def test_export(hall: TownHall, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from openpyxl import Workbook
 from certify import intention, issuance
 from certify.errors import CertifyError
 from certify.register import entries, gaps
-from certify.stacks import stack_jobs, stack_work
+from certify.stacks import stack_approval, stack_jobs, stack_work
 from certify.stacks.stack_jobs import LineState, StackState
 from certify.stacks.stack_list import read_list
 from certify.stores import store
@@ -65,14 +65,12 @@ def test_five_hundred_are_like_three(hall: TownHall) -> None:
     stack = stack_jobs.look(office, stack_id)
     assert (stack.state, stack.counts["prepared"], stack.counts["failed"]) == ("ready", 2, 1)
     with pytest.raises(ActivationRefused):
-        stack_jobs.authorize(
-            office, stack_id, person_pin="000000", seal_pin=SEAL_PIN, now=hall.now, by=BY
+        stack_approval.authorize(
+            office, stack_id, person="000000", seal=SEAL_PIN, now=hall.now, by=BY
         )
-    stack_jobs.authorize(office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY)
+    stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
     with pytest.raises(CertifyError):
-        stack_jobs.authorize(
-            office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY
-        )
+        stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
     work(hall)
     stack = stack_jobs.look(office, stack_id)
     assert (stack.state, stack.counts["issued"]) == (StackState.FINISHED, 2)
@@ -123,7 +121,7 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
     until_killed(stack_work, "record_capture", after=True)
     until_killed(issuance, "prepare", after=True)
     work(hall)
-    stack_jobs.authorize(office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY)
+    stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
     until_killed(issuance, "sign_as_person", after=True)
     until_killed(issuance, "seal_for_unit", after=True)
     until_killed(issuance, "issue", after=True)
@@ -148,9 +146,7 @@ def test_midnight_comes_between(hall: TownHall) -> None:
     work(hall)
     hall.now += timedelta(days=1)
     for _ in range(2):
-        stack_jobs.authorize(
-            office, stack_id, person_pin=PIN, seal_pin=SEAL_PIN, now=hall.now, by=BY
-        )
+        stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
         work(hall)
         work(hall)
         if stack_jobs.look(office, stack_id).state is StackState.FINISHED:
