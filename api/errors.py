@@ -47,6 +47,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "handout-secret-wrong",
         "list-own",
         "rekey-own-request",
+        "image-own-upload",
         "witnesses-refused",
         "role-missing",
         "form-stale",
@@ -75,6 +76,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "code-unknown",
         "copy-unknown",
         "credential-unknown",
+        "image-unknown",
         "delegation-unknown",
         "grant-unknown",
         "issuer-unknown",
@@ -113,6 +115,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "certificate-revoked-already",
         "client-exists",
         "credential-state",
+        "image-approved-already",
         "digest-already-used",
         "field-already-signed",
         "fee-nothing-due",
@@ -160,6 +163,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
     ),
     413: ("body-too-large",),
     415: ("media-type-unsupported",),
+    422: ("anchor-not-found",),  # the document is there; its text says something else
     429: ("rate-limited",),
     500: ("internal-error", "database-damaged", "blob-damaged", "blob-missing"),
     503: (
