@@ -281,7 +281,7 @@ def _page(
         passkeys=passkeys.of_account(wired.house.database, person.account_id),
         rekey_waiting=bool(waiting),
         done=done if done in _DONE else "",
-        problem=approval.told(problem, language_for(request)) if problem is not None else "",
+        problem=problem.message(language_for(request)) if problem is not None else "",
     )
 
 
