@@ -310,7 +310,8 @@ def _note_place(document: Document, appearance: Appearance, layout: Layout) -> P
         x1, _, _, y2 = appearance.box
         box = (x1, y2 - layout.height, x1 + layout.width, y2)
         return placement.at_box(document, appearance.page, box)
-    return placement.top_right(document, appearance.page, (layout.width, layout.height))
+    # "góc trên, bên phải, trang đầu" (annex I), whatever page a request fell back on.
+    return placement.top_right(document, 1, (layout.width, layout.height))
 
 
 def _seal_place(document: Document, appearance: Appearance) -> Place:

@@ -219,6 +219,15 @@ def test_the_annex_note_is_top_right_without_a_picture(tmp_path: Path) -> None:
     assert "02-03-2026 15:30:00 +07:00" in words
 
 
+def test_notes_stand_on_the_first_page() -> None:
+    """Annex I: "trang đầu", also where the request names no page and the usual one is the last."""
+    data = paper.decision(pages=3)
+    after = signed(Appearance("annex", lines=("12/QĐ-UBND",)), data)
+    assert drawn(data, after, 0)[0] > 595 / 2
+    with pikepdf.open(io.BytesIO(after)) as pdf:
+        assert pdf.Root.AcroForm.Fields[0].P.objgen == pdf.pages[0].objgen
+
+
 @pytest.mark.parametrize("form", ["SAO Y", "SAO LỤC", "TRÍCH SAO"])
 def test_the_copy_note_says_form_agency_and_time(form: str, tmp_path: Path) -> None:
     """Annex I: form of copy, agency, signing time; never the words of a certified copy."""
