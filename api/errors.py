@@ -47,6 +47,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "handout-secret-wrong",
         "list-own",
         "rekey-own-request",
+        "image-own-upload",
         "witnesses-refused",
         "role-missing",
         "form-stale",
@@ -76,6 +77,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "code-unknown",
         "copy-unknown",
         "credential-unknown",
+        "image-unknown",
         "delegation-unknown",
         "grant-unknown",
         "issuer-unknown",
@@ -116,6 +118,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "certificate-revoked-already",
         "client-exists",
         "credential-state",
+        "image-approved-already",
         "digest-already-used",
         "field-already-signed",
         "fee-nothing-due",
@@ -166,6 +169,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
     ),
     413: ("body-too-large",),
     415: ("media-type-unsupported",),
+    422: ("anchor-not-found",),  # the document is there; its text says something else
     429: ("rate-limited",),
     500: ("internal-error", "database-damaged", "blob-damaged", "blob-missing"),
     503: (

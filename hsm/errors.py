@@ -24,7 +24,7 @@ class PinWrong(HsmError):
     """A sealed key did not open. A wrong PIN and a tampered seal look the same, by design."""
 
     def __init__(self) -> None:
-        super().__init__("pin-wrong")
+        super().__init__("seal-not-opened")
 
 
 class SealDamaged(HsmError):

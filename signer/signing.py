@@ -24,6 +24,7 @@ from records import audit
 from records.errors import DomainError
 from records.tags import Tag
 from signer.cms import CmsTemplate, Scheme
+from signer.errors import ActivationRefused
 from signer.keys import activation, credentials
 from signer.levels import Level
 from signer.long_life import augmentation
@@ -272,7 +273,11 @@ def _record_outcome(
     desk: Desk, intention: _Intention, signed: SignedDocument, *, now: datetime, by: str
 ) -> None:
     with desk.database.transaction() as session:
-        row = session.get_one(SignatureRow, intention.id)
+        row = session.get_one(SignatureRow, intention.id, with_for_update=True)
+        if row.state != "intended":
+            # Recovery voided it while this process was thought dead: its digest may be signed
+            # again, so this result must never be seen.
+            raise ActivationRefused("intention-lost")
         row.state, row.finished_at = "made", now
         row.field, row.result = signed.field, signed.digest
         ended = activation.settle(

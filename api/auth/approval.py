@@ -21,10 +21,8 @@ from pydantic import SecretStr
 
 from api.auth.passkeys import decoded, encoded, party_of
 from api.errors import ApiError
-from api.pages import words
 from api.services import Services
 from certify.errors import CertifyError
-from records.errors import DomainError
 from signer.keys import activation, passkey_questions, passkeys
 from signer.keys.activation import Authorization
 from signer.keys.passkey_questions import Question
@@ -158,13 +156,6 @@ def authorizer(
         )
 
     return with_passkey if given.question else with_pin
-
-
-def told(error: DomainError, language: str) -> str:
-    """A refusal in words; of a wrong PIN also how many attempts are left."""
-    if error.code == "pin-wrong" and "left" in error.params:
-        return words(language)["approval.left"].format(left=error.params["left"])
-    return error.message(language)
 
 
 def answer_of(given: Approval) -> passkeys.Answer:

@@ -21,7 +21,10 @@ def create(
     client_id: Annotated[str, typer.Argument(help="Small letters, digits, dots, dashes")],
     scope: Annotated[
         list[str],
-        typer.Option(help="sign, certify, validate, ca, store, csc, csc-explicit; repeat"),
+        typer.Option(
+            help="sign, certify, validate, ca, store, stores, enrol, people, certificates, "
+            "approve, csc, csc-explicit; repeat"
+        ),
     ],
     name: Annotated[str, typer.Option(help="Its name for people")] = "",
     unit: Annotated[list[str] | None, typer.Option(help="Only these units; repeat")] = None,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.files.formats import FileRequest
     from signer.keys.activation import Authorization
+    from signer.looks.appearance import Appearance
     from signer.workflow import Authorizer
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -64,6 +65,24 @@ def sign(
     ] = None,
     page: Annotated[int, typer.Option(help="1 is the first page, -1 the last")] = -1,
     box: Annotated[str | None, typer.Option(help="x1,y1,x2,y2 in points")] = None,
+    template: Annotated[
+        str, typer.Option(help="person, annex, copy-note or number (decree 30/2020 annex I)")
+    ] = "person",
+    line: Annotated[
+        list[str] | None,
+        typer.Option(help="Words that the template shows, in order: KT. CHỦ TỊCH; repeat"),
+    ] = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Only draw the page as it will look, into this PNG")
+    ] = None,
+    certify: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="Certification (DocMDP): what may change after it"),
+    ] = None,
+    lock: Annotated[
+        list[str] | None, typer.Option(help="Form field locked with it (FieldMDP); repeat")
+    ] = None,
+    lock_all: Annotated[bool, typer.Option("--lock-all", help="Lock every form field")] = False,
     reason: Annotated[str | None, typer.Option()] = None,
     location: Annotated[str | None, typer.Option()] = None,
     seal: Annotated[str | None, typer.Option(help="Then seal with this agency credential")] = None,
@@ -74,8 +93,8 @@ def sign(
     if output.exists() and not force:
         raise TerminalError("file-exists", path=output)
     if format_ != "pades":
-        shown_on_paper = visible or anchor is not None or box is not None
-        if shown_on_paper or seal is not None or reason is not None or location is not None:
+        of_pdf = (anchor, box, line, preview, certify, lock, seal, reason, location)
+        if visible or lock_all or template != "person" or any(one is not None for one in of_pdf):
             raise TerminalError("option-only-for-pdf", format=format_)
         how = file_request(
             format_, level, pss=pss, inclusive=inclusive, more_may_follow=more_may_follow
@@ -94,12 +113,19 @@ def sign(
         from signer.looks.appearance import Appearance
         from signer.signature import SignatureRequest
 
-        shown = visible or anchor is not None or box is not None
+        placed = visible or anchor is not None or box is not None or preview is not None
+        shown = placed or template != "person" or bool(line)
+        stamp = Appearance(template, page, _box(box), anchor, tuple(line or ()))
+        if preview is not None:
+            _preview(house.desk, data, stamp, credential, preview, force=force)
+            return
         request = SignatureRequest(
             level=level_named(level),
-            appearance=Appearance(page=page, box=_box(box), anchor=anchor) if shown else None,
+            appearance=stamp if shown else None,
             reason=reason,
             location=location,
+            certify=certify,
+            lock_fields=() if lock_all else tuple(lock) if lock else None,
             scheme=Scheme.RSA_PSS if pss else None,
         )
         person = authorizer(house.desk, credential, pin_file, "PIN")
@@ -123,6 +149,20 @@ def sign(
             ).data
         write_file(output, signed, force=force)
     say(f"✓ Đã ký số thành công: {output}", f"✓ Signed: {output}")
+
+
+def _preview(
+    desk: Desk, data: bytes, stamp: Appearance, credential: str, path: Path, *, force: bool
+) -> None:
+    """Nothing is signed, no PIN is asked for."""
+    from signer.looks import appearance
+
+    found = appearance.preview(desk, data, stamp, credential_id=credential, now=now())
+    write_file(path, found.picture, force=force)
+    if found.covers_text:
+        say("⚠ Vị trí này đè lên chữ; sẽ không ký được.", "⚠ It lies on text: signing is refused.")
+    page = found.placed.page
+    say(f"✓ Đã vẽ trang {page}: {path}", f"✓ Page {page} is drawn: {path}")
 
 
 def file_request(

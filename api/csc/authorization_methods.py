@@ -17,7 +17,7 @@ from api.csc.credential_methods import visible
 from api.csc.credential_shapes import APPROVAL, CODE, PIN
 from api.csc.errors import CscRefusal
 from api.csc.models import Token
-from api.csc.one_time_codes import channel
+from api.csc.one_time_codes import channel, needs_code
 from api.csc.outbox import Message
 from signer import hash_signing
 from signer.hash_signing import MOST_SIGNATURES
@@ -46,7 +46,7 @@ def authorize(call: Call) -> Reply:
     if elsewhere:
         return _ask_elsewhere(call, credential, hashes, signatures)
     client_id = call.bearer.client.client_id
-    has_code = channel(credential) is not None
+    has_code = needs_code(credential)
     if has_code:
         if not code:
             raise CscRefusal("csc-otp-invalid" if call.version == "v1" else _INVALID)
@@ -80,7 +80,7 @@ def check_authorization(call: Call) -> Reply:
 def challenge(call: Call) -> Reply:
     """§11.8: the one-time code goes out of band, hence 204."""
     credential = _explicit(call)
-    if call.given.text("authObjectID", longest=64) != CODE or channel(credential) is None:
+    if call.given.text("authObjectID", longest=64) != CODE or not needs_code(credential):
         raise CscRefusal("csc-parameter-invalid", name="authObjectID")
     return _send_code(call, credential)
 
@@ -88,7 +88,7 @@ def challenge(call: Call) -> Reply:
 def send_otp(call: Call) -> Reply:
     """1.0.4 §11.8 credentials/sendOTP."""
     credential = _explicit(call)
-    if channel(credential) is None:
+    if not needs_code(credential):
         raise CscRefusal("csc-parameter-invalid", name="credentialID")
     return _send_code(call, credential)
 

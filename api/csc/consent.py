@@ -20,7 +20,7 @@ from api.csc import tokens
 from api.csc.calls import Remote
 from api.csc.errors import CscRefusal
 from api.csc.models import ConsentRequest
-from api.csc.one_time_codes import channel
+from api.csc.one_time_codes import needs_code
 from records import audit
 from records.errors import DomainError
 from records.tags import Tag
@@ -159,7 +159,7 @@ def grant(
     by = f"holder:{credential.holder_id}"
     try:
         # 2. What they have, then 3. what they know: a code is asked for before the PIN is tried.
-        has_code = consent.for_signing and channel(credential) is not None
+        has_code = consent.for_signing and needs_code(credential)
         if has_code:
             remote.codes.check(credential, code, client_id=client_id, now=now, by=by)
         authorization = None

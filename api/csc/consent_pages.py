@@ -21,7 +21,6 @@ from api.csc.calls import Remote, remote
 from api.csc.consent import Consent
 from api.csc.errors import CscRefusal, translated
 from api.csc.oauth2 import back
-from api.csc.one_time_codes import channel
 from api.errors import RateLimited
 from api.pages import language_for, render
 from api.request_log import SECURITY_HEADERS
@@ -119,7 +118,7 @@ def _page(
         client=wanted.client,
         holder_name=named.name if named else "",
         ask_holder=named is None,
-        ask_code=wanted.for_signing and (named is None or channel(named) is not None),
+        ask_code=wanted.for_signing and (named is None or named.kind != "agency"),
         signing=wanted.for_signing,
         signatures=asked.get("signatures", 0),
         documents=rows,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.csc.algorithms import curve_of, of_key
 from api.csc.consent import QUALIFIERS
-from api.csc.one_time_codes import DIGITS, channel
+from api.csc.one_time_codes import DIGITS
 from api.csc.tokens import Bearer
 from ca.authority import Authority
 from ca.models import CertificateStatus
@@ -125,7 +125,7 @@ def _v1_authorization(credential: Credential, language: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "PIN": {"presence": "true", "format": "A", "label": "PIN", "description": pin}
     }
-    if channel(credential) is None:
+    if credential.kind == "agency":
         shown["OTP"] = {"presence": "false"}
     else:
         shown["OTP"] = {
@@ -144,7 +144,7 @@ def _v2_authorization(credential: Credential, language: str) -> dict[str, Any]:
     """v2 §8.3: authentication objects and the expression that combines them."""
     pin, code, approval = _WORDS[language]
     objects = [{"type": "Password", "id": PIN, "format": "A", "label": "PIN", "description": pin}]
-    if channel(credential) is None:
+    if credential.kind == "agency":
         return {"expression": PIN, "objects": objects}
     objects += [
         {

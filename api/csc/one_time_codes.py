@@ -36,6 +36,16 @@ def channel(credential: Credential) -> str | None:
     return credential.holder.email or None
 
 
+def needs_code(credential: Credential) -> bool:
+    """A person's key opens with PIN and code; never with the PIN alone because a code cannot be
+    sent. CscRefusal `csc-no-channel`."""
+    if credential.kind == "agency":
+        return False
+    if channel(credential) is None:
+        raise CscRefusal("csc-no-channel")
+    return True
+
+
 class OneTimeCodes:
     """Sends and checks; the database keeps an HMAC that nobody can guess without the key."""
 

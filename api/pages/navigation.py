@@ -62,6 +62,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/desk/figures", "nav.figures", roles=("admin", "auditor", "signer")),
     Entry("/desk/certificates", "nav.certificates", kinds=(OFFICIAL, CITIZEN)),
     Entry("/desk/accounts", "nav.accounts", roles=("admin",)),
+    Entry("/desk/images", "nav.images", roles=("admin",)),
     Entry("/desk/audit", "nav.audit", roles=("auditor",)),
 )
 

@@ -22,12 +22,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from api.auth.guard import Now, Wired
+from api.batch_archive import archive
 from api.batch_work import shelves_of
 from api.errors import ApiError
 from api.routes.documents import Signer
 from api.routes.placement import How
-from api.routes.shapes import Shape, problems
+from api.routes.shapes import Moment, Shape, problems
 from api.routes.signatures import require_credential
+from api.services import Services
 from api.transit import safe_name
 from records import audit
 from records.tags import Tag
@@ -143,6 +145,28 @@ def open_batch(order: BatchOrder, wired: Wired, now: Now, client: Signer) -> Bat
         by=client.by,
     )
     return BatchShape.of(made)
+
+
+@router.get(
+    "/batches",
+    summary="The client's batches",
+    response_model=list[BatchShape],
+    responses=problems(),
+)
+def listed(
+    wired: Wired,
+    client: Signer,
+    state: Annotated[
+        Literal["open", "running", "paused", "done", "cancelled"] | None, Query()
+    ] = None,
+    before: Annotated[Moment | None, Query(description="created_at of the last one seen")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> list[BatchShape]:
+    """Newest first. Whoever lost the answer to an opening finds the batch here."""
+    found = batch_reading.listed(
+        wired.house.desk, client=client.by, state=state, before=before, limit=limit
+    )
+    return [BatchShape.of(one) for one in found]
 
 
 @router.post(
@@ -330,6 +354,50 @@ def results(
     }
     text = json.dumps(whole, ensure_ascii=False)
     return Response(text, media_type="application/json", headers=headers)
+
+
+@router.get(
+    "/batches/{batch_id}/archive",
+    summary="Fetch all signed documents in one ZIP",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/zip": {}}, "description": "With the result file"},
+        **problems(404),
+    },
+)
+def fetch_all(batch_id: BatchId, wired: Wired, now: Now, client: Signer) -> Response:
+    """What is signed by now; the fetch is recorded."""
+    return archived(wired, batch_id, client=client.by, now=now, by=client.by)
+
+
+def archived(
+    wired: Services, batch_id: str, *, client: str, now: datetime, by: str
+) -> StreamingResponse:
+    """The ZIP as it is made; another client's batch does not exist."""
+    desk = wired.house.desk
+    found = batch_reading.items(desk, batch_id, client=client, limit=batch.MOST_DOCUMENTS)
+    rows = [BatchItemShape.of(batch_id, one) for one in found]
+    with wired.house.database.transaction() as session:
+        audit.record(
+            session,
+            tag=Tag.DOCUMENT_DELIVERED,
+            by=by,
+            subject=f"batch:{batch_id}",
+            details={"documents": sum(one.result is not None for one in found)},
+            now=now,
+        )
+    pieces = archive(
+        desk,
+        shelves_of(wired.house.settings),
+        batch_id,
+        client=client,
+        results=table(rows),
+    )
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{batch_id}.zip"',
+    }
+    return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
 @router.get(

@@ -18,13 +18,36 @@ from signer.signature import SignatureRequest
 class Placement(Shape):
     """A box on a page, or an anchor: text of the document under which the signature belongs."""
 
-    template: str = Field("person", examples=["person"], max_length=32)
+    template: Literal["person", "seal", "annex", "copy-note", "number"] = Field(
+        "person", description="The case of decree 30/2020 annex I", examples=["person"]
+    )
     page: int = Field(-1, description="1 is the first page, -1 the last", ge=-1, le=100_000)
     box: tuple[float, float, float, float] | None = Field(
         None, description="x1, y1, x2, y2 in points from the bottom left", examples=[None]
     )
-    anchor: str | None = Field(None, max_length=200, examples=["PHÓ CHỦ TỊCH"])
-    lines: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=10)
+    anchor: str | None = Field(
+        None,
+        description="Text of the document: the full name (the picture goes above it) or a title in "
+        "capitals (below it); for a seal the name of the field that it lies over",
+        max_length=200,
+        examples=["PHÓ CHỦ TỊCH"],
+    )
+    lines: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list,
+        description="The titles above a person's picture (KT. CHỦ TỊCH, PHÓ CHỦ TỊCH); an annex's "
+        "number and symbol; a copy's form and agency; number, symbol and date (ISO)",
+        max_length=10,
+        examples=[["KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH"]],
+    )
+    name: str | None = Field(
+        None,
+        description="The full name below the picture, where the text does not have it",
+        max_length=200,
+        examples=["Lê Văn Thử"],
+    )
+    show_time: bool | None = Field(
+        None, description="Absent: with a person only where there is no picture; with notes always"
+    )
 
     @model_validator(mode="after")
     def one_place(self) -> Placement:
@@ -41,6 +64,8 @@ class Placement(Shape):
             box=self.box,
             anchor=self.anchor,
             lines=tuple(self.lines),
+            name=self.name,
+            show_time=self.show_time,
         )
 
 

@@ -30,7 +30,7 @@ class PreviewShape(BaseModel):
 
     page: int = Field(examples=[1])
     box: tuple[float, float, float, float] = Field(description="x1, y1, x2, y2 in points")
-    covers_text: bool = Field(description="Signing there would be refused")
+    covers_text: bool = Field(description="Signing there is refused, unless it is a seal")
     media_type: str = Field(examples=["image/png"])
     picture: str = Field(description="Base64")
 

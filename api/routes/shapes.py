@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import Header
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.transit import Document
 from signer.keys.credentials import Credential
@@ -131,6 +131,15 @@ class CredentialShape(BaseModel):
             ],
         )
 
+
+def _sensible(moment: datetime) -> datetime:
+    """With a zone and a year that can be shown."""
+    if not 2000 <= moment.year <= 2200:
+        raise ValueError("a time of this century")
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_sensible)]
 
 IdempotencyKey = Annotated[
     str | None,

@@ -8,13 +8,12 @@ It sees the documents it submitted and no others. `api.routes.step_acts` is what
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Form, Path, Query, UploadFile
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, ValidationError
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from api.auth.clients import Client
@@ -22,7 +21,7 @@ from api.auth.guard import Now, Wired
 from api.errors import ApiError
 from api.idempotency import Answer
 from api.routes.documents import Signer
-from api.routes.shapes import IdempotencyKey, problems
+from api.routes.shapes import IdempotencyKey, Moment, problems
 from api.routes.step_orders import HolderId, SubmissionOrder
 from api.routes.step_shapes import EventShape, RoutedDocumentShape
 from api.services import Services
@@ -46,16 +45,6 @@ OrderForm = Annotated[
         ],
     ),
 ]
-
-
-def _sensible(moment: datetime) -> datetime:
-    """With a zone and a year that can be shown."""
-    if not 2000 <= moment.year <= 2200:
-        raise ValueError("a time of this century")
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_sensible)]
 
 
 @router.post(

@@ -24,7 +24,7 @@ from api.batch_work import shelves_of
 from api.errors import ApiError
 from api.pages import language_for, render
 from api.pages.batches import batch_view, item_view
-from api.routes.batches import BatchItemShape, followed, table
+from api.routes.batches import BatchItemShape, archived, followed, table
 from api.services import Services
 from api.transit import safe_name
 from records import audit
@@ -264,6 +264,13 @@ def results(batch_id: BatchId, wired: Wired, person: SignedIn) -> Response:
     )
 
 
+@router.get("/{batch_id}/signed.zip")
+def all_signed(batch_id: BatchId, wired: Wired, now: Now, person: SignedIn) -> Response:
+    """Every signed document at once."""
+    found = _offered(wired, person, batch_id)
+    return archived(wired, batch_id, client=found.client, now=now, by=person.by)
+
+
 @router.get("/{batch_id}/documents/{position}/signed.pdf")
 def signed(
     batch_id: BatchId, position: Position, wired: Wired, now: Now, person: SignedIn
@@ -354,7 +361,7 @@ def _list(
         status=status,
         batches=[batch_view(one, names[one.batch.credential_id]) for one in found],
         keys=[one for one in usable_of(desk, person) if one.kind != "agency"],
-        problem=approval.told(problem, language_for(request)) if problem is not None else "",
+        problem=problem.message(language_for(request)) if problem is not None else "",
         most_files=_MOST_FILES,
     )
 
@@ -388,5 +395,5 @@ def _review(
         count=len(digests),
         chosen=fingerprint(digests),
         passkey_offered=approval.offered(wired, key.id),
-        problem=approval.told(problem, language) if problem is not None else "",
+        problem=problem.message(language) if problem is not None else "",
     )

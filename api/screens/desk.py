@@ -15,11 +15,13 @@ from api.auth.people import Person, SignedIn, csrf_checked
 from api.house import House
 from api.pages import render
 from api.pages.own_certificates import SOON
+from api.screens.image_pages import units_of
 from api.screens.step_pages import actor_of
 from certify.counter import case_lookup, visit_lookup
 from certify.money import bank_payments
 from hsm.sealing import is_under_code
 from signer.batches import batch_review
+from signer.holders import holder_images
 from signer.routing import routed_documents
 from signer.routing.working_days import local
 
@@ -71,6 +73,12 @@ def certificates_ending(house: House, person: Person, now: datetime) -> int:
     )
 
 
+def images_to_approve(house: House, person: Person, now: datetime) -> int:
+    """Pictures of signatures and seals that wait for an administrator."""
+    del now
+    return holder_images.waiting_count(house.desk, units=units_of(person))
+
+
 def documents_under_way(house: House, person: Person, now: datetime) -> int:
     """Documents whose step is this person's."""
     del now
@@ -111,6 +119,7 @@ WAITING: tuple[Task, ...] = (
         transfers_to_reconcile,
         roles=("clerk", "admin"),
     ),
+    Task("/desk/images", "waiting.images", images_to_approve, roles=("admin",)),
     Task("/desk/certificates", "waiting.activation", keys_to_activate, ("official", "citizen")),
     Task("/desk/certificates", "waiting.ending", certificates_ending, ("official", "citizen")),
 )

@@ -21,7 +21,7 @@ from api.pages.own_certificates import certificate_view
 from api.services import Services
 from records.entry import plain
 from records.errors import DomainError
-from signer.holders import holder_acts
+from signer.holders import holder_acts, holder_images
 from signer.keys import passkey_questions, pins
 from signer.keys import passkeys as signing_passkeys
 
@@ -31,7 +31,7 @@ _PATH = "/desk/certificates"
 _NOTHING = SecretStr("")
 CredentialId = Annotated[str, Path(max_length=64, pattern="^[0-9a-f]+$")]
 Secret = Annotated[SecretStr, Form(max_length=64)]
-_DONE = ("activated", "pin", "passkey", "passkey-removed", "suspended", "rekey")
+_DONE = ("activated", "pin", "passkey", "passkey-removed", "suspended", "rekey", "image")
 
 
 @router.api_route(_PATH, methods=_HEAD)
@@ -90,7 +90,7 @@ def activate(
             by=person.by,
         )
 
-    return _acted(request, wired, person, credential_id, act, "activated", now=now)
+    return acted(request, wired, person, credential_id, act, "activated", now=now)
 
 
 @router.post(f"{_PATH}/{{credential_id}}/pin")
@@ -117,7 +117,7 @@ def change_pin(
             by=person.by,
         )
 
-    return _acted(request, wired, person, credential_id, act, "pin", now=now)
+    return acted(request, wired, person, credential_id, act, "pin", now=now)
 
 
 @router.post(f"{_PATH}/{{credential_id}}/passkeys/options")
@@ -165,7 +165,7 @@ def add_passkey(
             by=person.by,
         )
 
-    return _acted(request, wired, person, credential_id, act, "passkey", now=now)
+    return acted(request, wired, person, credential_id, act, "passkey", now=now)
 
 
 @router.post(f"{_PATH}/{{credential_id}}/passkeys/{{passkey_id}}/removal")
@@ -182,7 +182,7 @@ def remove_passkey(
     def act() -> None:
         signing_passkeys.remove(wired.house.desk, credential_id, passkey_id, now=now, by=person.by)
 
-    return _acted(request, wired, person, credential_id, act, "passkey-removed", now=now)
+    return acted(request, wired, person, credential_id, act, "passkey-removed", now=now)
 
 
 @router.post(f"{_PATH}/{{credential_id}}/suspension")
@@ -207,7 +207,7 @@ def suspend(
             by=person.by,
         )
 
-    return _acted(request, wired, person, credential_id, act, "suspended", now=now)
+    return acted(request, wired, person, credential_id, act, "suspended", now=now)
 
 
 @router.post(f"{_PATH}/{{credential_id}}/new-key")
@@ -226,10 +226,10 @@ def ask_for_key(
             wired.house.desk, credential_id, reason=plain(reason), now=now, by=person.by
         )
 
-    return _acted(request, wired, person, credential_id, act, "rekey", now=now)
+    return acted(request, wired, person, credential_id, act, "rekey", now=now)
 
 
-def _acted(
+def acted(
     request: Request,
     wired: Services,
     person: Person,
@@ -264,6 +264,7 @@ def _page(
     desk = wired.house.desk
     found = require_own(desk, person, credential_id)
     enrolled = signing_passkeys.of_credential(desk, credential_id)
+    drawn, sent = holder_images.of_credential(desk, credential_id)
     waiting = [
         request_
         for request_ in holder_acts.waiting_requests(desk)
@@ -275,10 +276,12 @@ def _page(
         status=status,
         certificate=certificate_view(found, now=now),
         enrolled=enrolled,
+        image=drawn,
+        image_sent=sent,
         passkeys=passkeys.of_account(wired.house.database, person.account_id),
         rekey_waiting=bool(waiting),
         done=done if done in _DONE else "",
-        problem=approval.told(problem, language_for(request)) if problem is not None else "",
+        problem=problem.message(language_for(request)) if problem is not None else "",
     )
 
 

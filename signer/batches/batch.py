@@ -68,6 +68,8 @@ def open_batch(
     credential = credentials.find(desk, credential_id)
     credentials.require_usable(desk, credential, now=now)
     signing.template_for(desk, credential, request.scheme)  # refuses a scheme unfit for the key
+    if request.appearance is not None:
+        appearance.require_sound(request.appearance)
     batch_id = f"bat_{secrets.token_hex(16)}"
     with desk.database.transaction() as session:
         row = BatchRow(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from records.blobs import BlobStore
 from records.errors import RecordsError
@@ -66,9 +67,14 @@ def get(store: BlobStore, places: Sequence[Place]) -> list[bytes]:
     return [packs[one.pack][one.offset : one.offset + one.size] for one in places]
 
 
-def joined(store: BlobStore, places: Sequence[Place], digest: str) -> bytes:
-    """Original and revisions as one file. Raises RecordsError `blob-damaged`."""
-    data = b"".join(get(store, places))
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise RecordsError("blob-damaged", digest=digest)
-    return data
+def joined(store: BlobStore, documents: Sequence[tuple[Sequence[Place], str]]) -> list[bytes]:
+    """Originals and revisions as whole files, each by its places and its digest.
+
+    Raises RecordsError `blob-damaged`.
+    """
+    parts = iter(get(store, [place for places, _ in documents for place in places]))
+    found = [b"".join(islice(parts, len(places))) for places, _ in documents]
+    for data, (_, digest) in zip(found, documents, strict=True):
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise RecordsError("blob-damaged", digest=digest)
+    return found

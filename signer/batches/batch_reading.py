@@ -67,6 +67,25 @@ def look(desk: Desk, batch_id: str, *, client: str) -> Batch:
         return batch_of(mine(session, batch_id, client), counts(session, batch_id))
 
 
+def listed(
+    desk: Desk,
+    *,
+    client: str,
+    state: str | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
+) -> list[Batch]:
+    """The client's batches, newest first: who lost an answer, or its own notes, finds them here."""
+    wanted = select(BatchRow).where(BatchRow.client == client)
+    if state is not None:
+        wanted = wanted.where(BatchRow.state == state)
+    if before is not None:
+        wanted = wanted.where(BatchRow.created_at < before)
+    wanted = wanted.order_by(BatchRow.created_at.desc(), BatchRow.id).limit(limit)
+    with desk.database.reading() as session:
+        return [batch_of(row, counts(session, row.id)) for row in session.scalars(wanted).all()]
+
+
 def items(
     desk: Desk, batch_id: str, *, client: str, after: int = -1, limit: int = 100
 ) -> list[Item]:
@@ -84,16 +103,26 @@ def items(
 
 def content(desk: Desk, shelves: Shelves, batch_id: str, position: int, *, client: str) -> bytes:
     """A signed document, checked against its digest; `batch-document-not-found` for any other."""
+    return contents(desk, shelves, batch_id, [position], client=client)[0]
+
+
+def contents(
+    desk: Desk, shelves: Shelves, batch_id: str, positions: Sequence[int], *, client: str
+) -> list[bytes]:
+    """Several of them, in order; the packs they lie in are read once."""
     with desk.database.reading() as session:
         mine(session, batch_id, client)
-        row = session.get(BatchItemRow, (batch_id, position))
-    if row is None or row.result is None or row.result_pack is None:
-        raise BatchRefused("batch-document-not-found", position=position)
-    places = [
-        Place(row.pack, row.pack_offset, row.size),
-        Place(row.result_pack, row.result_offset or 0, row.result_size or 0),
-    ]
-    return batch_packs.joined(shelves.of(batch_id), places, row.result)
+        found = [session.get(BatchItemRow, (batch_id, position)) for position in positions]
+    wanted = []
+    for position, row in zip(positions, found, strict=True):
+        if row is None or row.result is None or row.result_pack is None:
+            raise BatchRefused("batch-document-not-found", position=position)
+        places = [
+            Place(row.pack, row.pack_offset, row.size),
+            Place(row.result_pack, row.result_offset or 0, row.result_size or 0),
+        ]
+        wanted.append((places, row.result))
+    return batch_packs.joined(shelves.of(batch_id), wanted)
 
 
 def mine(session: Session, batch_id: str, client: str, *, lock: bool = False) -> BatchRow:

@@ -87,7 +87,7 @@ def original(
     if row is None or not row.pack:
         raise BatchRefused("batch-document-not-found", position=position)
     places = [Place(row.pack, row.pack_offset, row.size)]
-    data = batch_packs.joined(shelves.of(batch_id), places, row.digest)
+    (data,) = batch_packs.joined(shelves.of(batch_id), [(places, row.digest)])
     return Original(row.name, row.digest, row.pages or 0, data)
 
 

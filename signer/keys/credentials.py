@@ -276,7 +276,7 @@ def image_digest(desk: Desk, credential_id: str) -> str | None:
     newest = (
         select(ImageRow.blob)
         .where(ImageRow.credential_id == credential_id, ImageRow.approved_at.is_not(None))
-        .order_by(ImageRow.uploaded_at.desc(), ImageRow.id.desc())
+        .order_by(ImageRow.approved_at.desc(), ImageRow.uploaded_at.desc(), ImageRow.id.desc())
         .limit(1)
     )
     with desk.database.reading() as session:

@@ -50,6 +50,9 @@ class Template(StrEnum):
     NUMBER = "number"
 
 
+_TEMPLATES = frozenset(Template)
+
+
 @dataclass(frozen=True)
 class Appearance:
     """What is shown, and where.
@@ -129,20 +132,55 @@ class Appearance:
 def prepare(
     desk: Desk, document: Document, request: SignatureRequest, credential: Credential
 ) -> Placed | None:
-    """The stamp of a request, made or taken from the shelf, with its place on the page."""
-    if request.appearance is None:
+    """The stamp of a request, made or taken from the shelf, with its place on the page.
+
+    A box that somebody chose is held against the text here, where a document is inspected: `place`
+    alone does not look, for the worker that places the same stamp on the same octets again.
+    Raises what `place` raises, and DocumentRefused `appearance-covers-text`.
+    """
+    asked = request.appearance
+    if asked is None:
         return None
-    return place(
+    placed = place(
         document,
-        request.appearance,
+        asked,
         signer=credential.name,
-        picture=picture_for(desk, request.appearance, credential),
+        picture=picture_for(desk, asked, credential),
         shelf=desk.stamps,
     )
+    require_off_text(document, asked, placed)
+    return placed
+
+
+def require_off_text(document: Document, asked: Appearance, placed: Placed) -> None:
+    """Where a box was chosen: a seal may touch text, nothing else may."""
+    if asked.box is not None and Template(asked.template) is not Template.SEAL:
+        placement.require_no_text(document, placed.page, placed.rect)
+
+
+def require_sound(asked: Appearance) -> None:
+    """Before any document: a template there is, with the words that it wants.
+
+    Raises SignerError `template-unknown`, `note-words`, `copy-form-unknown`, `glyph-missing`.
+    """
+    if asked.template not in _TEMPLATES:
+        raise SignerError(
+            "template-unknown", template=str(asked.template)[:40], known=", ".join(Template)
+        )
+    for text in (*asked.lines, asked.name or ""):
+        strange = next((one for one in text if not one.isprintable()), None)
+        if strange is not None:
+            raise SignerError("glyph-missing", letter=f"U+{ord(strange):04X}")
+    wanted = {Template.ANNEX: 1, Template.COPY_NOTE: 2}.get(Template(asked.template), 0)
+    if sum(bool(one.strip()) for one in asked.lines) < wanted:
+        raise SignerError("note-words", template=str(asked.template), wanted=wanted)
+    if asked.template == Template.COPY_NOTE and asked.lines[0] not in COPY_FORMS:
+        raise SignerError("copy-form-unknown", form=asked.lines[0], known=", ".join(COPY_FORMS))
 
 
 def picture_for(desk: Desk, appearance: Appearance, credential: Credential) -> Picture | None:
     """The holder's own picture, where the template shows one; a batch asks once for many."""
+    require_sound(appearance)
     if Template(appearance.template) not in (Template.PERSON, Template.SEAL):
         return None
     digest = credentials.image_digest(desk, credential.id)
@@ -161,6 +199,7 @@ def place(
     shelf: StampShelf,
 ) -> Placed:
     """Find the place, then take the stamp from the shelf or draw it."""
+    require_sound(appearance)
     template = Template(appearance.template)
     show_time = appearance.show_time
     if template in (Template.ANNEX, Template.COPY_NOTE):
@@ -176,7 +215,9 @@ def place(
     else:
         where = _person_place(document, appearance, signer, picture)
         layout = None
-    if template is not Template.SEAL:
+    if template is Template.SEAL:
+        placement.require_visible(document, where)
+    else:
         placement.require_clear(document, where)
     ground = ground_of(document)
     size = (round(where.width, 2), round(where.height, 2))
@@ -209,12 +250,20 @@ def preview(
     credential_id: str,
     now: datetime,
 ) -> Preview:
-    """The page as it will look, before anybody signs; and whether the stamp lies on text."""
+    """The page as it will look, before anybody signs; and whether the stamp lies on text.
+
+    A place that covers text is shown, so that the person sees why signing there is refused.
+    """
     credential = credentials.find(desk, credential_id)
     with Document.open(Original.of(data), desk.limits) as document:
         document.require_signable()
-        placed = prepare(desk, document, SignatureRequest(appearance=appearance), credential)
-        assert placed is not None
+        placed = place(
+            document,
+            appearance,
+            signer=credential.name,
+            picture=picture_for(desk, appearance, credential),
+            shelf=desk.stamps,
+        )
         appender = Appender(document)
         drawing = placed.put(appender, now)
         rect = b" ".join(number(one) for one in placed.rect)
@@ -260,7 +309,8 @@ def _note_place(document: Document, appearance: Appearance, layout: Layout) -> P
         x1, _, _, y2 = appearance.box
         box = (x1, y2 - layout.height, x1 + layout.width, y2)
         return placement.at_box(document, appearance.page, box)
-    return placement.top_right(document, appearance.page, (layout.width, layout.height))
+    # "góc trên, bên phải, trang đầu" (annex I), whatever page a request fell back on.
+    return placement.top_right(document, 1, (layout.width, layout.height))
 
 
 def _seal_place(document: Document, appearance: Appearance) -> Place:
@@ -288,7 +338,7 @@ def _person_place(
     page = appearance.page if appearance.anchor is not None else 0
     room = placement.beside_anchor(document, page, anchor, _PICTURE_WIDTH, above=above)
     height = min(_PICTURE_HEIGHT, room.box[3] - room.box[1])
-    width = _PICTURE_WIDTH
+    width = room.box[2] - room.box[0]
     if picture is not None and not appearance.lines and appearance.name is None:
         width = min(width, height * picture.width / picture.height)
         height = width * picture.height / picture.width

@@ -1,8 +1,8 @@
 """Where a stamp goes: a box, the signature block found in the text, the person's picture, a corner.
 
 Boxes are in points from the lower left corner of the page *as it is shown*; a page with /Rotate or
-a shifted CropBox is undone here. A place found automatically never covers text, and no place may
-cover an earlier signature, except the seal, which is meant to overlap the person's by one third.
+a shifted CropBox is undone here. No place may cover text or an earlier signature, except the seal,
+which is meant to overlap the person's picture by one third, and never by more than half.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 _MARGIN = 28.35  # 10 mm
 _GAP = 3.0
+_EDGE = 5.0
 _LEAST_HEIGHT = 18.0
+_LEAST_WIDTH = 60.0
+_TOUCHING = 1.0
+"""Points squared, and points that letters' boxes are higher and wider than their ink."""
+_HIDDEN = 0.5
 _SLIDES = (0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20, 24, -24, 28, -28)
 
 
@@ -54,6 +59,16 @@ class Room:
     box: Box
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """An earlier signature as the page shows it: its picture, or all of it where it has none."""
+
+    page: int
+    picture: Box
+    whole: Box
+    pictured: bool
+
+
 def at_box(document: Document, page: int, box: Box) -> Place:
     """Exactly there. Raises DocumentRefused `box-outside-page`."""
     number = _absolute(document, page)
@@ -66,33 +81,55 @@ def at_box(document: Document, page: int, box: Box) -> Place:
 
 
 def top_right(document: Document, page: int, size: tuple[float, float]) -> Place:
-    """The corner for notes: annexes and copies (decree 30/2020 annex I)."""
-    crop, rotation = document.geometry(page)
-    width, height = _shown_size(crop, rotation)
-    x2, y2 = width - _MARGIN, height - _MARGIN / 2
-    return at_box(document, page, (max(0.0, x2 - size[0]), y2 - size[1], x2, y2))
+    """The corner for notes: annexes and copies (decree 30/2020 annex I).
+
+    Where the corner is taken (the note of the copy that this one is made from, a letterhead that
+    reaches up to it), higher, or further left. Raises SignerError `no-room-at-corner`.
+    """
+    number = _absolute(document, page)
+    crop, rotation = document.geometry(number)
+    across, up = _shown_size(crop, rotation)
+    width, height = size
+    with text_of(document) as pages:
+        taken = _taken(document, pages, number)
+    right = across - _MARGIN
+    while right - width >= _EDGE:
+        beyond = []
+        for top in (up - _MARGIN / 2, up - _EDGE):
+            box = (right - width, top - height, right, top)
+            hit = [one[0] for one in taken if _common(box, one) > _TOUCHING]
+            if not hit:
+                return at_box(document, number, box)
+            beyond.append(min(hit))
+        right = max(beyond) - _GAP
+    raise SignerError("no-room-at-corner", page=number, width=round(width), height=round(height))
 
 
 def beside_anchor(document: Document, page: int, text: str, width: float, *, above: bool) -> Room:
-    """The free space above (or below) the last occurrence of `text`, at most `width` wide.
+    """The free space above (or below) `text`, at most `width` wide: the last place that has room.
 
     `page` 0 looks through all pages, the last first. Raises SignerError `anchor-not-found`,
     `no-room-at-anchor`.
     """
+    refusal: SignerError | None = None
     with text_of(document) as pages:
         count = len(pages)
         wanted = [_absolute(document, page)] if page else range(count, 0, -1)
         for number in wanted:
-            lines = _lines(pages[number - 1])
             found = _occurrences(pages[number - 1], text)
             if not found:
                 continue
             crop, rotation = document.geometry(number)
-            shown = [to_shown(one, crop, rotation) for one in lines]
-            anchor = to_shown(found[-1], crop, rotation)
-            page_height = _shown_size(crop, rotation)[1]
-            return Room(number, _free(anchor, shown, width, page_height, above=above))
-    raise SignerError("anchor-not-found", anchor=text)
+            taken = _taken(document, pages, number)
+            shown = _shown_size(crop, rotation)
+            for one in reversed(found):
+                anchor = to_shown(one, crop, rotation)
+                try:
+                    return Room(number, _free(anchor, taken, width, shown, above=above))
+                except SignerError as error:  # a name is often written twice
+                    refusal = refusal or error
+            break
+    raise refusal or SignerError("anchor-not-found", anchor=text)
 
 
 def within(document: Document, room: Room, size: tuple[float, float]) -> Place:
@@ -106,11 +143,15 @@ def within(document: Document, room: Room, size: tuple[float, float]) -> Place:
 def over_person(document: Document, diameter: float, field: str | None = None) -> Place:
     """A seal's place: its right edge one third into a signature's picture, from the left.
 
-    The newest one's, or that of the named field. It slides up or down a little where that spares
-    text. Raises SignerError `seal-without-person`.
+    The newest one's, or that of the named field; never another seal's, and a note's or a number's
+    only where nobody's picture is there. It slides up or down a little where that spares text.
+    Raises SignerError `seal-without-person`.
     """
-    number, picture = _newest_picture(document, field)
-    x1, y1, x2, y2 = picture
+    persons = [one for one in _shown(document, field) if not _is_seal(one, diameter)]
+    newest = ([one for one in persons if one.pictured] or persons)[-1:]
+    if not newest:
+        raise SignerError("seal-without-person")
+    number, (x1, y1, x2, y2) = newest[0].page, newest[0].picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
     crop, rotation = document.geometry(number)
     width, height = _shown_size(crop, rotation)
@@ -134,14 +175,36 @@ def require_clear(document: Document, place: Place) -> None:
         return
     page = document.page(place.page)
     for rect in _signature_rects(document, page.objgen):
-        if _common(rect, place.rect) > 1.0:
+        if _common(rect, place.rect) > _TOUCHING:
             raise DocumentRefused("appearance-covers-signature", page=place.page)
 
 
+def require_visible(document: Document, place: Place) -> None:
+    """A seal lies over one person's picture, over half of it at most, and over nothing else.
+
+    Raises DocumentRefused `appearance-covers-signature`.
+    """
+    shares = []
+    for one in _shown(document):
+        if one.page != place.page or not _common(one.whole, place.box) > _TOUCHING:
+            continue
+        x1, y1, x2, y2 = one.picture
+        shares.append(_common(one.picture, place.box) / max((x2 - x1) * (y2 - y1), 1.0))
+    if len(shares) > 1 or any(one > _HIDDEN for one in shares):
+        raise DocumentRefused("appearance-covers-signature", page=place.page)
+
+
+def require_no_text(document: Document, page: int, rect: Box) -> None:
+    """A signature never covers text (decree 30/2020 annex I): `appearance-covers-text`."""
+    if covered_text(document, page, rect):
+        raise DocumentRefused("appearance-covers-text", page=page)
+
+
 def covered_text(document: Document, page: int, rect: Box) -> list[Box]:
-    """The lines of text a stamp would lie on; for previews."""
+    """The lines of text a stamp would lie on."""
     with text_of(document) as pages:
-        return [line for line in _lines(pages[page - 1]) if _common(line, rect) > 1.0]
+        lines = _lines(pages[page - 1])
+    return [one for one in lines if _common(_inked(one), rect) > _TOUCHING]
 
 
 def _absolute(document: Document, page: int) -> int:
@@ -219,26 +282,52 @@ def _occurrences(page: Any, wanted: str) -> list[Box]:
 
 
 def _free(
-    anchor: Box, lines: Sequence[Box], width: float, page_height: float, *, above: bool
+    anchor: Box, taken: Sequence[Box], width: float, shown: tuple[float, float], *, above: bool
 ) -> Box:
+    """Centred on the anchor, and narrower where the page ends beside it."""
+    across, up = shown
     middle = (anchor[0] + anchor[2]) / 2
-    left, right = middle - width / 2, middle + width / 2
-    beside = [one for one in lines if one[0] < right and one[2] > left]
+    half = min(width / 2, middle - _EDGE, across - _EDGE - middle)
+    if half < min(width, _LEAST_WIDTH) / 2:
+        raise SignerError("no-room-at-anchor", room=0)
+    left, right = middle - half, middle + half
+    beside = [one for one in taken if one[0] < right and one[2] > left]
     if above:
         bottom = anchor[3] + _GAP
-        tops = [one[1] for one in beside if one[1] >= anchor[3] - 1]
-        top = min(tops, default=page_height - _MARGIN) - _GAP
+        # What reaches from below the anchor's top to above it lies where the picture would be.
+        tops = [one[1] for one in beside if one[3] > anchor[3] + 1 and one[1] >= anchor[1] + 1]
+        top = min(tops, default=up - _MARGIN) - _GAP
     else:
         top = anchor[1] - _GAP
-        bottoms = [one[3] for one in beside if one[3] <= anchor[1] + 1]
+        bottoms = [one[3] for one in beside if one[1] < anchor[1] - 1 and one[3] <= anchor[3] - 1]
         bottom = max(bottoms, default=_MARGIN) + _GAP
     if top - bottom < _LEAST_HEIGHT:
         raise SignerError("no-room-at-anchor", room=max(0, round(top - bottom)))
     return (left, bottom, right, top)
 
 
-def _newest_picture(document: Document, name: str | None) -> tuple[int, Box]:
-    best: tuple[int, int, Box] | None = None
+def _taken(document: Document, pages: Any, number: int) -> list[Box]:
+    """Where the page has text or a signature, as it is shown."""
+    crop, rotation = document.geometry(number)
+    rects = [*_lines(pages[number - 1]), *_signature_rects(document, document.page(number).objgen)]
+    shown = [to_shown(one, crop, rotation) for one in rects]
+    return [one for one in shown if one[2] > one[0] and one[3] > one[1]]
+
+
+def _inked(line: Box) -> Box:
+    """A line without what its letters' boxes have around their ink."""
+    x1, y1, x2, y2 = line
+    return (x1 + _TOUCHING, y1 + _TOUCHING, x2 - _TOUCHING, y2 - _TOUCHING)
+
+
+def _is_seal(one: _Shown, diameter: float) -> bool:
+    x1, y1, x2, y2 = one.whole
+    return abs(x2 - x1 - diameter) < 0.5 and abs(y2 - y1 - diameter) < 0.5
+
+
+def _shown(document: Document, name: str | None = None) -> list[_Shown]:
+    """Every signature that is shown, or the named field's; oldest first."""
+    found: list[tuple[int, _Shown]] = []
     numbers = {one.obj.objgen: index for index, one in enumerate(document.page_objects, start=1)}
     for field in document.signatures:
         widget = field.object
@@ -253,17 +342,16 @@ def _newest_picture(document: Document, name: str | None) -> tuple[int, Box]:
             continue
         span = [int(one) for one in widget["/V"].get("/ByteRange", pikepdf.Array([0, 0, 0, 0]))]
         crop, rotation = document.geometry(number)
-        shown = to_shown(_box(widget["/Rect"]), crop, rotation)
+        whole = to_shown(_box(widget["/Rect"]), crop, rotation)
         inner = drawing.get("/DSPicture")
-        picture = _box(inner) if inner is not None else (0.0, 0.0, 0.0, 0.0)
-        if picture[2] > picture[0]:
-            shown = (shown[0] + picture[0], shown[1] + picture[1],
-                     shown[0] + picture[2], shown[1] + picture[3])  # fmt: skip
-        if best is None or sum(span[2:]) > best[0]:
-            best = (sum(span[2:]), number, shown)
-    if best is None:
-        raise SignerError("seal-without-person")
-    return best[1], best[2]
+        within = _box(inner) if inner is not None else (0.0, 0.0, 0.0, 0.0)
+        pictured = inner is None or within[2] > within[0]  # what others drew is taken for a picture
+        picture = whole
+        if within[2] > within[0]:
+            picture = (whole[0] + within[0], whole[1] + within[1],
+                       whole[0] + within[2], whole[1] + within[3])  # fmt: skip
+        found.append((sum(span[2:]), _Shown(number, picture, whole, pictured)))
+    return [one for _, one in sorted(found, key=lambda one: one[0])]
 
 
 def _signature_rects(document: Document, page: tuple[int, int]) -> Iterator[Box]:

@@ -290,6 +290,9 @@ def inspect(desk: Desk, data: bytes, steps: Sequence[PlannedStep]) -> int:
             if one.kind is StepKind.SIGNATURE and one.look.box is None:
                 anchor = one.look.anchor or names[one.holder_id or ""]
                 placement.beside_anchor(document, 0, anchor, 10.0, above=True)
+            if one.kind is StepKind.SIGNATURE and one.look.box is not None:
+                place = placement.at_box(document, one.look.page, one.look.box)
+                placement.require_no_text(document, place.page, place.rect)
         return document.pages
 
 

@@ -143,8 +143,6 @@ def open_document(data: bytes, limits: Limits) -> Document:
         raise Unreadable("validation-parsers-disagree", detail=type(error).__name__) from None
     if len(revisions) > limits.revisions:
         raise Unreadable("validation-too-many-revisions", limit=limits.revisions)
-    if reader.xrefs.hybrid_xrefs_present:
-        findings.append(fails("validation-hybrid", SubIndication.FORMAT_FAILURE))
     if not revisions or not _only_white(data, revisions[-1].end, len(data)):
         findings.append(fails("validation-trailing-data", SubIndication.FORMAT_FAILURE))
     document = Document(data, pdf, reader, revisions)
@@ -153,6 +151,8 @@ def open_document(data: bytes, limits: Limits) -> Document:
     except (pikepdf.PdfError, PdfError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise Unreadable("validation-damaged", detail=type(error).__name__) from None
     document.signatures = tuple(_signed_revision(document, one) for one in found)
+    if reader.xrefs.hybrid_xrefs_present and _read_differently(document):
+        findings.append(fails("validation-hybrid", SubIndication.FORMAT_FAILURE))
     findings += _agreement(document)
     findings += _active_content(pdf)
     document.findings = tuple(findings)
@@ -172,6 +172,28 @@ def _revisions(data: bytes, reader: PdfFileReader) -> Iterator[Revision]:
             continue
         last = end
         yield Revision(number, end)
+
+
+def _read_differently(document: Document) -> bool:
+    """Whether a hybrid section (ISO 32000-1 §7.5.8.4) shows one program what another does not see.
+
+    Its stream may add objects that no table has: programs that do not know it miss them, as the
+    signer knew when signing. It may not stand in for an object of a table, nor come after the
+    first signature.
+    """
+    xrefs, ends = document.reader.xrefs, {one.number: one.end for one in document.revisions}
+    first = min((one.end for one in document.signatures), default=len(document.data))
+    in_tables: set[int] = set()
+    for number in range(xrefs.total_revisions):
+        section = xrefs.get_xref_data(number)
+        in_tables |= section.standard_xrefs.keys() | section.xrefs_in_objstm.keys()
+        if section.hybrid is None:
+            continue
+        hidden = {one for one, _ in section.hybrid.xref_data.explicit_refs_in_revision}
+        if hidden & in_tables or ends.get(number, first + 1) > first:
+            return True
+        in_tables |= hidden
+    return False
 
 
 def _agreement(document: Document) -> Iterator[Finding]:

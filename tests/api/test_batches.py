@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_from_upload_to_results(service: Service, hall: TownHall) -> None:
 
     wrong = service.http.post(f"{place}/authorization", json={"pin": "000999"}, headers=headers)
     assert (wrong.status_code, wrong.json()["code"]) == (403, "pin-wrong")
+    assert "Còn 4 lần thử" in wrong.json()["messages"]["vi"]
     begun = service.http.post(f"{place}/authorization", json={"pin": PIN}, headers=headers)
     assert begun.json()["state"] == "running", begun.text
     assert PIN not in begun.text
@@ -133,6 +135,49 @@ def test_other_clients_batches_do_not_exist(service: Service, hall: TownHall, pa
     stranger = service.bearer("sign", name="another-system")
     assert service.http.get(f"{place}{path}", headers=stranger).status_code == 404
     assert service.http.get(f"{place}{path}").status_code == 401
+
+
+@ONLY_SQLITE
+def test_all_in_one_archive(service: Service, hall: TownHall) -> None:
+    """What is signed, under its own names, with the result file; two of one name are kept apart."""
+    headers = service.bearer("sign")
+    place = opened(service, hall, headers)
+    same = [("qđ-0.pdf", DECISION + b"%% again\n"), ("ket-qua.csv", DECISION + b"%% odd\n")]
+    files = form(*numbered(2), *same)
+    assert service.http.post(f"{place}/documents", files=files, headers=headers).is_success
+    service.http.patch(f"{place}/items", json={"untick": [1]}, headers=headers)
+    service.http.post(f"{place}/authorization", json={"pin": PIN}, headers=headers)
+    work(service)
+    answer = service.http.get(f"{place}/archive", headers=headers)
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
+        assert found.testzip() is None
+        names = found.namelist()
+        first = found.read("qđ-0.pdf")
+    assert names == ["ket-qua.csv", "qđ-0.pdf", "qđ-0 (2).pdf", "ket-qua (2).csv"]
+    single = service.http.get(f"{place}/items/0/content", headers=headers)
+    assert first == single.content
+    stranger = service.bearer("sign", name="stranger")
+    assert service.http.get(f"{place}/archive", headers=stranger).status_code == 404
+
+
+@ONLY_SQLITE
+def test_a_lost_batch_is_found_again(service: Service, hall: TownHall) -> None:
+    """Nothing lost: who never got the answer to the opening finds the batch in the list."""
+    headers = service.bearer("sign")
+    place = opened(service, hall, headers)
+    (found,) = service.http.get("/api/v1/batches", headers=headers).json()
+    assert place.endswith(found["id"])
+    assert found["total"] == sum(found["counts"].values())
+    for wanted, count in (("open", 1), ("done", 0)):
+        shown = service.http.get(f"/api/v1/batches?state={wanted}", headers=headers).json()
+        assert len(shown) == count
+    earlier = service.http.get(
+        "/api/v1/batches", params={"before": found["created_at"]}, headers=headers
+    )
+    assert earlier.json() == []
+    stranger = service.bearer("sign", name="stranger")
+    assert service.http.get("/api/v1/batches", headers=stranger).json() == []
 
 
 def test_by_a_served_instance() -> None:

@@ -11,6 +11,8 @@ from asn1crypto import tsp
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
+from ca.names import Subject
+from hsm.mechanisms import KeyAlgorithm
 from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.csc_client import (
@@ -214,6 +216,37 @@ def test_pin_and_code(app: App, hall: TownHall) -> None:
 
 
 @ONLY_SQLITE
+def test_no_address_no_remote_signing(app: App, hall: TownHall) -> None:
+    """EN 419 241-1 SRA_SAP.1.1: two factors for a person, and never one for want of the other."""
+    made = credentials.enrol(
+        app.service.world.desk,
+        profile="official",
+        subject=Subject.official(
+            "Phạm Minh Ví Dụ", citizen_id="038800000009", unit="UBND PHƯỜNG HẠC THÀNH"
+        ),
+        holder_id="CCCD:038800000009",
+        unit="14797",
+        pin=PIN,
+        algorithm=KeyAlgorithm.P_256,
+        now=app.service.now,
+        by="operator:test",
+    )
+    body = {
+        "credentialID": made.id,
+        "numSignatures": 1,
+        "hashes": [b64(digest())],
+        "hashAlgorithmOID": SHA256,
+        "authData": [{"id": "PIN", "value": PIN}, {"id": "OTP", "value": "000000"}],
+    }
+    for method, asked in (
+        ("credentials/authorize", body),
+        ("credentials/getChallenge", {"credentialID": made.id, "authObjectID": "OTP"}),
+    ):
+        refused = app.call(method, asked)
+        assert refused.status_code == 400
+        assert "no e-mail address" in refused.json()["error_description"]
+
+
 def test_v1_sends_codes(app: App, hall: TownHall) -> None:
     """1.0.4 §11.8 credentials/sendOTP: 204; §11.6 `PIN` and `OTP`."""
     body = {"credentialID": hall.person.id}

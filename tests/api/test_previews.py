@@ -38,4 +38,4 @@ def test_at_the_block_found_by_its_text(service: Service, hall: TownHall, tmp_pa
     assert "signature.made" not in service.tags()
     order["appearance"] = {"anchor": "không có trong văn bản"}
     refused = service.http.post(place, json=order, headers=headers)
-    assert (refused.status_code, refused.json()["code"]) == (404, "anchor-not-found")
+    assert (refused.status_code, refused.json()["code"]) == (422, "anchor-not-found")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -21,6 +22,7 @@ from signer.batches import batch_work
 from signer.verdicts.validation import validate
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import DEMO, PIN, TownHall
+from tests.signer import paper
 from tests.signer.elsewhere import Citizen
 from tests.signer.signed_files import DOSSIER, REPORT
 
@@ -87,6 +89,29 @@ def test_every_format(service: Service, hall: TownHall, desk: Path) -> None:
     ):
         assert main(["sign", *wrong, *who, "-o", "wrong"]) == 1
     assert not (desk / "wrong").exists()
+
+
+def test_locks_templates_and_a_preview(service: Service, hall: TownHall, desk: Path) -> None:
+    """DocMDP 1-3, FieldMDP, each template with a preview: at the terminal as over HTTP."""
+    (desk / "form.pdf").write_bytes(paper.shaped("form"))
+    who = ["--credential", hall.person.id, "--pin-file", "pin", "--level", "B-B"]
+    drawn = ["sign", "decision.pdf", *who, "-o", "a.pdf", "--preview", "page.png", "--visible"]
+    assert main(drawn) == 0
+    assert (desk / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert not (desk / "a.pdf").exists()
+    note = ["--template", "annex", "--line", "12/QĐ-UBND"]
+    locked = ["--certify", "2", "--lock-all", *note]
+    assert main(["sign", "form.pdf", *who, "-o", "b.pdf", *locked]) == 0
+    with pikepdf.open(desk / "b.pdf") as pdf:
+        signed = [one for one in pdf.Root.AcroForm.Fields if one.get("/FT") == "/Sig"]
+        methods = {str(one.TransformMethod) for one in signed[0].V.Reference}
+        assert methods == {"/DocMDP", "/FieldMDP"}
+        assert pdf.Root.Perms.DocMDP.objgen == signed[0].V.objgen
+        assert signed[0].Lock.Action == "/All"
+    assert main(["sign", "decision.pdf", *who, "-o", "c.pdf", "--template", "bogus"]) != 0
+    assert not (desk / "c.pdf").exists()
+    wrong = ["sign", "report.txt", *who, "-o", "d", "--format", "cades-detached", "--certify", "1"]
+    assert main(wrong) != 0
 
 
 def test_a_key_elsewhere(service: Service, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

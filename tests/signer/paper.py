@@ -84,7 +84,7 @@ def shaped(shape: str) -> bytes:
     if shape == "updated":
         return _updated(data)
     if shape == "hybrid":
-        return _hybrid(data)
+        return hybrid(data)
     return data
 
 
@@ -154,18 +154,22 @@ def _updated(data: bytes) -> bytes:
     return data + body + table + b"startxref\n%d\n%%%%EOF\n" % (at + len(body))
 
 
-def _hybrid(data: bytes) -> bytes:
-    """A classic section whose trailer names a cross-reference stream too (§7.5.8.4)."""
+def hybrid(data: bytes, *, instead_of: int | None = None) -> bytes:
+    """A classic section whose trailer names a cross-reference stream too (§7.5.8.4).
+
+    The stream has a new object, or a second body for one that is there.
+    """
     with pikepdf.open(io.BytesIO(data)) as pdf:
         size, root = int(pdf.trailer.Size), pdf.trailer.Root.objgen[0]
+    number = size if instead_of is None else instead_of
     previous = int(data.rsplit(b"startxref", 1)[1].split()[0])
     hidden_at = len(data)
-    hidden = b"%d 0 obj\n(hidden from old readers)\nendobj\n" % size
+    hidden = b"%d 0 obj\n(hidden from old readers)\nendobj\n" % number
     stream_at = hidden_at + len(hidden)
     row = b"\x01" + hidden_at.to_bytes(4, "big") + b"\x00\x00"
     stream = (
         b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%d 1]/Size %d/Root %d 0 R/Length 7>>\nstream\n%s\n"
-        b"endstream\nendobj\n" % (size + 1, size, size + 2, root, row)
+        b"endstream\nendobj\n" % (size + 1, number, size + 2, root, row)
     )
     table_at = stream_at + len(stream)
     table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n" % (size + 1, stream_at)

@@ -51,6 +51,7 @@ def sign(
                 picture=picture,
                 shelf=StampShelf(),
             )
+            appearance.require_off_text(document, request.appearance, stamp)
         appender = Appender(document)
         pen = Pen(template, by.key, "Nguyễn Thị Mẫu")
         place_signature(appender, pen, request, stamp=stamp, time_stamper=None, now=NOW)

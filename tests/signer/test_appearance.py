@@ -134,6 +134,78 @@ def test_a_second_signature_never_hides_the_first() -> None:
     assert second.bottom_line
 
 
+def test_a_box_on_text_is_refused() -> None:
+    """A signature never covers text (decree 30/2020, annex I), wherever somebody puts it."""
+    with pytest.raises(DocumentRefused) as caught:
+        signed(Appearance(page=1, box=(60, 700, 300, 800)))
+    assert caught.value.code == "appearance-covers-text"
+    signed(Appearance(page=1, box=(60, 60, 300, 160)))
+
+
+def test_a_seal_hides_nobody() -> None:
+    """A second signature never hides the first: one third of one picture, and no other seal."""
+    person = signed(Appearance.person())
+    x1, y1, x2, y2 = rect(person)
+    with pytest.raises(DocumentRefused) as caught:
+        signed(Appearance.seal(box=(x1, y1, x2, y2)), person, SEAL)
+    assert caught.value.code == "appearance-covers-signature"
+    sealed = signed(Appearance.seal(), person, SEAL)
+    with pytest.raises(DocumentRefused) as caught:
+        signed(Appearance.seal(), sealed, SEAL)
+    assert caught.value.code == "appearance-covers-signature"
+
+
+def test_a_note_beside_an_earlier_note() -> None:
+    """SAO LỤC is a copy of a copy: the note of SAO Y stands in the corner already."""
+    first = signed(Appearance.copy_note(form="SAO Y", agency="UBND phường Hạc Thành"))
+    second = signed(Appearance.copy_note(form="SAO LỤC", agency="UBND tỉnh Thanh Hóa"), first)
+    (left, low, *_), (_, second_low, second_right, _) = rect(first), rect(second)
+    assert left - 10 < second_right <= left  # beside it, and close
+    assert min(low, second_low) > 842 * 0.92
+
+
+def test_a_note_never_covers_a_letterhead() -> None:
+    """Where no corner is free the refusal says so."""
+    with pytest.raises(SignerError) as caught:
+        signed(Appearance.annex(number="x" * 130))
+    assert caught.value.code == "no-room-at-corner"
+
+
+@pytest.mark.parametrize(
+    ("look", "code"),
+    [
+        (Appearance("bogus"), "template-unknown"),
+        (Appearance("annex"), "note-words"),
+        (Appearance("copy-note", lines=("SAO Y", " ")), "note-words"),
+        (Appearance("copy-note", lines=("CHỨNG THỰC", "UBND")), "copy-form-unknown"),
+        (Appearance("annex", lines=("12/\0QĐ",)), "glyph-missing"),
+        (Appearance(name="\u202eabc", box=(60, 60, 300, 160)), "glyph-missing"),
+    ],
+)
+def test_words_that_a_template_does_not_take(look: Appearance, code: str) -> None:
+    """Refused with what is wrong, before a page is looked at."""
+    with pytest.raises(SignerError) as caught:
+        signed(look)
+    assert caught.value.code == code
+
+
+def test_a_name_that_is_written_again_below() -> None:
+    """The list of recipients may name the signer too: the block with room is meant."""
+    again = "- Nguyễn Thị Mẫu (để báo cáo);"
+    data = with_text(paper.decision(), 380, 330, again, above="Nơi nhận:")
+    x1, y1, x2, y2 = rect(signed(Appearance.person(), data))
+    alone = rect(signed(Appearance.person()))
+    assert (x1, y1, x2, y2) == pytest.approx(alone, abs=0.1)
+
+
+def test_a_block_at_the_edge_of_the_page() -> None:
+    """The picture is narrower where the page ends beside the name."""
+    data = with_text(cropped(paper.decision(), right=490), 0, 0, "")
+    x1, _, x2, _ = rect(signed(Appearance.person(), data))
+    assert x2 <= 490
+    assert 40 < x2 - x1 < 130
+
+
 def test_the_annex_note_is_top_right_without_a_picture(tmp_path: Path) -> None:
     """Annex I: first page, top right, number and symbol, then the time; 10 pt upright black."""
     data = paper.decision(pages=3)
@@ -145,6 +217,15 @@ def test_the_annex_note_is_top_right_without_a_picture(tmp_path: Path) -> None:
     words = text_of(after, tmp_path)
     assert "12/QĐ-UBND" in words
     assert "02-03-2026 15:30:00 +07:00" in words
+
+
+def test_notes_stand_on_the_first_page() -> None:
+    """Annex I: "trang đầu", also where the request names no page and the usual one is the last."""
+    data = paper.decision(pages=3)
+    after = signed(Appearance("annex", lines=("12/QĐ-UBND",)), data)
+    assert drawn(data, after, 0)[0] > 595 / 2
+    with pikepdf.open(io.BytesIO(after)) as pdf:
+        assert pdf.Root.AcroForm.Fields[0].P.objgen == pdf.pages[0].objgen
 
 
 @pytest.mark.parametrize("form", ["SAO Y", "SAO LỤC", "TRÍCH SAO"])
@@ -173,7 +254,8 @@ def test_a_delegated_signer_is_named_with_the_prefix(tmp_path: Path) -> None:
 def test_every_vietnamese_letter_is_copied_out_right(tmp_path: Path) -> None:
     """ISO 32000-1 §9.10.3 ToUnicode: what is copied is what was written, in NFC."""
     letters = "ăâđêôơưÀẢÃÁẠẰẲẴẮẶẦẨẪẤẬĐÈẺẼÉẸỀỂỄẾỆÌỈĨÍỊÒỎÕÓỌỒỔỖỐỘỜỞỠỚỢÙỦŨÚỤỪỬỮỨỰỲỶỸÝỴ"
-    look = Appearance(template="annex", page=1, lines=(letters[:34], letters[34:], letters.lower()))
+    lines = (letters[:34], letters[34:], letters.lower())
+    look = Appearance(template="annex", page=1, lines=lines, box=(60, 60, 400, 160))
     words = text_of(signed(look), tmp_path)
     for line in look.lines:
         assert line in words
@@ -223,7 +305,8 @@ def test_a_stamp_stands_upright_on_a_turned_page(rotation: int) -> None:
         pdf.pages[0].obj.Rotate = rotation
         out = io.BytesIO()
         pdf.save(out)
-    data, box = out.getvalue(), (60.0, 40.0, 220.0, 120.0)
+    left = 500.0 if rotation == 270 else 60.0  # where that page is free
+    data, box = out.getvalue(), (left, 40.0, left + 160, 120.0)
     x1, y1, x2, y2 = drawn(data, signed(Appearance(page=1, box=box), data))
     assert box[0] - 1 <= x1 < x2 <= box[2] + 1
     assert box[1] - 1 <= y1 < y2 <= box[3] + 1
@@ -306,6 +389,32 @@ def test_the_stamp_is_drawn_once_per_holder_and_template() -> None:
             placed = appearance.place(document, look, signer="A", picture=SIGNATURE, shelf=shelf)
             stamps.add(id(placed.stamp))
     assert len(stamps) == 1
+
+
+def with_text(data: bytes, x: float, y: float, text: str, *, above: str = "") -> bytes:
+    """The decision with one or two lines more, in its own manner of writing."""
+    import typst
+
+    made = typst.Compiler(
+        f"""#set page(width: 595.28pt, height: 841.89pt, margin: 0pt, fill: none)
+        #set text(font: "Tinos", size: 11pt)
+        #place(top + left, dx: {x}pt, dy: {841.89 - y - 24}pt)[{above} \\ {text}]""".encode(),
+        font_paths=typst.Fonts(font_paths=[paper.FONTS]),
+    ).compile()
+    assert isinstance(made, bytes)
+    with pikepdf.open(io.BytesIO(data)) as pdf, pikepdf.open(io.BytesIO(made)) as more:
+        pdf.pages[0].add_overlay(more.pages[0])
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def cropped(data: bytes, *, right: float) -> bytes:
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        pdf.pages[0].obj.CropBox = [0, 0, right, 841.89]
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
 
 
 def pdfa_complaints(data: bytes, flavour: str) -> list[str]:

@@ -291,6 +291,39 @@ def test_an_interruption_is_recovered(
     assert digest_states(world) == ["open"]
 
 
+def test_a_hybrid_file_is_good_for_everybody(world: World, give: Any) -> None:
+    """ISO 32000-1 §7.5.8.4: signed and valid; but not with a second body for an object, and not
+    when the hybrid section comes after the signature."""
+    plain = paper.decision(pages=2)
+    with pikepdf.open(io.BytesIO(plain)) as pdf:
+        content = pdf.pages[0].Contents.objgen[0]
+    wanted = SignatureRequest(level=Level.B_LTA)
+
+    def judged(data: bytes) -> Any:
+        return validate(data, trust=world.trust, now=world.now)
+
+    signed = sign(world, give, paper.shaped("hybrid"), wanted).data
+    assert judged(signed).passed, judged(signed).to_text("en")
+    replaced = sign(world, give, paper.hybrid(plain, instead_of=content), wanted).data
+    assert not judged(replaced).passed
+    assert not judged(paper.hybrid(signed)).passed
+
+
+def test_a_process_that_was_thought_dead_delivers_nothing(world: World, give: Any) -> None:
+    """Nothing is done twice: what recovery voided may be signed again, so it is never told."""
+    later = world.now + timedelta(minutes=11)
+
+    def taken_for_dead(_: object) -> None:
+        assert signing.recover(world.desk, now=later, by="system:signer") == 1
+
+    with pytest.raises(ActivationRefused) as caught:
+        sign(world, give, paper.decision(), keep=taken_for_dead)
+    assert caught.value.code == "intention-lost"
+    assert [one.state for one in rows(world)] == ["void"]
+    assert digest_states(world) == ["open"]
+    assert "signature.made" not in tags(world)
+
+
 def test_the_result_is_kept_before_its_outcome(world: World, give: Any) -> None:
     """`keep` runs first: if it fails (a full disk), the signature does not exist for anybody."""
 

@@ -409,6 +409,15 @@ def test_what_a_draft_must_have(house: SigningHouse) -> None:
             (PlannedStep(StepKind.SIGNATURE, UNIT, REVIEWER.holder_id),),
             "anchor-not-found",
         ),
+        (
+            house.draft(),
+            (
+                PlannedStep(
+                    StepKind.SIGNATURE, UNIT, DEPUTY.holder_id, look=Look(1, (60, 600, 535, 800))
+                ),
+            ),
+            "appearance-covers-text",
+        ),
     ):
         wanted = house.submission(route=route)
         assert refusal(steps.submit, desk, data, wanted, actor=DRAFTER, now=now) == code
