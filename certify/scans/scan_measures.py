@@ -7,10 +7,11 @@ Measures only say; what follows from them is decided in `certify.scans.capture` 
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageChops
 
 from certify.pages.occupancy import ink_mask
 
@@ -61,5 +62,8 @@ def is_colourless(image: Image.Image) -> bool:
 
     A scanner set to colour never gives that, its three sensors differ by noise.
     """
-    pixels = np.asarray(image.reduce(max(1, image.width // 800)), dtype=np.int16)
-    return int(np.ptp(pixels, axis=2).max()) <= 1
+    bands = image.reduce(max(1, image.width // 800)).split()
+    return all(
+        int(np.asarray(ImageChops.difference(one, other)).max()) <= 1
+        for one, other in itertools.combinations(bands, 2)
+    )
