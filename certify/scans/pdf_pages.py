@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import pypdfium2
 from PIL import Image
@@ -77,7 +77,7 @@ def pages(data: bytes, *, most: int) -> Iterator[Page]:
             child.kill()
 
 
-def _received(answer: BinaryIO | io.BufferedReader) -> Page | None:
+def _received(answer: IO[bytes]) -> Page | None:
     head = answer.read(_FRAME.size)
     if len(head) < _FRAME.size:
         raise OSError("the PDF's pages could not be read")

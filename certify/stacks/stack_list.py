@@ -40,6 +40,10 @@ _OPTIONAL = {"number", "issued_on", "copies", "note"}
 _DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\Z|(\d{4})-(\d{2})-(\d{2})\Z")
 
 
+_BETWEEN = re.compile(r"[;\n]|(?<=\.jpg|\.png|\.tif|\.pdf|jpeg|tiff),", re.IGNORECASE)
+"""Between the names of scans: semicolon or line end, or a comma after a name's ending."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One original as the list tells of it."""
@@ -104,7 +108,7 @@ def read_list(data: bytes) -> list[Line]:
 
 def _line(position: int, cells: dict[str, str]) -> Line:
     problems = []
-    scans = tuple(one.strip() for one in re.split(r"[;\n]", cells["scans"]) if one.strip())
+    scans = tuple(one.strip() for one in _BETWEEN.split(cells["scans"]) if one.strip())
     said: dict[str, Any] = {
         name: cells.get(name, "") for name in ("requester", "title", "issuer", "number", "note")
     }

@@ -166,10 +166,12 @@ def test_lists_of_both_kinds() -> None:
         ["FILES", "Requester", "Identifier", "Kind", "Title", "Issuer", "Pages", "Finding"]
     )
     sheet.append(["1.jpg; 2.jpg", "Lê Văn Thử", "038912345678", "transcript", "T", "I", 2, "x"])
+    sheet.append(["a,1.jpg, b.PNG", "X", "038912345678", "transcript", "T", "I", 2, "x"])
     sheet.append(["", "", "1", "nonsense", "T", "I", "two", ""])
     out = io.BytesIO()
     book.save(out)
-    good, bad = read_list(out.getvalue())
+    good, commas, bad = read_list(out.getvalue())
+    assert commas.scans == ("a,1.jpg", "b.PNG")
     assert (good.scans, good.problems, good.said["matches"]) == (("1.jpg", "2.jpg"), (), True)
     assert set(bad.problems) == {
         "stack-cell-missing", "stack-scans-missing", "stack-kind-unknown", "stack-number-wrong",
