@@ -135,7 +135,7 @@ CONSTRAINTS = (
     _row("BBB_CV_IRDOF", Block.CV, "content-missing", "xml-reference-missing"),
     _row("BBB_CV_IRDOI", Block.CV, "hash", "content-differs", "timestamp-hash"),
     _row("BBB_CV_ISI", Block.CV, "signature-wrong"),
-    _row("BBB_SAV_ISSV", Block.SAV, "bag-damaged"),
+    _row("BBB_SAV_ISSV", Block.SAV, "bag-damaged", "cms-version", "unknown-attribute"),
     _row("BBB_SAV_ISQPSTP", Block.SAV),
     _row("DAUSO_SAV_CLAIMED_TIME", Block.SAV, "claimed-time-later", "claimed-time-local"),
     _row("BBB_SAV_ISQPMDOSPP", Block.SAV),

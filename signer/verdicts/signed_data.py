@@ -8,7 +8,7 @@ only reads; the keys are checked by `cryptography`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from signer.cms_parts import signed_data_version
 from signer.trust.certificates import Certificate, read_all
 from signer.verdicts.verdict import Finding, SubIndication, fails
 
@@ -34,9 +35,22 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 }
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
 DATA_CONTENT = "1.2.840.113549.1.7.1"
-# RFC 5652, 5.1: version 5 when OCSP answers travel beside the lists.
-_VERSIONS = ("v1", "v3", "v5")
+WRONG_VERSION = "validation-cms-version"
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
+_SMIME = "1.2.840.113549.1.9.16.2."
+_UNSIGNED_ATTRIBUTES = frozenset(
+    {
+        # RFC 5652 and 5126, TS 101 733: counter-signature, time-stamps, references, values.
+        "1.2.840.113549.1.9.6",
+        *(f"{_SMIME}{arc}" for arc in (14, 21, 22, 23, 24, 25, 26, 27, 44, 45, 48)),
+        # RFC 4998: evidence records. EN 319 122-1: archive time-stamps, indices, policy store.
+        *(f"{_SMIME}{arc}" for arc in (49, 50)),
+        *("0.4.0.1733.2.2", "0.4.0.1733.2.4", "0.4.0.1733.2.5"),
+        *("0.4.0.19122.1.3", "0.4.0.19122.1.5"),
+        # Adobe's and Microsoft's time-stamps, which count for nothing here.
+        *("1.2.840.113583.1.1.9.1", "1.3.6.1.4.1.311.3.3.1"),
+    }
+)
 
 
 class Rejected(Exception):
@@ -60,6 +74,8 @@ class SignedData:
     timestamps: tuple[bytes, ...]
     reference_is_v2: bool
     content: bytes | None
+    unknown_attributes: tuple[str, ...] = ()
+    """Unsigned attributes that no standard we read knows, as dotted OIDs."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +154,9 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
     signed_attributes = b"\x31" + signer["signed_attrs"].dump()[1:]
     algorithm = signer["digest_algorithm"]["algorithm"].native
     declared = [one["algorithm"].native for one in data["digest_algorithms"]]
-    if declared != [algorithm] or data["version"].native not in _VERSIONS:
+    if declared != [algorithm]:
         raise _format("validation-cms-digest-algorithms")
+    _require_versions(data, signer)
     attributes = _attributes(signer["signed_attrs"])
     if not attributes:
         raise _format("validation-cms-unsigned-attributes")
@@ -179,7 +196,25 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
         timestamps=tokens,
         reference_is_v2=is_v2,
         content=content,
+        unknown_attributes=unknown(one["type"].dotted for one in signer["unsigned_attrs"] or ()),
     )
+
+
+def unknown(attributes: Iterable[str]) -> tuple[str, ...]:
+    """Those of an unsigned attribute's types that nothing here can read."""
+    return tuple(sorted(set(attributes) - _UNSIGNED_ATTRIBUTES))
+
+
+def _require_versions(data: cms.SignedData, signer: cms.SignerInfo) -> None:
+    """RFC 5652, 5.1 and 5.3 prescribe both versions; nobody signs them, so nothing else passes."""
+    own = "v1" if signer["sid"].name == "issuer_and_serial_number" else "v3"
+    wanted = signed_data_version(
+        {one.dump()[0] for one in data["certificates"] or ()},
+        others=any(one.name == "other" for one in data["crls"] or ()),
+        plain=own == "v1" and data["encap_content_info"]["content_type"].dotted == DATA_CONTENT,
+    )
+    if (signer["version"].native, data["version"].native) != (own, f"v{wanted}"):
+        raise Rejected(fails(WRONG_VERSION, SubIndication.SIG_CONSTRAINTS_FAILURE))
 
 
 def _attributes(values: cms.CMSAttributes) -> dict[str, list[core.Asn1Value]]:
