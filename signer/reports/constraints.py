@@ -153,7 +153,13 @@ CONSTRAINTS = (
 )
 """What is asked of a signature; the certificates have their own rows in `certificate_blocks`."""
 
-ARCHIVE = frozenset({"validation-archive-timestamp-broken", "validation-archive-damaged"})
+ARCHIVE = frozenset(
+    {
+        "validation-archive-timestamp-broken",
+        "validation-archive-damaged",
+        "validation-archive-not-compared",
+    }
+)
 """About archive data: the basic process does not know of them."""
 ABOUT_STAMPS = frozenset({"validation-signature-timestamp-broken", "validation-timestamp-order"})
 
@@ -250,5 +256,6 @@ CERTIFICATE_KEYS = {
     "validation-timestamp-order": "TSV_ASTPTCT",
     "validation-archive-timestamp-broken": "ADEST_IBSVPTADC",
     "validation-archive-damaged": "ARCH_LTAIVMP",
+    "validation-archive-not-compared": "ADEST_IBSVPTADC",
 }
 """The findings of certificate chains and of archive data, each with its key."""

@@ -220,6 +220,8 @@ def _archive_findings(claim: Claim, archives: list[Stamp], material: Material) -
             sub = sub_indication(stamp) or SubIndication.FORMAT_FAILURE
             found.append(fails("validation-archive-timestamp-broken", sub))
         found += [one for one in stamp.findings if one.code == "validation-bag-damaged"]
+        if not stamp.compared:
+            found.append(warns("validation-archive-not-compared"))
         if stamp.good:
             protected |= archive.covers
     known = material.paths.known
@@ -273,7 +275,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
     if not answered(claim.revocation) or any(child.der not in held for child, _above in links):
         return named("T")
     archived = any(
-        not stamp.broken and answered(archive.covers)
+        stamp.compared and not stamp.broken and answered(archive.covers)
         for stamp, archive in zip(archives, claim.archives, strict=True)
     )
     return named("LTA" if archived else "LT")
