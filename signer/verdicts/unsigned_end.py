@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from signer.verdicts.structure import Document
 
-# Streams and strings may hold any octet; what is between them may not.
+# Streams and strings may hold any octet; what is between them may not. NUL and form feed are white
+# space to the standard (7.2.3) and the end of the text, or nothing, to some readers.
 _BODIES = re.compile(rb"stream\r?\n.*?endstream|\((?:\\.|[^\\()])*\)", re.DOTALL)
-_STRANGE = re.compile(rb"[\x01-\x08\x0b\x0e-\x1f\x7f]")
+_STRANGE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SUBSECTION = re.compile(rb"[\0\t\n\f\r ]*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
 _ENTRY = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \r| \n|\r\n)")
 _ENTRY_SIZE = 20
@@ -36,7 +37,7 @@ def is_exact(document: Document) -> bool:
         return number < size and number not in in_use
 
     tables = all(_exact_table(data, place, is_free) for place in places if place >= start)
-    return tables and not _strange(data, start)
+    return tables and not _strange(data, start, document.revisions[-1].end)
 
 
 def _exact_table(data: bytes, place: int, is_free: Callable[[int], bool]) -> bool:
@@ -56,11 +57,11 @@ def _exact_table(data: bytes, place: int, is_free: Callable[[int], bool]) -> boo
     return data[at : at + 32].lstrip(b"\0\t\n\f\r ").startswith(b"trailer")
 
 
-def _strange(data: bytes, start: int) -> bool:
-    """Whether a control character that is no white space stands between the words."""
+def _strange(data: bytes, start: int, end: int) -> bool:
+    """Whether a control character that not all take for white space stands between the words."""
     at = start
-    for body in _BODIES.finditer(data, start):
+    for body in _BODIES.finditer(data, start, end):
         if _STRANGE.search(data, at, body.start()):
             return True
         at = body.end()
-    return _STRANGE.search(data, at) is not None
+    return _STRANGE.search(data, at, end) is not None

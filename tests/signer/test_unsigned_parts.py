@@ -127,6 +127,7 @@ def test_signatures_have_whole_octets() -> None:
         ("where free entries lead", rb"0000000000(?= 65535 f)", b"0000080000"),
         ("the generation of entry zero", rb"65535(?= f)", b"65534"),
         ("a vertical tab between words", rb"(?<=0 obj)\n(?=<<\n/ModDate)", b"\x0b"),
+        ("a NUL between words", rb"(?<=0) (?=obj\n<<\n/ModDate)", b"\0"),
         ("a key of the extensions", rb"/BaseVersion", b"/JaseVersion"),
     ],
 )
