@@ -371,9 +371,19 @@ def byte_flips(data: bytes, every: int = 40, seed: int = 6) -> Iterator[tuple[st
         if gap:
             digit = data[at : at + 1]
             other = b"%x" % (int(digit, 16) ^ 1 << draw.randrange(4))
+            if _same_letter(data, at, other, gap[0]):
+                continue
             yield f"hex digit {at}", patched(data, at, other)
         else:
             yield f"bit at {at}", flipped(data, at, 1 << draw.randrange(7))
+
+
+def _same_letter(data: bytes, at: int, other: bytes, gap: int) -> bool:
+    """Whether the octet stays the same letter, great or small: one name to RFC 5280, 7.1."""
+    first = at - (at - gap - 1) % 2
+    whole = patched(data, at, other)[first : first + 2]
+    before, after = (bytes.fromhex(one.decode()) for one in (data[first : first + 2], whole))
+    return before.isalpha() and before.lower() == after.lower()
 
 
 def flips(data: bytes, every: int = 40, seed: int = 6) -> Iterator[Mutant]:

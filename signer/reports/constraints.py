@@ -129,7 +129,7 @@ CONSTRAINTS = (
         "change-field",
         only=_PDF,
     ),
-    _row("BBB_ICS_ISCI", Block.ISC, "no-certificate-reference"),
+    _row("BBB_ICS_ISCI", Block.ISC, "no-certificate-reference", "certificate-missing"),
     _row("BBB_ICS_ICDVV", Block.ISC, "certificate-substituted"),
     _row("BBB_VCI_ISPK", Block.VCI),
     _row("BBB_CV_IRDOF", Block.CV, "content-missing", "xml-reference-missing"),

@@ -17,8 +17,9 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
+from ca import der
 from signer.cms_parts import signed_data_version
 from signer.trust.certificates import Certificate, read_all
 from signer.verdicts.verdict import Finding, SubIndication, fails
@@ -35,6 +36,8 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 }
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
 DATA_CONTENT = "1.2.840.113549.1.7.1"
+_METHODS = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519", "ed448"})
+_EdwardsKey = ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 WRONG_VERSION = "validation-cms-version"
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 _SMIME = "1.2.840.113549.1.9.16.2."
@@ -90,14 +93,16 @@ class TimestampInfo:
 DigestOf = Callable[[str], bytes]
 
 
-def read_signed_data(der: bytes, *, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def read_signed_data(
+    encoded: bytes, *, content_type: str, digest_of: DigestOf | None
+) -> SignedData:
     """Parse and verify one SignedData with one signer; raises Rejected with the finding.
 
     `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
     which carries what it signs.
     """
     try:
-        return _read(der, content_type, digest_of)
+        return _read(encoded, content_type, digest_of)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         kind = type(error).__name__
         raise _format("validation-cms-damaged", detail=kind) from None
@@ -137,9 +142,9 @@ def _format(code: str, **params: object) -> Rejected:
     return Rejected(fails(code, SubIndication.FORMAT_FAILURE, **params))
 
 
-def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
     # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
-    info = cms.ContentInfo.load(der, strict=True)
+    info = cms.ContentInfo.load(encoded, strict=True)
     if info["content_type"].native != "signed_data":
         raise _format("validation-cms-damaged", detail="content type")
     data = info["content"]
@@ -157,9 +162,12 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
     if declared != [algorithm]:
         raise _format("validation-cms-digest-algorithms")
     _require_versions(data, signer)
+    _require_bare(data, signer)
     attributes = _attributes(signer["signed_attrs"])
     if not attributes:
-        raise _format("validation-cms-unsigned-attributes")
+        # Plain CMS (RFC 5652, 5.3) is no damage, but nothing in it says by which certificate.
+        sub = SubIndication.SIG_CONSTRAINTS_FAILURE
+        raise Rejected(fails("validation-cms-unsigned-attributes", sub))
 
     if "cms_algorithm_protection" in attributes:
         protected = _single(attributes, "cms_algorithm_protection")
@@ -179,6 +187,7 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
         raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
     if _single(attributes, "content_type").dotted != content_type:
         raise _format("validation-cms-content")
+    _require_known_method(signer)
     if not _verifies(certificate, signer, signed_attributes, algorithm):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
 
@@ -215,6 +224,18 @@ def _require_versions(data: cms.SignedData, signer: cms.SignerInfo) -> None:
     )
     if (signer["version"].native, data["version"].native) != (own, f"v{wanted}"):
         raise Rejected(fails(WRONG_VERSION, SubIndication.SIG_CONSTRAINTS_FAILURE))
+
+
+def _require_bare(data: cms.SignedData, signer: cms.SignerInfo) -> None:
+    """Digests, RSA and ECDSA take no parameters: NULL or nothing (RFC 5754, 2, 3.2 and 3.3)."""
+    bare = [*data["digest_algorithms"], signer["digest_algorithm"]]
+    if signer["signature_algorithm"]["algorithm"].native != "rsassa_pss":
+        bare.append(signer["signature_algorithm"])
+    for one in bare:
+        reader = der.Reader(one.dump()).inside(der.SEQUENCE)
+        reader.raw(der.OBJECT_IDENTIFIER)
+        if reader.more() and reader.whole() != der.NULL:
+            raise _format("validation-cms-digest-algorithms")
 
 
 def _attributes(values: cms.CMSAttributes) -> dict[str, list[core.Asn1Value]]:
@@ -255,15 +276,15 @@ def _signing_certificate(
     if name == "signing_certificate_v2":
         algorithm = reference["hash_algorithm"]["algorithm"].native
     wanted = reference["cert_hash"].native
-    for der in bag:
-        if digest(algorithm, der) == wanted:
-            found = read_all([der])
-            if found and _names(found[0], sid, der):
-                return found[0], name == "signing_certificate_v2"
+    for one in read_all(bag):
+        if digest(algorithm, one.der) == wanted and _names(one, sid):
+            return one, name == "signing_certificate_v2"
+    if not any(_names(one, sid) for one in read_all(bag)):
+        raise Rejected(fails("validation-certificate-missing", missing))
     raise Rejected(fails("validation-certificate-substituted", missing))
 
 
-def _names(certificate: Certificate, sid: cms.SignerIdentifier, der: bytes) -> bool:
+def _names(certificate: Certificate, sid: cms.SignerIdentifier) -> bool:
     if sid.name == "issuer_and_serial_number":
         named = sid.chosen
         return bool(
@@ -271,13 +292,24 @@ def _names(certificate: Certificate, sid: cms.SignerIdentifier, der: bytes) -> b
             and named["issuer"].dump() == certificate.issuer
         ) or bool(
             named["serial_number"].native == certificate.serial
-            and named["issuer"] == asn1_x509.Certificate.load(der).issuer
+            and named["issuer"] == asn1_x509.Certificate.load(certificate.der).issuer
         )
     try:
         own = certificate.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
         return False
     return bool(own.value.digest == sid.chosen.native)
+
+
+def _require_known_method(signer: cms.SignerInfo) -> None:
+    """A kind of signature that is not computed here (DSA) is not thereby a wrong one."""
+    try:
+        kind = signer["signature_algorithm"].signature_algo
+    except ValueError:
+        kind = "unknown"
+    if kind not in _METHODS:
+        sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+        raise Rejected(fails("validation-unknown-algorithm", sub, algorithm=kind.upper()))
 
 
 def _verifies(
@@ -298,6 +330,8 @@ def _verifies(
             key.verify(signature, signed, _pss(method["parameters"], algorithm), md)
         elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, signed, ec.ECDSA(md))
+        elif kind in ("ed25519", "ed448") and isinstance(key, _EdwardsKey):
+            key.verify(signature, signed)
         else:
             return False
     except (InvalidSignature, UnsupportedAlgorithm):

@@ -244,7 +244,8 @@ def _signing_certificate(one: _Signature, properties: Element) -> tuple[Certific
             found = read_all([der]) if digest(algorithm, der) == wanted else []
             if found:
                 return found[0], algorithm != "sha1"
-        raise Rejected(fails("validation-certificate-substituted", missing))
+        code = "validation-certificate-substituted" if one.bag else "validation-certificate-missing"
+        raise Rejected(fails(code, missing))
     raise Rejected(fails("validation-no-certificate-reference", missing))
 
 

@@ -70,6 +70,27 @@ def test_version_numbers_are_those_of_the_standard(edit: Edit, token: bool) -> N
     assert codes & {"validation-cms-version", "validation-signature-timestamp-broken"}
 
 
+@pytest.mark.parametrize("algorithm", ["digests", "digest", "signature"])
+def test_algorithms_take_no_parameters(algorithm: str) -> None:
+    """RFC 5754, 2: "MUST be absent" or NULL; what else stands there nobody signed."""
+    data = signed("LT")
+    gap = gaps(data)[0]
+    value = contents(data, gap)
+    info = cms.ContentInfo.load(value)["content"]
+    held = {
+        "digests": info["digest_algorithms"][0],
+        "digest": info["signer_infos"][0]["digest_algorithm"],
+        "signature": info["signer_infos"][0]["signature_algorithm"],
+    }[algorithm]
+    whole = held.dump()
+    assert whole.endswith(b"\x05\x00")
+    sid = info["signer_infos"][0]["sid"].dump()
+    start = 0 if algorithm == "digests" else value.index(sid)
+    place = value.index(whole, start)
+    forged = patched(value, place + len(whole) - 2, b"\x85")
+    assert not judged(with_contents(data, gap, forged)).passed
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_version_of_an_archive_time_stamps_signer(world: World) -> None:
     """RFC 5652, 5.3. The newest archive time-stamp of a CAdES file is covered by nothing."""
