@@ -25,7 +25,17 @@ from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
-from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, warns, worst
+from signer.verdicts.verdict import (
+    Finding,
+    Indication,
+    SubIndication,
+    Weight,
+    fails,
+    indication_of,
+    informs,
+    warns,
+    worst,
+)
 
 _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
 
@@ -289,15 +299,17 @@ def _verdict(
     policy: Policy,
 ) -> SignatureVerdict:
     signed, findings = claim.signed, policy.weighed(found)
-    failing = [one for one in findings if one.weight is Weight.FAILS]
+    sub = worst([one for one in findings if one.weight is Weight.FAILS])
+    spoiled = indication_of(sub) is Indication.TOTAL_FAILED
     return SignatureVerdict(
-        sub_indication=worst(failing),
+        sub_indication=sub,
         signer=signed.certificate.common_name() if signed else None,
         level=level,
         signing_time=signed.claimed_time if signed else None,
         best_signature_time=best,
         covers_whole_file=claim.whole_file and signed is not None,
-        changes=Changes.UNTOUCHED if signed else Changes.NOT_ALLOWED,
+        # What could not be looked at (an unknown algorithm, no document) accuses nobody.
+        changes=Changes.NOT_ALLOWED if signed is None and spoiled else Changes.UNTOUCHED,
         field=claim.name,
         findings=tuple(dict.fromkeys(findings)),
         signer_certificate=signed.certificate.der if signed else None,

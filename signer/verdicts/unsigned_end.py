@@ -15,7 +15,8 @@ from signer.verdicts.structure import Document
 
 # Streams and strings may hold any octet; what is between them may not. NUL and form feed are white
 # space to the standard (7.2.3) and the end of the text, or nothing, to some readers.
-_BODIES = re.compile(rb"stream\r?\n.*?endstream|\((?:\\.|[^\\()])*\)", re.DOTALL)
+_OPENING = re.compile(rb"stream\r?\n|\(")
+_STRING = re.compile(rb"\((?:\\.|[^\\()])*\)?", re.DOTALL)
 _STRANGE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SUBSECTION = re.compile(rb"[\0\t\n\f\r ]*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
 _ENTRY = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \r| \n|\r\n)")
@@ -60,8 +61,14 @@ def _exact_table(data: bytes, place: int, is_free: Callable[[int], bool]) -> boo
 def _strange(data: bytes, start: int, end: int) -> bool:
     """Whether a control character that not all take for white space stands between the words."""
     at = start
-    for body in _BODIES.finditer(data, start, end):
-        if _STRANGE.search(data, at, body.start()):
+    while opening := _OPENING.search(data, at, end):
+        if _STRANGE.search(data, at, opening.start()):
             return True
-        at = body.end()
+        if data[opening.start()] == ord("("):
+            # A parenthesis inside begins a string of its own: nothing is looked at twice.
+            string = _STRING.match(data, opening.start(), end)
+            at = string.end() if string else opening.end()
+        else:
+            close = data.find(b"endstream", opening.end(), end)
+            at = close if close >= 0 else end
     return _STRANGE.search(data, at, end) is not None

@@ -96,9 +96,14 @@ def test_by_openssl(
     assert len(report.signatures) == len(kinds)
     if code is not None:
         assert f"validation-{code}" in {one.code for one in report.signatures[0].findings}
+    # What could not be checked accuses nobody of a change, and praises nobody either.
+    said = report.to_text("en")
+    assert "changes that are NOT allowed" not in said
+    assert ("nothing was added" in said) is (report.signatures[0].signer is not None)
     if sub is None:
         changed = _judged(data, *map(_party, kinds), content=DOCUMENT + b" ")
         assert changed.sub_indication == "HASH_FAILURE"
+        assert "changes that are NOT allowed" in changed.to_text("en")
 
 
 def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:

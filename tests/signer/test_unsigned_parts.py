@@ -7,6 +7,7 @@ where a single bit once went unseen.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +19,7 @@ from signer.levels import Level
 from signer.trust.certificates import Certificate, read_certificate
 from signer.trust.revocation_status import read_ocsp, vouched
 from signer.verdicts.report import Changes
+from signer.verdicts.unsigned_end import _strange
 from signer.verdicts.validation import validate
 from signer.verdicts.verdict import Indication
 from tests.pdf_surgery import contents, gaps, patched, with_contents
@@ -184,3 +186,19 @@ def test_what_is_nobodys_claim_changes_nothing() -> None:
     report = judged(patched(data, place, b"2001"))
     assert report.passed
     assert report.signatures[0].changes is Changes.ARCHIVE_DATA_ONLY
+
+
+@pytest.mark.parametrize(
+    "filling", [b"%stream\n", b"(", b"(a", b"(\\", b"stream\nendstream"], ids=repr
+)
+def test_what_follows_is_looked_at_once(filling: bytes) -> None:
+    """Whoever sends the file chooses what follows: four times as much costs four times the time."""
+
+    def spent(count: int) -> float:
+        data = filling * count
+        began = time.process_time()
+        assert not _strange(data, 0, len(data))
+        return time.process_time() - began
+
+    small = max(min(spent(5_000) for _each in range(3)), 1e-4)
+    assert spent(40_000) < 40 * small
