@@ -21,7 +21,8 @@ from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
 from signer.verdicts.report import Report as Verdict
 from signer.verdicts.validation import validate
-from tests.attacks_on_files import forged_files, rank
+from tests.attacks import deceives
+from tests.attacks_on_files import forged_files
 from tests.signer.signed_files import Official, sources
 from tests.tokens import test_token
 from tests.world import World, load_hierarchy
@@ -62,10 +63,7 @@ def _try(
     count.refused += not honest.passed
     for mutant in forged_files(data, other, every=400 if quick else 40):
         count.tried += 1
-        verdict = judged(mutant.data)
-        honestly_less = mutant.legitimate and rank(verdict) <= rank(honest)
-        honestly_less |= mutant.recipe == "octet" and rank(verdict) < rank(honest)
-        if verdict.passed and not honestly_less:
+        if deceives(mutant, judged(mutant.data), honest):
             count.passed.append((mutant.name, mutant.data))
 
 

@@ -12,7 +12,7 @@ and `openssl cms -stream` write, is read too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from ca import der
@@ -21,6 +21,7 @@ from ca.der import Reader
 SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 DATA = der.oid("1.2.840.113549.1.7.1")
 _OTHER_REVOCATION = 0xA1
+_ATTRIBUTES_V1, _ATTRIBUTES_V2, _OTHER_CERTIFICATE = 0xA1, 0xA2, 0xA3
 _DEEPEST = 24
 _REWRITTEN_DEPTH = 6
 _MOST_SIGNERS = 200
@@ -59,6 +60,11 @@ class SignerParts:
             signature,
             tuple(_each(unsigned or b"", der.SEQUENCE)),
         )
+
+    @property
+    def version_fits(self) -> bool:
+        """RFC 5652, 5.3: 1 with issuer and serial number, 3 with a key identifier."""
+        return self.version == der.integer(1 if self.sid[0] == der.SEQUENCE else 3)
 
     @property
     def signature_value(self) -> bytes:
@@ -108,6 +114,8 @@ class CmsParts:
     certificates: tuple[bytes, ...]
     revocation: tuple[bytes, ...]
     signers: tuple[SignerParts, ...]
+    declared_version: int | None = None
+    """What the octets read said; what is written follows from what is inside."""
 
     @classmethod
     def read(cls, data: bytes) -> CmsParts:
@@ -121,7 +129,7 @@ class CmsParts:
         info.end()
         signed = explicit.inside(der.SEQUENCE)
         explicit.end()
-        signed.integer()
+        version = signed.integer()
         digest_algorithms = tuple(_each(signed.read(der.SET), der.SEQUENCE))
         encapsulated = signed.inside(der.SEQUENCE)
         content_type = encapsulated.raw(der.OBJECT_IDENTIFIER)
@@ -133,7 +141,13 @@ class CmsParts:
         signers = [SignerParts.read(one) for one in _contents(signed.read(der.SET))]
         signed.end()
         return cls(
-            digest_algorithms, content_type, content, certificates, revocation, tuple(signers)
+            digest_algorithms,
+            content_type,
+            content,
+            certificates,
+            revocation,
+            tuple(signers),
+            version,
         )
 
     def encode(self) -> bytes:
@@ -165,13 +179,31 @@ class CmsParts:
         signers[position] = signer
         return replace(self, signers=tuple(signers))
 
+    @property
+    def version_fits(self) -> bool:
+        """Whether the version is the one that RFC 5652, 5.1 prescribes. Nobody signs it."""
+        return self.declared_version == self._version()
+
     def _version(self) -> int:
-        if any(one[0] == _OTHER_REVOCATION for one in self.revocation):
-            return 5
-        plain = self.content_type == DATA and all(
-            one.version == der.integer(1) for one in self.signers
+        return signed_data_version(
+            {one[0] for one in self.certificates},
+            others=any(one[0] == _OTHER_REVOCATION for one in self.revocation),
+            plain=self.content_type == DATA
+            and all(one.version == der.integer(1) for one in self.signers),
         )
-        return 1 if plain else 3
+
+
+def signed_data_version(certificates: Collection[int], *, others: bool, plain: bool) -> int:
+    """CMSVersion of a SignedData (RFC 5652, 5.1), by the tags of its CertificateChoices.
+
+    `others` says whether revocation data of another kind than a CRL is inside, `plain` whether the
+    content is id-data and every SignerInfo of version 1.
+    """
+    if others or _OTHER_CERTIFICATE in certificates:
+        return 5
+    if _ATTRIBUTES_V2 in certificates:
+        return 4
+    return 1 if plain and _ATTRIBUTES_V1 not in certificates else 3
 
 
 def elements(content: bytes) -> Iterator[bytes]:

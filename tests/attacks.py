@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import pikepdf
 from pikepdf import Array, Dictionary, Name, String
 
+from signer.verdicts.report import Report
 from tests.attacks_on_cms import forged_values
 from tests.pdf_surgery import (
     append,
@@ -370,9 +371,49 @@ def byte_flips(data: bytes, every: int = 40, seed: int = 6) -> Iterator[tuple[st
         if gap:
             digit = data[at : at + 1]
             other = b"%x" % (int(digit, 16) ^ 1 << draw.randrange(4))
+            if _same_letter(data, at, other, gap[0]):
+                continue
             yield f"hex digit {at}", patched(data, at, other)
         else:
             yield f"bit at {at}", flipped(data, at, 1 << draw.randrange(7))
+
+
+def _same_letter(data: bytes, at: int, other: bytes, gap: int) -> bool:
+    """Whether the octet stays the same letter, great or small: one name to RFC 5280, 7.1."""
+    first = at - (at - gap - 1) % 2
+    whole = patched(data, at, other)[first : first + 2]
+    before, after = (bytes.fromhex(one.decode()) for one in (data[first : first + 2], whole))
+    return before.isalpha() and before.lower() == after.lower()
+
+
+def flips(data: bytes, every: int = 40, seed: int = 6) -> Iterator[Mutant]:
+    """`byte_flips`; where the bit is nobody's claim the file is as good as another honest one."""
+    loose = nobody_claims(data)
+    for name, forged in byte_flips(data, every, seed):
+        if forged != data:
+            at = next(
+                i for i, (one, other) in enumerate(zip(data, forged, strict=True)) if one != other
+            )
+            yield Mutant("flips", name, forged, any(low <= at < high for low, high in loose))
+
+
+def nobody_claims(data: bytes) -> list[tuple[int, int]]:
+    """Where, behind all that is signed, any honest program could have written something else.
+
+    The date and the program of the last saving, the identifier that changes with each saving (ISO
+    32000-2, 14.3.3, 14.4), which extension at which level is used (7.12). No signature is over
+    them, no reader shows them as content, and a verdict says `archive_data_only`.
+    """
+    start = max((covered for _start, _end, covered in gaps(data)), default=len(data))
+    found = [match.span(match.lastindex or 0) for match in _LOOSE.finditer(data, start)]
+    found += [match.span(1) for match in _SECOND_ID.finditer(data, start)]
+    return found
+
+
+_LOOSE = re.compile(
+    rb"(?:/ModDate|/Producer) \((.*?[^\\])\)|/BaseVersion (/\S+)|/ExtensionLevel (\d+)", re.DOTALL
+)
+_SECOND_ID = re.compile(rb"/ID \[\s*<[0-9a-f]*>\s*<([0-9a-f]*)>")
 
 
 def cms_tricks(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -407,20 +448,52 @@ RECIPES: dict[str, Recipe] = {
     "pages": pages,
     "eaa": annotated,
     "ssa": sneaky_fields,
-    "flips": byte_flips,
     "cms": cms_tricks,
     "damage": damage,
 }
 
 
-def mutants(data: bytes, recipes: Iterable[str] = (*RECIPES, "truncation")) -> Iterator[Mutant]:
+NAMES = (*RECIPES, "flips", "truncation")
+
+
+def mutants(data: bytes, recipes: Iterable[str] = NAMES) -> Iterator[Mutant]:
     """Every forgery of one signed file, and its honest earlier states."""
     for recipe in recipes:
         if recipe == "truncation":
             for match in list(re.finditer(rb"%%EOF\r?\n?", data))[:-1]:
                 cut = data[: match.end()]
                 yield Mutant("truncation", f"until {match.end()}", cut, legitimate=True)
-            continue
-        for name, forged in RECIPES[recipe](data):
-            if forged != data:
-                yield Mutant(recipe, name, forged)
+        elif recipe == "flips":
+            yield from flips(data)
+        else:
+            for name, forged in RECIPES[recipe](data):
+                if forged != data:
+                    yield Mutant(recipe, name, forged)
+
+
+def deceives(mutant: Mutant, verdict: Report, honest: Report) -> bool:
+    """Whether a verdict takes a mutant for more than it is.
+
+    One that is not `legitimate` may pass in one case alone: a bit made the name of an attribute
+    that nobody signed unreadable, the level fell with it, and the verdict tells of it.
+    """
+    if not verdict.passed:
+        return False
+    pairs = list(zip(verdict.signatures, honest.signatures, strict=False))
+    more = len(verdict.signatures) > len(honest.signatures) or any(
+        level_rank(one.level) > level_rank(whole.level)
+        or one.signer != whole.signer
+        or one.covered_bytes > len(mutant.data)
+        for one, whole in pairs
+    )
+    fallen = any(
+        level_rank(one.level) < level_rank(whole.level)
+        and "validation-unknown-attribute" in {found.code for found in one.findings}
+        for one, whole in pairs
+    )
+    return more or not (mutant.legitimate or (mutant.recipe in ("flips", "octet") and fallen))
+
+
+def level_rank(level: str | None) -> int:
+    """B, T, LT, LTA of `PAdES-BASELINE-LTA`, as a number."""
+    return ("B", "T", "LT", "LTA").index((level or "-B").rpartition("-")[2])

@@ -22,7 +22,6 @@ from lxml import etree
 
 from signer.cms_parts import CmsParts
 from signer.files.file_kinds import Kind, kind_of
-from signer.verdicts.report import Report
 from tests.attacks import Mutant
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -31,13 +30,6 @@ _UNSIGNED = f"{{{XADES}}}UnsignedProperties"
 _UNSIGNED_TEXT = re.compile(
     rb"<!--.*?-->|<(?:\w+:)?UnsignedProperties.*?</(?:\w+:)?UnsignedProperties>", re.DOTALL
 )
-_LEVELS = ("B", "T", "LT", "LTA")
-
-
-def rank(report: Report) -> int:
-    """The highest level that a report names, as a number."""
-    levels = [(one.level or "-B").rpartition("-")[2] for one in report.signatures]
-    return max((_LEVELS.index(one) for one in levels if one in _LEVELS), default=0)
 
 
 def forged_files(data: bytes, other: bytes, *, every: int = 150) -> Iterator[Mutant]:
@@ -71,7 +63,40 @@ def _octets(data: bytes, every: int) -> Iterator[Mutant]:
             if _same_letter(data, bytes(forged), place):
                 continue
             unsigned = any(low <= place < high for low, high in loose)
+            if kind is Kind.CONTAINER:
+                touched = _touched(data, bytes(forged))
+                if touched == []:
+                    continue
+                unsigned = touched is not None and all(touched)
             yield Mutant("octet", f"at {place}", bytes(forged), legitimate=unsigned)
+
+
+def _touched(data: bytes, forged: bytes) -> list[bool] | None:
+    """For each entry that differs: whether nobody signs what differs. None when it cannot be read.
+
+    No entry at all: compressed data may say the same in another way (RFC 1951: a match may point
+    to any earlier occurrence), and then it is the same container.
+    """
+    try:
+        before, after = _entries(data), _entries(forged)
+    except Exception:  # zipfile and zlib find many words for damage
+        return None
+    if list(before) != list(after):
+        return None
+    return [
+        _loose(name) or _differ_in_unsigned(before[name], after[name])
+        for name in before
+        if before[name] != after[name]
+    ]
+
+
+def _differ_in_unsigned(one: bytes, other: bytes) -> bool:
+    spans = [match.span() for match in _UNSIGNED_TEXT.finditer(one)]
+    at = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    rest = len(one) - next(
+        (n for n, (a, b) in enumerate(zip(one[::-1], other[::-1], strict=False)) if a != b), 0
+    )
+    return any(low <= at and rest <= high for low, high in spans)
 
 
 def _same_letter(data: bytes, forged: bytes, place: int) -> bool:

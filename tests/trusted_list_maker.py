@@ -19,6 +19,10 @@ from signer.signature import Pen
 from tests.small_pki import SIGNED_AT, Party, issue, rsa_key
 
 _SVC = "http://uri.etsi.org/TrstSvc"
+_ADDRESS = """<PostalAddresses><PostalAddress xml:lang="en">
+<StreetAddress>1 Test Street</StreetAddress><Locality>Test</Locality><CountryName>VN</CountryName>
+</PostalAddress></PostalAddresses>
+<ElectronicAddress><URI xml:lang="en">mailto:tsl@tsl.test</URI></ElectronicAddress>"""
 GRANTED, WITHDRAWN = "granted", "withdrawn"
 
 
@@ -50,18 +54,27 @@ def trusted_list(
     """The list as XML, signed; `pointers` are (territory, location, signer) of other lists."""
     listed = "".join(_service(one) for one in services)
     pointing = "".join(_pointer(*one) for one in pointers)
+    if pointing:
+        pointing = f"<PointersToOtherTSL>{pointing}</PointersToOtherTSL>"
     due = f"<dateTime>{next_update:%Y-%m-%dT%H:%M:%SZ}</dateTime>" if next_update else ""
     text = f"""<?xml version="1.0" encoding="UTF-8"?>
 <TrustServiceStatusList xmlns="http://uri.etsi.org/02231/v2#" Id="tsl" TSLTag="http://uri.etsi.org/19612/TSLTag">
 <SchemeInformation><TSLVersionIdentifier>{version}</TSLVersionIdentifier>
 <TSLSequenceNumber>7</TSLSequenceNumber><TSLType>{_SVC}/TSLType/EUgeneric</TSLType>
 <SchemeOperatorName><Name xml:lang="en">TEST operator</Name></SchemeOperatorName>
+<SchemeOperatorAddress>{_ADDRESS}</SchemeOperatorAddress>
+<SchemeName><Name xml:lang="en">{territory}:TEST scheme</Name></SchemeName>
+<SchemeInformationURI><URI xml:lang="en">http://tsl.test/scheme</URI></SchemeInformationURI>
+<StatusDeterminationApproach>{_SVC}/TrustedList/StatusDetn/EUappropriate</StatusDeterminationApproach>
 <SchemeTerritory>{territory}</SchemeTerritory>
-<PointersToOtherTSL>{pointing}</PointersToOtherTSL>
+<HistoricalInformationPeriod>65535</HistoricalInformationPeriod>
+{pointing}
 <ListIssueDateTime>{issued:%Y-%m-%dT%H:%M:%SZ}</ListIssueDateTime>
 <NextUpdate>{due}</NextUpdate></SchemeInformation>
 <TrustServiceProviderList><TrustServiceProvider><TSPInformation>
-<TSPName><Name xml:lang="en">TEST provider</Name></TSPName></TSPInformation>
+<TSPName><Name xml:lang="en">TEST provider</Name></TSPName><TSPAddress>{_ADDRESS}</TSPAddress>
+<TSPInformationURI><URI xml:lang="en">http://tsl.test/provider</URI></TSPInformationURI>
+</TSPInformation>
 <TSPServices>{listed}</TSPServices></TrustServiceProvider></TrustServiceProviderList>
 </TrustServiceStatusList>"""
     template = CmsTemplate(signer.certificate, [])

@@ -129,13 +129,13 @@ CONSTRAINTS = (
         "change-field",
         only=_PDF,
     ),
-    _row("BBB_ICS_ISCI", Block.ISC, "no-certificate-reference"),
+    _row("BBB_ICS_ISCI", Block.ISC, "no-certificate-reference", "certificate-missing"),
     _row("BBB_ICS_ICDVV", Block.ISC, "certificate-substituted"),
     _row("BBB_VCI_ISPK", Block.VCI),
     _row("BBB_CV_IRDOF", Block.CV, "content-missing", "xml-reference-missing"),
     _row("BBB_CV_IRDOI", Block.CV, "hash", "content-differs", "timestamp-hash"),
     _row("BBB_CV_ISI", Block.CV, "signature-wrong"),
-    _row("BBB_SAV_ISSV", Block.SAV, "bag-damaged"),
+    _row("BBB_SAV_ISSV", Block.SAV, "bag-damaged", "cms-version", "unknown-attribute"),
     _row("BBB_SAV_ISQPSTP", Block.SAV),
     _row("DAUSO_SAV_CLAIMED_TIME", Block.SAV, "claimed-time-later", "claimed-time-local"),
     _row("BBB_SAV_ISQPMDOSPP", Block.SAV),
@@ -153,7 +153,13 @@ CONSTRAINTS = (
 )
 """What is asked of a signature; the certificates have their own rows in `certificate_blocks`."""
 
-ARCHIVE = frozenset({"validation-archive-timestamp-broken", "validation-archive-damaged"})
+ARCHIVE = frozenset(
+    {
+        "validation-archive-timestamp-broken",
+        "validation-archive-damaged",
+        "validation-archive-not-compared",
+    }
+)
 """About archive data: the basic process does not know of them."""
 ABOUT_STAMPS = frozenset({"validation-signature-timestamp-broken", "validation-timestamp-order"})
 
@@ -250,5 +256,6 @@ CERTIFICATE_KEYS = {
     "validation-timestamp-order": "TSV_ASTPTCT",
     "validation-archive-timestamp-broken": "ADEST_IBSVPTADC",
     "validation-archive-damaged": "ARCH_LTAIVMP",
+    "validation-archive-not-compared": "ADEST_IBSVPTADC",
 }
 """The findings of certificate chains and of archive data, each with its key."""

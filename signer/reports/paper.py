@@ -145,7 +145,8 @@ def _signature(
     if one.level is not None:
         facts.append((said("PAPER_LEVEL", language), one.level))
     # On a signature that failed, "only permitted changes" would read like a comfort.
-    if one.changes is Changes.NOT_ALLOWED or one.indication is not Indication.TOTAL_FAILED:
+    comforting = one.changes is not Changes.NOT_ALLOWED
+    if one.changes_known and not (comforting and one.indication is Indication.TOTAL_FAILED):
         words = text(f"validation-changes-{_kebab(one.changes.value)}", {}, language).strip()
         words = words.partition(": ")[2] or words
         facts.append((said("PAPER_AFTER", language), words[:1].upper() + words[1:]))

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ca import der as asn1
 from signer.verdicts.verdict import Finding, SubIndication, fails
 
 
@@ -101,7 +102,22 @@ def read_certificate(der: bytes) -> Certificate | None:
         _ = certificate.x509.extensions
     except _UNREADABLE:
         return None
-    return certificate
+    return certificate if has_whole_signature(der) else None
+
+
+def has_whole_signature(signed: bytes) -> bool:
+    """Whether a SIGNED value (certificate, CRL, BasicOCSPResponse) ends in whole octets.
+
+    How many bits of the signature are unused stands outside what is signed, and verification
+    passes over it: with an altered count the value would be another and still verify.
+    """
+    try:
+        parts = asn1.Reader(signed).inside(asn1.SEQUENCE)
+        parts.raw(asn1.SEQUENCE)
+        parts.raw(asn1.SEQUENCE)
+        return parts.read(asn1.BIT_STRING)[:1] == b"\0"
+    except asn1.MalformedDer:
+        return False
 
 
 def read_all(ders: Iterable[bytes]) -> list[Certificate]:

@@ -16,7 +16,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from signer.trust.certificates import Certificate, is_authority, normal_name
+from signer.trust.certificates import (
+    Certificate,
+    has_whole_signature,
+    is_authority,
+    normal_name,
+)
 
 Reasons = frozenset[x509.ReasonFlags]
 Signers = Callable[[bytes, bytes], Certificate | None]
@@ -90,9 +95,10 @@ def statements(
 def read_crl(der: bytes) -> x509.CertificateRevocationList | None:
     """A CRL, or None."""
     try:
-        return x509.load_der_x509_crl(der) if len(der) <= _MAX_DATA else None
+        found = x509.load_der_x509_crl(der) if len(der) <= _MAX_DATA else None
     except (ValueError, TypeError, x509.InvalidVersion):
         return None
+    return found if has_whole_signature(der) else None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -20,7 +20,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from signer.trust.certificates import Certificate, is_authority, issued, read_certificate
+from ca import der as asn1
+from ca.der import Reader
+from signer.trust.certificates import (
+    Certificate,
+    has_whole_signature,
+    is_authority,
+    issued,
+    read_certificate,
+)
 from signer.trust.crl_statements import (
     ALL_REASONS,
     Signers,
@@ -152,7 +160,19 @@ def read_ocsp(der: bytes) -> ocsp.OCSPResponse | None:
         successful = response.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    return response if successful else None
+    return response if successful and has_whole_signature(_basic(der)) else None
+
+
+def _basic(response: bytes) -> bytes:
+    """The BasicOCSPResponse inside (RFC 6960, 4.2.1); empty when there is none."""
+    try:
+        outer = Reader(response).inside(asn1.SEQUENCE)
+        outer.raw(asn1.ENUMERATED)
+        held = outer.inside(0xA0).inside(asn1.SEQUENCE)
+        held.raw(asn1.OBJECT_IDENTIFIER)
+        return held.read(asn1.OCTET_STRING)
+    except asn1.MalformedDer:
+        return b""
 
 
 def is_answered(certificate: Certificate, issuer: Certificate, sources: Sequence[bytes]) -> bool:
@@ -161,11 +181,25 @@ def is_answered(certificate: Certificate, issuer: Certificate, sources: Sequence
 
 
 def vouched(der: bytes, known: Sequence[Certificate]) -> bool:
-    """Whether a CRL or OCSP response is truly signed by one of these authorities."""
+    """Whether a CRL or OCSP response is truly signed by one of these authorities.
+
+    What an OCSP response carries beside its signed part (RFC 6960, 4.2.1: `certs`) must be whole
+    too: each certificate there issued by a known one or by another of them.
+    """
     response = read_ocsp(der)
-    if response is not None:
-        return any(_responder(response, issuer) is not None for issuer in known)
-    return read_crl(der) is not None and any(crl_signed_by(der, issuer) for issuer in known)
+    if response is None:
+        return read_crl(der) is not None and any(crl_signed_by(der, issuer) for issuer in known)
+    try:
+        beside = [one.public_bytes(serialization.Encoding.DER) for one in response.certificates]
+        signed = any(_responder(response, issuer) is not None for issuer in known)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    read = [read_certificate(one) for one in beside]
+    carried = [one for one in read if one is not None]
+    if not signed or len(carried) < len(beside):
+        return False
+    issuers = [*known, *carried]
+    return all(one in known or any(issued(one, each) for each in issuers) for one in carried)
 
 
 def _from_ocsp(

@@ -20,6 +20,7 @@ from signer.verdicts.time_stamps import Stamp
 from signer.verdicts.verdict import Finding, SubIndication, fails, warns
 
 CADES = "/ETSI.CAdES.detached"
+_MOST_TOLD = 5
 
 
 def own_stamp_findings(inner: Iterable[Stamp]) -> list[Finding]:
@@ -53,6 +54,8 @@ def acceptance_findings(
                 else SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
             )
             findings.append(fails("validation-weak-digest", sub, algorithm=name.upper()))
+    for attribute in signed.unknown_attributes[:_MOST_TOLD]:
+        findings.append(warns("validation-unknown-attribute", attribute=attribute))
     return findings
 
 

@@ -25,7 +25,17 @@ from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
-from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, warns, worst
+from signer.verdicts.verdict import (
+    Finding,
+    Indication,
+    SubIndication,
+    Weight,
+    fails,
+    indication_of,
+    informs,
+    warns,
+    worst,
+)
 
 _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
 
@@ -220,6 +230,8 @@ def _archive_findings(claim: Claim, archives: list[Stamp], material: Material) -
             sub = sub_indication(stamp) or SubIndication.FORMAT_FAILURE
             found.append(fails("validation-archive-timestamp-broken", sub))
         found += [one for one in stamp.findings if one.code == "validation-bag-damaged"]
+        if not stamp.compared:
+            found.append(warns("validation-archive-not-compared"))
         if stamp.good:
             protected |= archive.covers
     known = material.paths.known
@@ -273,7 +285,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
     if not answered(claim.revocation) or any(child.der not in held for child, _above in links):
         return named("T")
     archived = any(
-        not stamp.broken and answered(archive.covers)
+        stamp.compared and not stamp.broken and answered(archive.covers)
         for stamp, archive in zip(archives, claim.archives, strict=True)
     )
     return named("LTA" if archived else "LT")
@@ -287,15 +299,17 @@ def _verdict(
     policy: Policy,
 ) -> SignatureVerdict:
     signed, findings = claim.signed, policy.weighed(found)
-    failing = [one for one in findings if one.weight is Weight.FAILS]
+    sub = worst([one for one in findings if one.weight is Weight.FAILS])
+    spoiled = indication_of(sub) is Indication.TOTAL_FAILED
     return SignatureVerdict(
-        sub_indication=worst(failing),
+        sub_indication=sub,
         signer=signed.certificate.common_name() if signed else None,
         level=level,
         signing_time=signed.claimed_time if signed else None,
         best_signature_time=best,
         covers_whole_file=claim.whole_file and signed is not None,
-        changes=Changes.UNTOUCHED if signed else Changes.NOT_ALLOWED,
+        # What could not be looked at (an unknown algorithm, no document) accuses nobody.
+        changes=Changes.NOT_ALLOWED if signed is None and spoiled else Changes.UNTOUCHED,
         field=claim.name,
         findings=tuple(dict.fromkeys(findings)),
         signer_certificate=signed.certificate.der if signed else None,

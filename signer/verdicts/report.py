@@ -57,6 +57,11 @@ class SignatureVerdict:
     def indication(self) -> Indication:
         return indication_of(self.sub_indication)
 
+    @property
+    def changes_known(self) -> bool:
+        """Whether there is anything to say of changes: not where no signature could be checked."""
+        return self.signer is not None or self.changes is not Changes.UNTOUCHED
+
     def to_json(self) -> dict[str, object]:
         return {
             "indication": self.indication.value,
@@ -168,7 +173,8 @@ class Report:
                 lines.append(say("validation-time-claimed", time=_local(one.signing_time)))
             if one.level:
                 lines.append(say("validation-level-line", level=one.level))
-            lines.append(say(f"validation-changes-{one.changes.value.replace('_', '-')}"))
+            if one.changes_known:
+                lines.append(say(f"validation-changes-{one.changes.value.replace('_', '-')}"))
             if one.covers_whole_file:
                 lines.append(say("validation-covers-whole-file"))
             lines += [f"  {_bullet(found)} {_say(found, language)}" for found in one.findings]

@@ -8,7 +8,7 @@ only reads; the keys are checked by `cryptography`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,8 +17,10 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
+from ca import der
+from signer.cms_parts import signed_data_version
 from signer.trust.certificates import Certificate, read_all
 from signer.verdicts.verdict import Finding, SubIndication, fails
 
@@ -34,9 +36,24 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 }
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
 DATA_CONTENT = "1.2.840.113549.1.7.1"
-# RFC 5652, 5.1: version 5 when OCSP answers travel beside the lists.
-_VERSIONS = ("v1", "v3", "v5")
+_METHODS = frozenset({"rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519", "ed448"})
+_EdwardsKey = ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+WRONG_VERSION = "validation-cms-version"
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
+_SMIME = "1.2.840.113549.1.9.16.2."
+_UNSIGNED_ATTRIBUTES = frozenset(
+    {
+        # RFC 5652 and 5126, TS 101 733: counter-signature, time-stamps, references, values.
+        "1.2.840.113549.1.9.6",
+        *(f"{_SMIME}{arc}" for arc in (14, 21, 22, 23, 24, 25, 26, 27, 44, 45, 48)),
+        # RFC 4998: evidence records. EN 319 122-1: archive time-stamps, indices, policy store.
+        *(f"{_SMIME}{arc}" for arc in (49, 50)),
+        *("0.4.0.1733.2.2", "0.4.0.1733.2.4", "0.4.0.1733.2.5"),
+        *("0.4.0.19122.1.3", "0.4.0.19122.1.5"),
+        # Adobe's and Microsoft's time-stamps, which count for nothing here.
+        *("1.2.840.113583.1.1.9.1", "1.3.6.1.4.1.311.3.3.1"),
+    }
+)
 
 
 class Rejected(Exception):
@@ -60,6 +77,8 @@ class SignedData:
     timestamps: tuple[bytes, ...]
     reference_is_v2: bool
     content: bytes | None
+    unknown_attributes: tuple[str, ...] = ()
+    """Unsigned attributes that no standard we read knows, as dotted OIDs."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +93,16 @@ class TimestampInfo:
 DigestOf = Callable[[str], bytes]
 
 
-def read_signed_data(der: bytes, *, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def read_signed_data(
+    encoded: bytes, *, content_type: str, digest_of: DigestOf | None
+) -> SignedData:
     """Parse and verify one SignedData with one signer; raises Rejected with the finding.
 
     `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
     which carries what it signs.
     """
     try:
-        return _read(der, content_type, digest_of)
+        return _read(encoded, content_type, digest_of)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         kind = type(error).__name__
         raise _format("validation-cms-damaged", detail=kind) from None
@@ -121,9 +142,9 @@ def _format(code: str, **params: object) -> Rejected:
     return Rejected(fails(code, SubIndication.FORMAT_FAILURE, **params))
 
 
-def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
     # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
-    info = cms.ContentInfo.load(der, strict=True)
+    info = cms.ContentInfo.load(encoded, strict=True)
     if info["content_type"].native != "signed_data":
         raise _format("validation-cms-damaged", detail="content type")
     data = info["content"]
@@ -138,11 +159,15 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
     signed_attributes = b"\x31" + signer["signed_attrs"].dump()[1:]
     algorithm = signer["digest_algorithm"]["algorithm"].native
     declared = [one["algorithm"].native for one in data["digest_algorithms"]]
-    if declared != [algorithm] or data["version"].native not in _VERSIONS:
+    if declared != [algorithm]:
         raise _format("validation-cms-digest-algorithms")
+    _require_versions(data, signer)
+    _require_bare(data, signer)
     attributes = _attributes(signer["signed_attrs"])
     if not attributes:
-        raise _format("validation-cms-unsigned-attributes")
+        # Plain CMS (RFC 5652, 5.3) is no damage, but nothing in it says by which certificate.
+        sub = SubIndication.SIG_CONSTRAINTS_FAILURE
+        raise Rejected(fails("validation-cms-unsigned-attributes", sub))
 
     if "cms_algorithm_protection" in attributes:
         protected = _single(attributes, "cms_algorithm_protection")
@@ -162,6 +187,7 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
         raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
     if _single(attributes, "content_type").dotted != content_type:
         raise _format("validation-cms-content")
+    _require_known_method(signer)
     if not _verifies(certificate, signer, signed_attributes, algorithm):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
 
@@ -179,7 +205,37 @@ def _read(der: bytes, content_type: str, digest_of: DigestOf | None) -> SignedDa
         timestamps=tokens,
         reference_is_v2=is_v2,
         content=content,
+        unknown_attributes=unknown(one["type"].dotted for one in signer["unsigned_attrs"] or ()),
     )
+
+
+def unknown(attributes: Iterable[str]) -> tuple[str, ...]:
+    """Those of an unsigned attribute's types that nothing here can read."""
+    return tuple(sorted(set(attributes) - _UNSIGNED_ATTRIBUTES))
+
+
+def _require_versions(data: cms.SignedData, signer: cms.SignerInfo) -> None:
+    """RFC 5652, 5.1 and 5.3 prescribe both versions; nobody signs them, so nothing else passes."""
+    own = "v1" if signer["sid"].name == "issuer_and_serial_number" else "v3"
+    wanted = signed_data_version(
+        {one.dump()[0] for one in data["certificates"] or ()},
+        others=any(one.name == "other" for one in data["crls"] or ()),
+        plain=own == "v1" and data["encap_content_info"]["content_type"].dotted == DATA_CONTENT,
+    )
+    if (signer["version"].native, data["version"].native) != (own, f"v{wanted}"):
+        raise Rejected(fails(WRONG_VERSION, SubIndication.SIG_CONSTRAINTS_FAILURE))
+
+
+def _require_bare(data: cms.SignedData, signer: cms.SignerInfo) -> None:
+    """Digests, RSA and ECDSA take no parameters: NULL or nothing (RFC 5754, 2, 3.2 and 3.3)."""
+    bare = [*data["digest_algorithms"], signer["digest_algorithm"]]
+    if signer["signature_algorithm"]["algorithm"].native != "rsassa_pss":
+        bare.append(signer["signature_algorithm"])
+    for one in bare:
+        reader = der.Reader(one.dump()).inside(der.SEQUENCE)
+        reader.raw(der.OBJECT_IDENTIFIER)
+        if reader.more() and reader.whole() != der.NULL:
+            raise _format("validation-cms-digest-algorithms")
 
 
 def _attributes(values: cms.CMSAttributes) -> dict[str, list[core.Asn1Value]]:
@@ -220,15 +276,15 @@ def _signing_certificate(
     if name == "signing_certificate_v2":
         algorithm = reference["hash_algorithm"]["algorithm"].native
     wanted = reference["cert_hash"].native
-    for der in bag:
-        if digest(algorithm, der) == wanted:
-            found = read_all([der])
-            if found and _names(found[0], sid, der):
-                return found[0], name == "signing_certificate_v2"
+    for one in read_all(bag):
+        if digest(algorithm, one.der) == wanted and _names(one, sid):
+            return one, name == "signing_certificate_v2"
+    if not any(_names(one, sid) for one in read_all(bag)):
+        raise Rejected(fails("validation-certificate-missing", missing))
     raise Rejected(fails("validation-certificate-substituted", missing))
 
 
-def _names(certificate: Certificate, sid: cms.SignerIdentifier, der: bytes) -> bool:
+def _names(certificate: Certificate, sid: cms.SignerIdentifier) -> bool:
     if sid.name == "issuer_and_serial_number":
         named = sid.chosen
         return bool(
@@ -236,13 +292,24 @@ def _names(certificate: Certificate, sid: cms.SignerIdentifier, der: bytes) -> b
             and named["issuer"].dump() == certificate.issuer
         ) or bool(
             named["serial_number"].native == certificate.serial
-            and named["issuer"] == asn1_x509.Certificate.load(der).issuer
+            and named["issuer"] == asn1_x509.Certificate.load(certificate.der).issuer
         )
     try:
         own = certificate.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
         return False
     return bool(own.value.digest == sid.chosen.native)
+
+
+def _require_known_method(signer: cms.SignerInfo) -> None:
+    """A kind of signature that is not computed here (DSA) is not thereby a wrong one."""
+    try:
+        kind = signer["signature_algorithm"].signature_algo
+    except ValueError:
+        kind = "unknown"
+    if kind not in _METHODS:
+        sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+        raise Rejected(fails("validation-unknown-algorithm", sub, algorithm=kind.upper()))
 
 
 def _verifies(
@@ -263,6 +330,8 @@ def _verifies(
             key.verify(signature, signed, _pss(method["parameters"], algorithm), md)
         elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, signed, ec.ECDSA(md))
+        elif kind in ("ed25519", "ed448") and isinstance(key, _EdwardsKey):
+            key.verify(signature, signed)
         else:
             return False
     except (InvalidSignature, UnsupportedAlgorithm):

@@ -27,7 +27,11 @@ from signer.verdicts.verdict import Finding, SubIndication, fails, worst
 
 @dataclass(frozen=True)
 class Stamp:
-    """One time-stamp: read, and once judged, with its chain and findings."""
+    """One time-stamp: read, and once judged, with its chain and findings.
+
+    `compared` says whether what it is about was at hand: without it (a document that stays with
+    its owner) the token may be whole and still proves nothing.
+    """
 
     field: str
     end: int
@@ -36,6 +40,7 @@ class Stamp:
     findings: tuple[Finding, ...] = ()
     chain: Chain | None = None
     judged: bool = False
+    compared: bool = True
 
     @property
     def broken(self) -> bool:
@@ -60,7 +65,10 @@ def read_stamp(der: bytes, digest_of: DigestOf, *, field: str, end: int = 0) -> 
         if digest_of(info.digest) != info.imprint:
             raise Rejected(fails("validation-timestamp-hash", SubIndication.HASH_FAILURE))
     except Rejected as rejected:
-        return Stamp(field, end, None, None, (rejected.finding,))
+        found = (rejected.finding,)
+        if rejected.finding.sub is SubIndication.SIGNED_DATA_NOT_FOUND:
+            return Stamp(field, end, signed, info, found, compared=False)
+        return Stamp(field, end, None, None, found)
     return Stamp(field, end, signed, info)
 
 
@@ -68,7 +76,7 @@ def judge_stamp(stamp: Stamp, moment: datetime, material: Material, *, proven: b
     """Whether the token can be believed, as something that existed at `moment`."""
     if stamp.signed is None or stamp.info is None:
         return replace(stamp, judged=True)
-    findings: list[Finding] = []
+    findings = list(stamp.findings)
     policy = material.policy
     if not is_timestamper(stamp.signed.certificate):
         findings.append(fails("validation-not-a-tsa", SubIndication.CHAIN_CONSTRAINTS_FAILURE))

@@ -18,10 +18,31 @@ from signer.verdicts.update_ledger import Deed, Home, Ledger
 
 _FREE_IN_CATALOG = frozenset({"/AcroForm", "/DSS", "/Extensions", "/Metadata", "/Version"})
 
+_EXTENSION_KEYS = frozenset(
+    {"/Type", "/BaseVersion", "/ExtensionLevel", "/ExtensionRevision", "/URL"}
+)
+
 
 def judge_update(old: Graph, new: Graph, policy: Policy) -> list[Deed]:
     """Every deed between two consecutive revisions; an empty list changes nothing."""
     return _Update(Ledger(old, new, policy)).judge()
+
+
+def _are_extensions(value: object) -> bool:
+    """A developer extensions dictionary, or none: ISO 32000-2, 7.12, with nothing else in it."""
+    if value is None:
+        return True
+    if not isinstance(value, pikepdf.Dictionary) or isinstance(value, pikepdf.Stream):
+        return False
+    for key, entry in value.items():
+        for one in entry if isinstance(entry, pikepdf.Array) else [entry]:
+            if key == "/Type":
+                continue
+            if not isinstance(one, pikepdf.Dictionary) or set(one.keys()) - _EXTENSION_KEYS:
+                return False
+            if not {"/BaseVersion", "/ExtensionLevel"} <= set(one.keys()):
+                return False
+    return True
 
 
 class _Update:
@@ -73,6 +94,8 @@ class _Update:
             if self._books.differs(before.get(key), after.get(key)):
                 self._books.archive(key)
                 self._books.explain(before.get(key), at(key))
+        if not _are_extensions(after.get("/Extensions")):
+            self._books.violation("validation-change-catalog", "/Extensions")
         metadata = after.get("/Metadata")
         if metadata is not None and not isinstance(metadata, pikepdf.Stream):
             self._books.violation("validation-change-catalog", "/Metadata")

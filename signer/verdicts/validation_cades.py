@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from asn1crypto import core
+
 from ca import der
 from ca.der import MalformedDer, Reader
 from signer.cms import SIGNATURE_TIME_STAMP, attribute
@@ -18,7 +20,15 @@ from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.verdicts.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
-from signer.verdicts.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
+from signer.verdicts.signed_data import (
+    DATA_CONTENT,
+    WRONG_VERSION,
+    Rejected,
+    SignedData,
+    digest,
+    read_signed_data,
+    unknown,
+)
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.verdict import SubIndication, Unreadable, fails, informs
 
@@ -140,6 +150,8 @@ def _mathematics(one: _Signer) -> SignedData:
     if _kind(one.signer.digest_algorithm) not in map(_kind, one.parts.digest_algorithms):
         # RFC 5652, 5.1: such a signature may be refused; what says so was altered.
         raise Rejected(fails("validation-cms-digest-algorithms", SubIndication.FORMAT_FAILURE))
+    if not (one.parts.version_fits and one.signer.version_fits):
+        raise Rejected(fails(WRONG_VERSION, SubIndication.SIG_CONSTRAINTS_FAILURE))
     tokens = one.signer.values(_STAMP)
     stamps = (attribute(SIGNATURE_TIME_STAMP, b"".join(tokens)),) if tokens else ()
     enveloped = one.parts.content is not None
@@ -148,8 +160,9 @@ def _mathematics(one: _Signer) -> SignedData:
         content_type=DATA_CONTENT,
         digest_of=None if enveloped else one.content_digest,
     )
+    kinds = {core.ObjectIdentifier.load(kind).dotted for kind, _ in one.signer.unsigned_values()}
     # The content is not needed twice.
-    return replace(signed, content=None)
+    return replace(signed, content=None, unknown_attributes=unknown(kinds))
 
 
 def _kind(algorithm: bytes) -> bytes:

@@ -16,6 +16,7 @@ from signer.trust import anchors
 from signer.trust.certificates import read_all, spoiled_copies
 from signer.trust.chain import Chain, Material, judge_chain
 from signer.trust.path import Paths, Trust
+from signer.verdicts import unsigned_end
 from signer.verdicts.acceptance import (
     acceptance_findings,
     claim_findings,
@@ -245,7 +246,7 @@ class PdfValidation:
         good = [stamp for stamp in stamps if stamp.good]
         protected = frozenset[bytes]().union(*self.archive.at(good[-1].end)) if good else None
         found = damage(self.archive, protected or frozenset(), material.paths.known)
-        if self.document.repaired:
+        if self.document.repaired or not unsigned_end.is_exact(self.document):
             found.append(fails("validation-needs-repair", SubIndication.FORMAT_FAILURE))
         return found
 

@@ -8,10 +8,10 @@ signed is not passed: that is where signature wrapping hides.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -244,7 +244,8 @@ def _signing_certificate(one: _Signature, properties: Element) -> tuple[Certific
             found = read_all([der]) if digest(algorithm, der) == wanted else []
             if found:
                 return found[0], algorithm != "sha1"
-        raise Rejected(fails("validation-certificate-substituted", missing))
+        code = "validation-certificate-substituted" if one.bag else "validation-certificate-missing"
+        raise Rejected(fails(code, missing))
     raise Rejected(fails("validation-no-certificate-reference", missing))
 
 
@@ -275,8 +276,8 @@ def _stamps(one: _Signature, name: str) -> tuple[Stamp, ...]:
     found = []
     for holder in _unsigned(one, xades("SignatureTimeStamp")):
         method = _canonicalization(holder)
-        octets = signature_imprint(one.element, method)
-        found += [_stamp(token, octets, name) for token in _tokens(holder)]
+        about = partial(signature_imprint, one.element, method)
+        found += [_stamp(token, about, name) for token in _tokens(holder)]
     return tuple(found[:_MOST_STAMPS])
 
 
@@ -284,7 +285,7 @@ def _archives(one: _Signature, name: str) -> tuple[ArchiveStamp, ...]:
     found: list[ArchiveStamp] = []
     for holder in list(_unsigned(one, xades141("ArchiveTimeStamp")))[:_MOST_STAMPS]:
         method = _canonicalization(holder)
-        octets = archive_imprint(one.element, one.references, method, before=holder)
+        about = partial(archive_imprint, one.element, one.references, method, before=holder)
         before = []
         for each in unsigned_properties(one.element):
             if each is holder:
@@ -292,12 +293,13 @@ def _archives(one: _Signature, name: str) -> tuple[ArchiveStamp, ...]:
             before.append(each)
         certificates, revocation = _values(before)
         covers = certificates | revocation | frozenset(one.bag)
-        found += [ArchiveStamp(_stamp(each, octets, name), covers) for each in _tokens(holder)]
+        found += [ArchiveStamp(_stamp(each, about, name), covers) for each in _tokens(holder)]
     return tuple(found)
 
 
-def _stamp(token: bytes, octets: bytes, name: str) -> Stamp:
-    return read_stamp(token, lambda algorithm: digest(algorithm, octets), field=name)
+def _stamp(token: bytes, about: Callable[[], bytes], name: str) -> Stamp:
+    """`about` gives the octets; of a document that stays with its owner there are none."""
+    return read_stamp(token, lambda algorithm: digest(algorithm, about()), field=name)
 
 
 def _tokens(holder: Element) -> list[bytes]:

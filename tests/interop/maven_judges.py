@@ -120,6 +120,36 @@ def evidence(record: Path, objects: list[Path], *, trust: list[Path]) -> Evidenc
     return EvidenceVerdict(indication, sub_indication, since, messages, int(found[2]))
 
 
+@dataclass(frozen=True)
+class ListVerdict:
+    """What DSS says of a trusted list, and its services: (type, status, start in seconds)."""
+
+    indication: str
+    sub_indication: str
+    number: str
+    territory: str
+    against_the_schema: str
+    services: tuple[tuple[str, str, int], ...]
+
+
+def trusted_lists(lists: list[Path], *, signer: Path) -> dict[Path, ListVerdict]:
+    """Ask EU DSS's own job about trusted lists (TS 119 612) that only `signer` may have signed."""
+    rows = _ask("dss", str(signer), *map(str, lists), program="ListJudge")
+    found = {}
+    for kind, file, *told in rows:
+        if kind == "list":
+            indication, sub_indication, _version, number, territory, messages = told
+            services = tuple(
+                (one[2].rpartition("/Svctype/")[2], one[4].rpartition("/")[2], int(one[5]) // 1000)
+                for one in rows
+                if one[:2] == ["service", file]
+            )
+            found[Path(file)] = ListVerdict(
+                indication, sub_indication, number, territory, messages, services
+            )
+    return found
+
+
 def dss_reads(files: list[Path]) -> dict[str, str]:
     """Reports read into DSS's own classes, by their names' ends (`simple.json`, `etsi.xml`).
 

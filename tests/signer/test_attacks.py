@@ -21,26 +21,14 @@ from tests.small_pki import SIGNED_AT
 _OURS = {"NameError", "AttributeError", "UnboundLocalError", "KeyError", "AssertionError"}
 
 
-def _rank(level: str | None) -> int:
-    return ("B", "T", "LT", "LTA").index((level or "-B").rpartition("-")[2])
-
-
 def _check(mutant: attacks.Mutant, original: Report) -> None:
     report = judged(mutant.data)
     details = {str(found.params.get("detail")) for found in report.findings}
     assert not details & _OURS, (mutant, details)
-    if not mutant.legitimate:
-        assert not report.passed, (mutant, report.to_text("en"))
-        return
-    # An earlier honest state claims no more than it holds.
-    assert len(report.signatures) <= len(original.signatures)
-    for one, whole in zip(report.signatures, original.signatures, strict=False):
-        assert _rank(one.level) <= _rank(whole.level)
-        assert one.signer == whole.signer
-        assert one.covered_bytes <= len(mutant.data)
+    assert not attacks.deceives(mutant, report, original), (mutant, report.to_text("en"))
 
 
-@pytest.mark.parametrize("recipe", [*sorted(attacks.RECIPES), "truncation"])
+@pytest.mark.parametrize("recipe", sorted(attacks.NAMES))
 @pytest.mark.parametrize(("level", "signatures"), [("LTA", 2), ("LT", 1)])
 def test_no_mutant_passes(recipe: str, level: str, signatures: int) -> None:
     """Of the generated mutants none may pass."""

@@ -11,7 +11,8 @@ from signer.files.file_signing import FileRequest, Format
 from signer.levels import Level
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate
-from tests.attacks_on_files import forged_files, rank
+from tests.attacks import deceives
+from tests.attacks_on_files import forged_files
 from tests.signer.signed_files import REPORT, Official, sources
 from tests.world import World
 
@@ -52,11 +53,6 @@ def test_no_mutant_of_a_file_passes(world: World, chosen: Format, every: int, le
             said = (mutant, report.to_text("en"))
             details = {str(found.params.get("detail")) for found in report.findings}
             assert not details & _OURS, said
-            if mutant.legitimate:
-                assert not report.passed or rank(report) <= rank(honest), said
-            elif mutant.recipe == "octet":  # an attribute nobody signed may become unknown
-                assert not report.passed or rank(report) < rank(honest), said
-            else:
-                assert not report.passed, said
+            assert not deceives(mutant, report, honest), said
             made += 1
     assert made >= least

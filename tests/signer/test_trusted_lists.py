@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca.trust_file import ListSource
 from signer.trust.trusted_lists import MalformedList, load_lists, read_list
 from signer.verdicts.validation import validate
+from tests.interop import maven_judges
 from tests.signed_samples import MINUTE, pki, signed
 from tests.small_pki import SIGNED_AT, Party
 from tests.trusted_list_maker import GRANTED, WITHDRAWN, Service, operator, trusted_list
@@ -145,3 +146,41 @@ def test_a_list_of_lists_is_followed_one_step() -> None:
     ]
     store, findings = load_lists([source(top, url="http://lotl.test/")], fetch=None, now=NOW)
     assert [one.code for one in findings] == ["trusted-list-unreachable"]
+
+
+def test_eu_dss_reads_and_judges_the_same_lists(tmp_path: Path) -> None:
+    """DSS's own job finds the same signature, services, statuses and starts; the list is as the
+    schema of TS 119 612 wants it. An altered list and another signer's count for neither."""
+    if reason := maven_judges.why_absent("dss"):
+        pytest.skip(reason)
+    scheme, stranger = operator(), operator("TEST Stranger")
+    states = ((GRANTED, EARLIER), (WITHDRAWN, SIGNED_AT))
+    good = trusted_list(scheme, services(*states))
+    made = {
+        "good": good,
+        "altered": good.replace(b"Svcstatus/withdrawn", b"Svcstatus/granted"),
+        "stranger": trusted_list(stranger, services(*states)),
+    }
+    paths = {name: tmp_path / f"{name}.xml" for name in made}
+    for name, data in made.items():
+        paths[name].write_bytes(data)
+    signer = tmp_path / "operator.cer"
+    signer.write_bytes(scheme.der)
+    theirs = maven_judges.trusted_lists(list(paths.values()), signer=signer)
+
+    found = theirs[paths["good"]]
+    assert (found.indication, found.number, found.territory) == ("TOTAL_PASSED", "7", "VN")
+    assert found.against_the_schema in ("null", "[]")
+    assert set(found.services) == {
+        ("CA/QC", GRANTED, int(EARLIER.timestamp())),
+        ("CA/QC", WITHDRAWN, int(SIGNED_AT.timestamp())),
+        ("TSA/QTST", GRANTED, int(EARLIER.timestamp())),
+        ("Archiv", GRANTED, int(EARLIER.timestamp())),
+    }
+    ours = read_list(good, name="VN", kind="foreign", signers=(scheme.certificate,), now=NOW)
+    spans = {one.name: one.periods for one in ours.store.terms.values()}
+    assert spans["VN: TEST provider – TEST CA"] == ((EARLIER, SIGNED_AT),)
+    for name in ("altered", "stranger"):
+        assert theirs[paths[name]].indication != "TOTAL_PASSED"
+        with pytest.raises(MalformedList):
+            read_list(made[name], name="VN", kind="foreign", signers=(scheme.certificate,), now=NOW)

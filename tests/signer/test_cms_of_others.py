@@ -1,0 +1,126 @@
+"""CMS by `openssl cms` and pyHanko: keys, algorithms and shapes that our own desk never writes."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import signers
+
+from ca.trust import TrustStore
+from signer.verdicts.report import Report
+from signer.verdicts.validation import validate
+from tests.signed_samples import MINUTE, chain_store, pki, plain_pdf, pyhanko_cert, pyhanko_key
+from tests.small_pki import SIGNED_AT, Party, ec_key, issue, rsa_key
+
+NOW = SIGNED_AT + 30 * MINUTE
+DOCUMENT = "Công văn số 12\n".encode()
+KEYS: dict[str, Any] = {
+    "rsa": lambda: rsa_key("of others"),
+    "p256": lambda: ec_key("of others"),
+    "brainpool": lambda: ec.generate_private_key(ec.BrainpoolP384R1()),
+    "dsa": lambda: dsa.generate_private_key(1024),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+}
+
+
+@cache
+def _party(kind: str) -> Party:
+    return issue(f"Người dùng {kind}", KEYS[kind](), pki().issuing)
+
+
+def _judged(data: bytes, *parties: Party, content: bytes | None = None) -> Report:
+    trust = TrustStore((pki().root.certificate,), (pki().issuing.certificate,))
+    evidence = pki().evidence(*parties)
+    return validate(data, trust=trust, now=NOW, revocation=evidence, content=content)
+
+
+def _openssl(folder: Path, *options: str, kinds: tuple[str, ...] = ("rsa",)) -> bytes:
+    """A detached signature over DOCUMENT; the leaf certificates alone, as most programs do."""
+    (folder / "document").write_bytes(DOCUMENT)
+    signing: list[str] = []
+    for kind in kinds:
+        party = _party(kind)
+        pem = party.certificate.public_bytes(Encoding.PEM) + party.key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        (folder / f"{kind}.pem").write_bytes(pem)
+        signing += ["-signer", f"{kind}.pem"]
+    subprocess.run(
+        [
+            "openssl", "cms", "-sign", "-binary", "-in", "document", "-outform", "DER",
+            "-out", "made.p7s", *signing, *options,
+        ],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    return (folder / "made.p7s").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "options", "sub", "code"),
+    [
+        (("rsa",), ("-cades",), None, None),
+        (("p256",), ("-cades", "-md", "sha384"), None, None),
+        (("brainpool",), ("-cades",), None, None),
+        (("rsa",), ("-cades", "-keyopt", "rsa_padding_mode:pss"), None, None),
+        (("rsa",), ("-cades", "-keyid"), None, None),
+        (("rsa", "p256"), ("-cades",), None, None),
+        (("rsa",), ("-cades", "-md", "sha1"), "CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "weak-digest"),
+        (("rsa",), ("-cades", "-md", "md5"), "CRYPTO_CONSTRAINTS_FAILURE", "unknown-algorithm"),
+        (("dsa",), ("-cades",), "CRYPTO_CONSTRAINTS_FAILURE", "unknown-algorithm"),
+        (("rsa",), (), "NO_SIGNING_CERTIFICATE_FOUND", "no-certificate-reference"),
+        (("rsa",), ("-cades", "-nocerts"), "NO_SIGNING_CERTIFICATE_FOUND", "certificate-missing"),
+        (("rsa",), ("-noattr",), "SIG_CONSTRAINTS_FAILURE", "cms-unsigned-attributes"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else None,
+)
+def test_by_openssl(
+    kinds: tuple[str, ...],
+    options: tuple[str, ...],
+    sub: str | None,
+    code: str | None,
+    tmp_path: Path,
+) -> None:
+    """EN 319 102-1, table 5: what cannot be judged is INDETERMINATE; TOTAL_FAILED accuses somebody
+    and is for what is wrong (5.2.7: SIG_CRYPTO_FAILURE, HASH_FAILURE)."""
+    data = _openssl(tmp_path, *options, kinds=kinds)
+    report = _judged(data, *map(_party, kinds), content=DOCUMENT)
+    assert report.sub_indication == sub, report.to_text("en")
+    assert len(report.signatures) == len(kinds)
+    if code is not None:
+        assert f"validation-{code}" in {one.code for one in report.signatures[0].findings}
+    # What could not be checked accuses nobody of a change, and praises nobody either.
+    said = report.to_text("en")
+    assert "changes that are NOT allowed" not in said
+    assert ("nothing was added" in said) is (report.signatures[0].signer is not None)
+    if sub is None:
+        changed = _judged(data, *map(_party, kinds), content=DOCUMENT + b" ")
+        assert changed.sub_indication == "HASH_FAILURE"
+        assert "changes that are NOT allowed" in changed.to_text("en")
+
+
+def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:
+    """RFC 8419: the mathematics of Ed25519 is checked; the policy does not name it, so the key is
+    what stands against it, not the signature."""
+    party = _party("ed25519")
+    signer = signers.SimpleSigner(
+        signing_cert=pyhanko_cert(party),
+        signing_key=pyhanko_key(party),
+        cert_registry=chain_store(party),
+    )
+    meta = signers.PdfSignatureMetadata(field_name="Sig1", md_algorithm="sha512")
+    writer = IncrementalPdfFileWriter(io.BytesIO(plain_pdf()))
+    data = signers.PdfSigner(meta, signer).sign_pdf(writer).getvalue()
+    (signature,) = _judged(data, party).signatures
+    assert signature.signer == "Người dùng ed25519"
+    assert signature.sub_indication == "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+    assert {one.code for one in signature.findings if one.sub} == {"validation-weak-key"}
+    broken = bytes(data).replace(b"14 Tf", b"15 Tf", 1)
+    assert _judged(broken, party).sub_indication == "HASH_FAILURE"
