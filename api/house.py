@@ -63,8 +63,11 @@ class House:
         self._at_work: int | None = None
 
     @classmethod
-    def open(cls, settings: Settings, *, now: datetime) -> House:
+    def open(cls, settings: Settings, *, now: datetime, only_look: bool = False) -> House:
         """Everything wired and usable, or a DomainError that says what is missing.
+
+        With `only_look` nothing that an interruption left open is cleared up: a check has to see
+        it.
 
         Raises HouseError (`hierarchy-missing`, `home-open-to-others`, `disk-full`), SettingsError
         (secrets), HsmError (`token-absent`, …), RecordsError.
@@ -77,7 +80,8 @@ class House:
             _ = house.trust_sources
             if not house.authority.issuers():
                 raise HouseError("hierarchy-missing")
-            house.enter(now=now)
+            if not only_look:
+                house.enter(now=now)
         except BaseException:
             house.close()
             raise

@@ -101,8 +101,9 @@ def operator() -> str:
 
 
 @contextmanager
-def opened_house(*, create: bool = False) -> Iterator[House]:
-    """The instance that the environment names; with ``create`` an embedded one is set up first."""
+def opened_house(*, create: bool = False, only_look: bool = False) -> Iterator[House]:
+    """The instance that the environment names; with ``create`` an embedded one is set up first,
+    with ``only_look`` it is taken as it was left."""
     from api.first_run import create as first_run
     from api.house import House
 
@@ -110,7 +111,7 @@ def opened_house(*, create: bool = False) -> Iterator[House]:
     if create:
         house = first_run(settings, now=now(), by=operator(), told=_told)
     else:
-        house = House.open(settings, now=now())
+        house = House.open(settings, now=now(), only_look=only_look)
     with house:
         yield house
 

@@ -31,7 +31,7 @@ from ca.errors import UNREADABLE
 from ca.issuer import Issuer
 from ca.key_policy import accepted_type
 from ca.models import CertificateRow, CertificateStatus, IntentionRow, IntentionState, serial_text
-from ca.names import Subject
+from ca.names import Subject, display_name
 from ca.profiles import PROFILES
 from ca.status.ocsp import Responder
 from records import audit
@@ -108,6 +108,7 @@ def _check_bytes(
         (certificate.not_valid_before_utc, row.not_before),
         (certificate.not_valid_after_utc, row.not_after),
         (hashlib.sha256(lint.spki_of(certificate)).digest(), row.spki_sha256),
+        (display_name(certificate.subject), row.subject),
     )
     if any(actual != written for actual, written in facts):
         report.add("row-differs-from-certificate", row.serial)
@@ -223,6 +224,25 @@ def _check_audit(session: Session, report: CheckReport) -> None:
             wanted = wanted.where(CertificateRow.status == status.value)
         for serial in session.scalars(wanted):
             report.add("audit-entry-missing", serial, tag.value)
+    _check_what_was_noted(session, report)
+
+
+def _check_what_was_noted(session: Session, report: CheckReport) -> None:
+    """What the log says was issued is there, and what it says was revoked still is: final, unlike
+    a suspension."""
+    there = select("certificate:" + CertificateRow.serial)
+    revoked = there.where(CertificateRow.status == CertificateStatus.REVOKED.value)
+    for tag, rows, code in (
+        (Tag.CERTIFICATE_ISSUED, there, "certificate-missing"),
+        (Tag.CERTIFICATE_REVOKED, revoked, "revocation-undone"),
+    ):
+        noted = select(AuditEntry.subject).where(
+            AuditEntry.tag == tag.value,
+            AuditEntry.subject.startswith("certificate:"),
+            AuditEntry.subject.not_in(rows),
+        )
+        for subject in session.scalars(noted):
+            report.add(code, subject.removeprefix("certificate:"), tag.value)
 
 
 def _base_url(certificate: x509.Certificate) -> str:

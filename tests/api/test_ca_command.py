@@ -6,9 +6,12 @@ import json
 import os
 import pty
 import select
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,23 @@ def test_two_witnesses_at_the_terminal(held: Path, plan: Path, tmp_path: Path) -
     assert code == 1
     assert "Traceback" not in shown
     assert dauso("ca", "check", home=held).returncode == 0
+
+
+def test_a_check_sees_what_an_interruption_left(held: Path, tmp_path: Path) -> None:
+    """Finds unexplained intentions: it looks before anybody clears up, and writes nothing."""
+    home = tmp_path / "home"
+    shutil.copytree(held, home)
+    with closing(sqlite3.connect(home / "dauso.sqlite")) as database, database:
+        database.execute(
+            "INSERT INTO ca_intentions (serial, issuer, profile, tbs_sha256, spki_sha256, subject,"
+            " state, made_at, made_by) VALUES (?, 'persons-g1', 'official', ?, ?, 'CN=x', 'open',"
+            " '2020-01-01 00:00:00.000000', 'system:test')",
+            ("4" * 32, bytes(32), bytes(32)),
+        )
+    for _ in range(2):
+        done = dauso("ca", "check", "--lang", "en", home=home)
+        assert done.returncode == 1
+        assert "intention-open" in done.stderr
 
 
 def test_files_for_a_web_server(held: Path, tmp_path: Path) -> None:

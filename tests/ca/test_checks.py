@@ -92,6 +92,22 @@ def _lost(world: World, serial: str) -> None:
         session.execute(delete(CertificateRow).where(CertificateRow.serial == serial))
 
 
+def _resurrected(world: World, serial: str) -> None:
+    """The row of the revoked one says that it never was."""
+    with world.database.transaction() as session:
+        session.execute(
+            update(CertificateRow)
+            .where(CertificateRow.status == "revoked")
+            .values(status="good", revoked_at=None, reason=None, status_changed_at=None)
+        )
+
+
+def _gone_without_trace(world: World, serial: str) -> None:
+    """Row and intention removed: only the log remembers it."""
+    _lost(world, serial)
+    _unintended(world, serial)
+
+
 def _unlisted(world: World, serial: str) -> None:
     with world.database.transaction() as session:
         session.execute(delete(CrlRow).where(CrlRow.issuer == "persons-g1"))
@@ -119,6 +135,9 @@ def _unaudited(world: World, serial: str) -> None:
         (_set(profile="nothing"), {"profile-unknown"}),
         (_set(spki_sha256=b"\x00" * 32), {"row-differs-from-certificate"}),
         (_set(status="revoked", reason="superseded"), {"ocsp-differs", "crl-lacks-certificate"}),
+        (_set(subject="CN=Somebody Else"), {"row-differs-from-certificate"}),
+        (_resurrected, {"revocation-undone"}),
+        (_gone_without_trace, {"certificate-missing"}),
         (_swap, {"serial-used-twice", "row-differs-from-certificate"}),
         (_unintended, {"certificate-not-intended"}),
         (_other_intention, {"certificate-other-than-intended"}),
