@@ -271,5 +271,5 @@ def _one(
         approves=approves,
         chosen=fingerprint(stack_approval.chosen_digests(office, found.id)) if ready else "",
         passkey_offered=approves and key is not None and approval.offered(wired, key.id),
-        refusal=approval.told(refusal, language) if refusal else None,
+        refusal=refusal.message(language) if refusal else None,
     )
