@@ -20,7 +20,7 @@ from certify.errors import NotFound
 from certify.models import CancellationRow, CopyRow, CopyStatus, EntryRow
 from certify.office import Office
 
-_NUMBER = re.compile(r"(\d{1,8})(?:/(\d{4}))?\Z")
+_NUMBER = re.compile(r"([0-9]{1,8})(?:/([0-9]{4}))?\Z")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from certify.errors import NotFound
 
 _DATA = Path(__file__).with_name("commune_units.json")
 _GROUPS = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*\Z")
-_MODERN_FIRST = re.compile(r"[A-Z]\d{2}\Z")
-_LEGACY_LAST = re.compile(r"[A-Z]\d{2}\Z")
+_MODERN_FIRST = re.compile(r"[A-Z][0-9]{2}\Z")
+_LEGACY_LAST = re.compile(r"[A-Z][0-9]{2}\Z")
 
 
 @dataclass(frozen=True)

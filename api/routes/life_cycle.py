@@ -38,6 +38,7 @@ from api.routes.life_cycle_shapes import (
 )
 from api.routes.shapes import CredentialShape, problems
 from ca.names import Subject
+from certify.units import units
 from signer.holders import handovers, holder_acts, lifecycle
 from signer.holders.handout import new_code
 from signer.holders.handovers import Permission
@@ -149,6 +150,8 @@ def transfer(
     former = allowed_credential(wired, client, credential_id)
     if not client.may_touch(wanted.unit):
         raise ApiError("unit-not-allowed", unit=wanted.unit)
+    if wanted.unit not in units():
+        raise ApiError("unit-not-known", unit=wanted.unit)
     if former.profile != "official":
         raise ApiError("parameter-invalid", name="credential_id", reason="not an official's")
     code = new_code()

@@ -32,7 +32,7 @@ Owner = Annotated[
     str,
     Path(
         max_length=40,
-        pattern=r"^(citizen:\d{12}|organisation:\d{10}(-?\d{3})?)$",
+        pattern=r"^(citizen:[0-9]{12}|organisation:[0-9]{10}(-?[0-9]{3})?)$",
         examples=["citizen:038812345678"],
     ),
 ]

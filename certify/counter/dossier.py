@@ -15,9 +15,9 @@ from datetime import date
 from certify.errors import CertifyError
 from certify.units import is_agency_code
 
-_SHAPE = re.compile(r"(?P<agency>[A-Z0-9.]+)-(?P<day>\d{6})-(?P<tail>[A-Z0-9]+)\Z")
-_PLAIN = re.compile(r"\d{4,}\Z")
-_WITH_SYSTEM = re.compile(r"(?P<system>[A-Z0-9]{2})(?P<sequence>\d{4,})\Z")
+_SHAPE = re.compile(r"(?P<agency>[A-Z0-9.]+)-(?P<day>[0-9]{6})-(?P<tail>[A-Z0-9]+)\Z")
+_PLAIN = re.compile(r"[0-9]{4,}\Z")
+_WITH_SYSTEM = re.compile(r"(?P<system>[A-Z0-9]{2})(?P<sequence>[0-9]{4,})\Z")
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ from signer.keys import credentials
 
 CHANNELS = ("counter", "citizen", "procedure-system")
 CLOCKS_APART = timedelta(minutes=5)
-_CITIZEN = re.compile(r"\d{12}\Z")
-_ORGANISATION = re.compile(r"\d{10}(-?\d{3})?\Z")
+_CITIZEN = re.compile(r"[0-9]{12}\Z")
+_ORGANISATION = re.compile(r"[0-9]{10}(-?[0-9]{3})?\Z")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ _HEADINGS = {
     "note": ("ghi chu", "note"),
 }
 _OPTIONAL = {"number", "issued_on", "copies", "note"}
-_DAY = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})\Z|(\d{4})-(\d{2})-(\d{2})\Z")
+_DAY = re.compile(
+    r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})\Z|([0-9]{4})-([0-9]{2})-([0-9]{2})\Z"
+)
 
 
 _BETWEEN = re.compile(r"[;\n]|(?<=\.jpg|\.png|\.tif|\.pdf|jpeg|tiff),", re.IGNORECASE)

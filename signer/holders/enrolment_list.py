@@ -207,7 +207,7 @@ def _entry(
 
 def _official_holder(values: dict[str, str], wrong: Callable[..., None]) -> str:
     number = values["citizen_id"].replace(" ", "")
-    if number.isdigit() and len(number) == 11:
+    if number.isascii() and number.isdigit() and len(number) == 11:
         wrong("citizen_id", "citizen-id-short")
     elif number and not _CITIZEN_ID.match(number):
         wrong("citizen_id", "citizen-id-malformed", length=len(number))

@@ -165,6 +165,8 @@ def test_holders_and_officers_over_http(service: Service) -> None:
     )
     renewed = post(f"{heir}/renewal", officer).json()
     assert renewed["serial"] != granted["credential"]["serial"]
+    nowhere = post(f"{heir}/transfer", officer, unit="٣", unit_name="UBND phường Đông Sơn")
+    assert nowhere.json()["code"] == "unit-not-known"
     moved = post(f"{heir}/transfer", officer, unit="14798", unit_name="UBND phường Đông Sơn").json()
     assert moved["credential"]["unit"] == "14798"
     left = post(

@@ -194,10 +194,12 @@ def test_everyone_sees_their_own(hall: TownHall) -> None:
     ("change", "code"),
     [
         ({"requester": Requester(name="X", identifier="123")}, "requester-invalid"),
+        ({"requester": Requester(name="X", identifier="٠٣٨٨٠٠٠٠٠٠٠١")}, "requester-invalid"),
         ({"document_kind": "tờ rơi"}, "kind-unknown"),
         ({"copies": 0}, "copies-invalid"),
         ({"original": replace(TRANSCRIPT, pages=0)}, "original-invalid"),
         ({"dossier_code": "H56-269999-0001"}, "dossier-code-invalid"),
+        ({"dossier_code": "H56.17.22-٢٦١١٢٣-٠٠٠١"}, "dossier-code-invalid"),
         ({"channel": "fax"}, "channel-unknown"),
     ],
 )
