@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from api.settings import Settings, read_secret
 from records.errors import DomainError
-from records.errors import text as words_of
 
 if TYPE_CHECKING:
     from api.house import House
@@ -81,8 +80,6 @@ def say_json(value: Any) -> None:
 def complain(what: DomainError | str) -> None:
     """One line on standard error."""
     line = what.message(language()) if isinstance(what, DomainError) else what
-    if isinstance(what, DomainError) and what.code == "pin-wrong" and "left" in what.params:
-        line += " " + words_of("attempts-left", what.params, language())
     sys.stderr.write(" ".join(line.split()) + "\n")
     sys.stderr.flush()
 

@@ -79,7 +79,6 @@ class ClockWatch:
 
     def __post_init__(self) -> None:
         self._allowed = _ns(self.accuracy)
-        self._next_turn = _ns(self.look_every)
 
     def believed(self, now: datetime) -> datetime:
         """The time to claim: `now`, or the clock's own; raises `ClockDoubtful` like `check`."""
@@ -121,7 +120,7 @@ class ClockWatch:
             and abs(wall - monotonic - expected) <= self._allowed
             and (
                 not self.references
-                or (asked_at is not None and monotonic - asked_at < self._next_turn)
+                or (asked_at is not None and monotonic - asked_at < _ns(self.look_every))
             )
         )
 
@@ -141,7 +140,7 @@ class ClockWatch:
     def _ask_references(self, wall: int, monotonic: int) -> None:
         if not self.references:
             return
-        if self._asked_at is not None and monotonic - self._asked_at < self._next_turn:
+        if self._asked_at is not None and monotonic - self._asked_at < _ns(self.look_every):
             return
         self._asked_at = monotonic
         offsets: list[tuple[str, timedelta]] = []
