@@ -229,8 +229,8 @@ def _ocsp(report: Report, world: BenchWorld, keys: str) -> list[bytes]:
     return plain
 
 
-def _stamps(report: Report, world: BenchWorld, keys: str) -> float:
-    """Returns the raw rate of the time-stamp key."""
+def _stamps(report: Report, world: BenchWorld, keys: str) -> Callable[[float], float]:
+    """Returns what measures the raw rate of the time-stamp key for so many seconds."""
     report.say(f"time-stamps, {keys}")
     tsa = TimeStampAuthority(world.authority, TsaPolicy(log_aside=True))  # as the service has it
     digest = hashlib.sha256(b"decision").digest()
@@ -258,7 +258,7 @@ def _stamps(report: Report, world: BenchWorld, keys: str) -> float:
         limit=peer.stamps_per_second(report.seconds),
         peer="openssl ts -reply",
     )
-    return raw
+    return lambda seconds: world.token.on_token_thread(lambda: rate(_raw(key), seconds))
 
 
 if __name__ == "__main__":

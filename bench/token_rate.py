@@ -95,6 +95,14 @@ def compare(token: Token, seconds: float = 1.0) -> list[dict[str, object]]:
     ]
 
 
+@contextmanager
+def bare_works(token: Token) -> Iterator[dict[str, Work]]:
+    """What `raw_rates` times, for a bench that takes turns with it; call them on the token's
+    thread."""
+    with _material(token) as material:
+        yield token.run(lambda session: _raw(session, material))
+
+
 class _Material:
     """Keys to measure with: resident ones, wrapped ones, and the same kept unwrapped."""
 

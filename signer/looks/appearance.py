@@ -168,8 +168,8 @@ def require_sound(asked: Appearance) -> None:
             "template-unknown", template=str(asked.template)[:40], known=", ".join(Template)
         )
     for text in (*asked.lines, asked.name or ""):
-        strange = next((one for one in text if not one.isprintable()), None)
-        if strange is not None:
+        if not text.isprintable():
+            strange = next(one for one in text if not one.isprintable())
             raise SignerError("glyph-missing", letter=f"U+{ord(strange):04X}")
     wanted = {Template.ANNEX: 1, Template.COPY_NOTE: 2}.get(Template(asked.template), 0)
     if sum(bool(one.strip()) for one in asked.lines) < wanted:

@@ -33,7 +33,7 @@ _HIDDEN = 0.5
 _SLIDES = (0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20, 24, -24, 28, -28)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A rectangle on a page, both as shown (`box`) and in the page's own space (`rect`)."""
 
@@ -218,14 +218,15 @@ def _shown_size(crop: Box, rotation: int) -> tuple[float, float]:
 
 def _to_page(box: Box, crop: Box, rotation: int) -> Box:
     x1, y1, x2, y2 = box
-    width, height = crop[2] - crop[0], crop[3] - crop[1]
-    turned = {
-        0: (x1, y1, x2, y2),
-        90: (width - y2, x1, width - y1, x2),
-        180: (width - x2, height - y2, width - x1, height - y1),
-        270: (y1, height - x2, y2, height - x1),
-    }[rotation]
-    return (turned[0] + crop[0], turned[1] + crop[1], turned[2] + crop[0], turned[3] + crop[1])
+    left, bottom = crop[0], crop[1]
+    width, height = crop[2] - left, crop[3] - bottom
+    if rotation == 90:
+        x1, y1, x2, y2 = width - y2, x1, width - y1, x2
+    elif rotation == 180:
+        x1, y1, x2, y2 = width - x2, height - y2, width - x1, height - y1
+    elif rotation == 270:
+        x1, y1, x2, y2 = y1, height - x2, y2, height - x1
+    return (x1 + left, y1 + bottom, x2 + left, y2 + bottom)
 
 
 def to_shown(rect: Box, crop: Box, rotation: int) -> Box:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _WHITE = rb"[\x00\t\n\x0c\r ]"
 _END = rb"(?=[\x00\t\n\x0c\r ()<>\[\]/])"
@@ -56,6 +57,7 @@ _END_OF_STREAM = re.compile(rb"\r?\n?endstream")
 _ENTRY_SIZE = 20
 _LARGEST_TRAILER = 1_024
 _LARGEST_DICTIONARY = 65_536
+_REMEMBERED = 2_048
 
 
 @dataclass(slots=True)
@@ -114,17 +116,20 @@ class PlainFile:
         if start is None:
             return None
         end = self.data.find(b"endobj", start, start + _LARGEST_DICTIONARY)
-        found = _DICTIONARY.fullmatch(self.data, start, end) if end >= 0 else None
-        return _taken_apart(number, generation, found)
+        if end < 0:
+            return None
+        body = self.data[start:end]
+        apart = _remembered(body) if len(body) <= _REMEMBERED else _taken_apart(body)
+        return PlainDictionary(number, generation, *apart) if apart is not None else None
 
     def stream(self, number: int, generation: int) -> bytes | None:
         """The data of a stream that has its length beside it and no filter; else None."""
         start = self._body(number, generation)
         found = _DICTIONARY.match(self.data, start) if start is not None else None
-        dictionary = _taken_apart(number, generation, found)
-        if found is None or dictionary is None or b"/Filter" in dictionary.entries:
+        apart = _remembered(found[0]) if found is not None else None
+        if found is None or apart is None or b"/Filter" in apart[1]:
             return None
-        length, opening = dictionary.entries[b"/Length"], _STREAM.match(self.data, found.end())
+        length, opening = apart[1].get(b"/Length", b""), _STREAM.match(self.data, found.end())
         if opening is None or not length.isdigit():
             return None
         end = opening.end() + int(length)
@@ -144,14 +149,18 @@ class PlainFile:
         return start + len(head) if self.data[start : start + len(head)] == head else None
 
 
-def _taken_apart(
-    number: int, generation: int, found: re.Match[bytes] | None
-) -> PlainDictionary | None:
-    """A key said twice means one thing to one reader and another to the next: not plain."""
+def _taken_apart(body: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
+    """The text of the one dictionary that `body` is, and its entries.
+
+    A key said twice means one thing to one reader and another to the next: not plain.
+    """
+    found = _DICTIONARY.fullmatch(body)
     if found is None:
         return None
     pairs = _ENTRY.findall(found[1], 2)
     entries = dict(pairs)
-    if len(entries) != len(pairs):
-        return None
-    return PlainDictionary(number, generation, found[1], entries)
+    return (found[1], entries) if len(entries) == len(pairs) else None
+
+
+_remembered = lru_cache(maxsize=512)(_taken_apart)
+"""Documents that one program made have many a dictionary in common; nobody changes the answer."""

@@ -34,14 +34,15 @@ class PlainLeaf:
 
     def geometry(self) -> tuple[Box, int] | None:
         """The visible box and the rotation; None where they are not said in plain numbers."""
-        entries = self.dictionary.entries
-        said = {key: entries.get(key, self.above.get(key)) for key in _INHERITED}
-        box = _NUMBERS.fullmatch(said[b"/CropBox"] or said[b"/MediaBox"] or b"")
-        turned = said[b"/Rotate"] or b"0"
+        entries, above = self.dictionary.entries, self.above
+        crop = entries.get(b"/CropBox") or above.get(b"/CropBox")
+        media = entries.get(b"/MediaBox") or above.get(b"/MediaBox")
+        turned = entries.get(b"/Rotate") or above.get(b"/Rotate") or b"0"
+        box = _NUMBERS.fullmatch(crop or media or b"")
         if box is None or not _DEGREES.fullmatch(turned):
             return None
         try:
-            x1, y1, x2, y2 = (float(one) for one in box.groups())
+            x1, y1, x2, y2 = map(float, box.groups())
         except ValueError:  # a reference stands in it
             return None
         return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), int(turned) % 360

@@ -93,8 +93,10 @@ class DictNode(Node):
 
 def _written(entries: Mapping[str, bytes | Node]) -> bytes:
     return b"".join(
-        _name(key) + b" " + (value if isinstance(value, bytes) else value.text())
-        for key, value in entries.items()
+        [
+            b"%s %s" % (_name(key), value if isinstance(value, bytes) else value.text())
+            for key, value in entries.items()
+        ]
     )
 
 
