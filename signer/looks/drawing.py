@@ -17,7 +17,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from signer.looks.typesetting import Run, Subset, typeface
-from signer.pdf.revision import closed_stream
+from signer.pdf.revision import Block, closed_stream
 from signer.signature import VIETNAM, number
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 REGULAR = "Tinos-Regular.ttf"
 BOLD = "Tinos-Bold.ttf"
 _TIME_CHARACTERS = "0123456789-:+ "
+_BLOCKS = 8
 
 
 class Colours(StrEnum):
@@ -84,6 +85,7 @@ class Stamp:
         self, layout: Layout, picture: Picture | None, ground: Ground, *, rotation: int = 0
     ) -> None:
         self.layout = layout
+        self._blocks: OrderedDict[int, Block] = OrderedDict()
         self._time_shown: tuple[datetime, bytes] | None = None
         self._objects: list[tuple[bytes, tuple[int, ...], bytes]] = []
         fonts = self._fonts(layout)
@@ -116,10 +118,7 @@ class Stamp:
     def put(self, appender: Appender, when: datetime) -> int:
         """Write the stamp's objects into the revision; returns the form XObject's number."""
         first = appender.allocate(len(self._objects) + 1)
-        for offset, (head, references, tail) in enumerate(self._objects):
-            if references:
-                head %= tuple([first + one for one in references])
-            appender.put(first + offset, head + tail)
+        appender.put_block(self._numbered(first))
         content = self._content
         if self._time_run is not None:
             content += self._time_line(when)
@@ -130,6 +129,22 @@ class Stamp:
             form, b"%s/Length %d>>\nstream\n" % (head, len(content)) + closed_stream(content)
         )
         return form
+
+    def _numbered(self, first: int) -> Block:
+        """All but the form; documents that one program made often go on from the same number."""
+        known = self._blocks.get(first)
+        if known is None:
+            known = self._blocks[first] = Block.of(
+                first,
+                [
+                    (head % tuple([first + one for one in references]) if references else head)
+                    + tail
+                    for head, references, tail in self._objects
+                ],
+            )
+            while len(self._blocks) > _BLOCKS:
+                self._blocks.popitem(last=False)
+        return known
 
     def _add(self, head: bytes, references: tuple[int, ...] = (), tail: bytes = b"") -> int:
         """`head` has a `%d` for each reference, an offset in this stamp; `tail` goes as it is."""

@@ -26,7 +26,7 @@ from signer.pdf.document import raw, raw_entries
 from signer.pdf.plain_file import PlainDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from signer.pdf.document import Document
 
@@ -121,6 +121,25 @@ class SignatureDictionary:
 
 
 @dataclass(frozen=True)
+class Block:
+    """New objects serialised one after the other; `starts` are their numbers and offsets in it."""
+
+    data: bytes = field(repr=False)
+    starts: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, first: int, bodies: Iterable[bytes]) -> Block:
+        """Objects numbered from `first` on, all of generation 0."""
+        parts, starts, at = [], [], 0
+        for number, body in enumerate(bodies, start=first):
+            part = b"%d 0 obj\n%s\nendobj\n" % (number, body)
+            parts.append(part)
+            starts.append((number, at))
+            at += len(part)
+        return cls(b"".join(parts), tuple(starts))
+
+
+@dataclass(frozen=True)
 class Hole:
     """A revision but for its CMS: what stands before and after, the room in hex digits."""
 
@@ -177,6 +196,7 @@ class Appender:
         self._inside: dict[tuple[int, str], Node] = {}
         self._changed: dict[int, Node] = {}
         self._new: dict[int, bytes] = {}
+        self._blocks: list[Block] = []
         self._states: dict[str, Any] = {}
         self._trailer = document.plain.trailer or _carried(document.pdf.trailer)
         self.root = self.dictionary(document.catalog)
@@ -192,6 +212,10 @@ class Appender:
     def put(self, number: int, body: bytes) -> None:
         """A new object, without `obj` and `endobj`."""
         self._new[number] = body
+
+    def put_block(self, block: Block) -> None:
+        """Objects that are serialised already, numbered by an `allocate` of this appender."""
+        self._blocks.append(block)
 
     def add(self, body: bytes) -> int:
         number = self.allocate()
@@ -301,6 +325,7 @@ class Appender:
         self._ends_with_newline = True
         self._xref_at = self._pending_xref
         self._new.clear()
+        self._blocks.clear()
         self._changed.clear()
 
     def whole(self) -> bytes:
@@ -311,6 +336,11 @@ class Appender:
         parts = [] if self._ends_with_newline else [b"\n"]
         at = self._length + len(parts)
         offsets: dict[int, tuple[int, int]] = {}
+        for block in self._blocks:
+            for number, start in block.starts:
+                offsets[number] = (0, at + start)
+            parts.append(block.data)
+            at += len(block.data)
         objects = [(number, 0, body) for number, body in self._new.items()]
         objects += [(one.number, one.generation, one.text()) for one in self._changed.values()]
         for number, generation, body in objects:
