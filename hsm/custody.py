@@ -28,7 +28,7 @@ from hsm.kek import UNWRAPPED, choose_kek, find_kek
 from hsm.key_pairs import generate_pair
 from hsm.mechanisms import WRAP_MECHANISMS, KeyAlgorithm
 from hsm.private_key import PrivateKey, private_key
-from hsm.public_key import describe, load_public_key
+from hsm.public_key import describe
 from hsm.reference import SessionReference
 from hsm.token import Token
 
@@ -188,8 +188,7 @@ class Custody:
             self._token.connection.suspect(error)
             raise WrappedKeyDamaged from error
         reference = SessionReference(self._token.connection, handle)
-        public_key = load_public_key(wrapped.public_key)
-        return reference, private_key(reference, wrapped.algorithm, public_key)
+        return reference, private_key(reference, wrapped.algorithm, wrapped.public_key)
 
     def _kek(self, session: pkcs11.Session, kek_id: bytes) -> tuple[Any, int]:
         """The KEK object with this CKA_ID, found anew after a recovery, and its mechanism."""

@@ -20,7 +20,7 @@ from pkcs11 import Mechanism
 
 from hsm.errors import HsmError
 from hsm.mechanisms import KeyAlgorithm
-from hsm.public_key import PublicKey
+from hsm.public_key import PublicKey, load_public_key
 from hsm.reference import Reference
 from hsm.signature import der_signature, hashed, rsa_request
 
@@ -39,8 +39,9 @@ class TokenRsaPrivateKey(rsa.RSAPrivateKey):
     __slots__ = ("_public_key", "_reference", "algorithm")
 
     def __init__(
-        self, reference: Reference, algorithm: KeyAlgorithm, public_key: rsa.RSAPublicKey
+        self, reference: Reference, algorithm: KeyAlgorithm, public_key: rsa.RSAPublicKey | bytes
     ) -> None:
+        """`public_key` may be a SubjectPublicKeyInfo, read only when somebody asks."""
         self._reference = reference
         self._public_key = public_key
         self.algorithm = algorithm
@@ -50,6 +51,10 @@ class TokenRsaPrivateKey(rsa.RSAPrivateKey):
         return self.algorithm.bits
 
     def public_key(self) -> rsa.RSAPublicKey:
+        if isinstance(self._public_key, bytes):
+            read = load_public_key(self._public_key)
+            assert isinstance(read, rsa.RSAPublicKey)
+            self._public_key = read
         return self._public_key
 
     def sign(
@@ -83,8 +88,12 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
     __slots__ = ("_length", "_public_key", "_reference", "algorithm")
 
     def __init__(
-        self, reference: Reference, algorithm: KeyAlgorithm, public_key: ec.EllipticCurvePublicKey
+        self,
+        reference: Reference,
+        algorithm: KeyAlgorithm,
+        public_key: ec.EllipticCurvePublicKey | bytes,
     ) -> None:
+        """`public_key` may be a SubjectPublicKeyInfo, read only when somebody asks."""
         self._reference = reference
         self._public_key = public_key
         self.algorithm = algorithm
@@ -99,6 +108,10 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
         return self.algorithm.bits
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
+        if isinstance(self._public_key, bytes):
+            read = load_public_key(self._public_key)
+            assert isinstance(read, ec.EllipticCurvePublicKey)
+            self._public_key = read
         return self._public_key
 
     def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
@@ -132,8 +145,12 @@ class TokenEcPrivateKey(ec.EllipticCurvePrivateKey):
 PrivateKey: TypeAlias = TokenRsaPrivateKey | TokenEcPrivateKey
 
 
-def private_key(reference: Reference, algorithm: KeyAlgorithm, public_key: PublicKey) -> PrivateKey:
-    """The pyca-shaped key over an object on the token."""
-    if isinstance(public_key, rsa.RSAPublicKey):
+def private_key(
+    reference: Reference, algorithm: KeyAlgorithm, public_key: PublicKey | bytes
+) -> PrivateKey:
+    """The pyca-shaped key over an object on the token; its public half may be encoded (SPKI)."""
+    if algorithm.is_rsa:
+        assert not isinstance(public_key, ec.EllipticCurvePublicKey)
         return TokenRsaPrivateKey(reference, algorithm, public_key)
+    assert not isinstance(public_key, rsa.RSAPublicKey)
     return TokenEcPrivateKey(reference, algorithm, public_key)
