@@ -64,7 +64,7 @@ class NewKey(Shape):
 class Transfer(Shape):
     """The official's new place; the person stays the same."""
 
-    unit: str = Field(max_length=64, examples=["14798"])
+    unit: str = Field(max_length=64, examples=["16378"])
     unit_name: str = Field(max_length=64, examples=["UBND phường Đông Sơn"])
     title: str = Field("", max_length=64)
     email: str = Field("", max_length=255)

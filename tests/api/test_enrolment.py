@@ -167,8 +167,8 @@ def test_holders_and_officers_over_http(service: Service) -> None:
     assert renewed["serial"] != granted["credential"]["serial"]
     nowhere = post(f"{heir}/transfer", officer, unit="٣", unit_name="UBND phường Đông Sơn")
     assert nowhere.json()["code"] == "unit-not-known"
-    moved = post(f"{heir}/transfer", officer, unit="14798", unit_name="UBND phường Đông Sơn").json()
-    assert moved["credential"]["unit"] == "14798"
+    moved = post(f"{heir}/transfer", officer, unit="16378", unit_name="UBND phường Đông Sơn").json()
+    assert moved["credential"]["unit"] == "16378"
     left = post(
         f"/api/v1/holders/{holders.official.holder_id}/departure", officer, decision="9/QĐ-UBND"
     ).json()

@@ -85,14 +85,17 @@ def test_who_does_not_wait_any_longer_is_passed_over(thread: TokenThread) -> Non
 
 def test_a_token_that_was_closed(thread: TokenThread) -> None:
     """Who asks, and who waits while it closes, is told so."""
-    queue = queue_of(thread)
-    assert asyncio.run(queue.run(lambda: 1)) == 1
 
-    async def while_it_closes() -> list[object]:
+    async def asked() -> list[object]:
+        queue = queue_of(thread)  # one per event loop
+        assert await queue.run(lambda: 1) == 1
         acts = [queue.run(lambda: thread.stop() if thread.inside else None) for _ in range(20)]
-        return list(await asyncio.gather(*acts, return_exceptions=True))
+        answers: list[object] = list(await asyncio.gather(*acts, return_exceptions=True))
+        with pytest.raises(HsmError, match=r"."):
+            await queue.run(lambda: 1)
+        return answers
 
-    answers = asyncio.run(while_it_closes())
-    assert sum(isinstance(one, HsmError) and one.code == "token-closed" for one in answers) == 12
-    with pytest.raises(HsmError, match=r"."):
-        asyncio.run(queue.run(lambda: 1))
+    answers = asyncio.run(asked())
+    refused = [one for one in answers if isinstance(one, HsmError) and one.code == "token-closed"]
+    # Whoever was in the same row as the end is still served; a row is eight at the most.
+    assert 12 <= len(refused) < 20
