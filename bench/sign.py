@@ -84,9 +84,6 @@ def _levels(report: Report, office: Bureau, data: bytes) -> float:
     for level in Level:
         for visible in (False, True):
             works[_name(level, visible)] = _signing(office, data, pen, level, visible)
-    works["inspected now"] = lambda: office.sign(
-        Original.of(data), pen, Level.B_B, visible=False, inspected=False
-    )
     for shape in _UNUSUAL:
         works[shape] = _signing(office, paper.shaped(shape), pen, Level.B_B, False)
     works["groups"] = _in_groups(office, data, pen, Level.B_B)
@@ -98,10 +95,6 @@ def _levels(report: Report, office: Bureau, data: bytes) -> float:
     plain = rates[_name(Level.B_B, False)]
     report.add("raw token, RSA-2048", raw, "1/s")
     report.add("B-B, 1 page, invisible", plain, "1/s", limit=raw, peer=_RAW, goal=0.60)
-    report.add(
-        "B-B, 1 page, inspected by qpdf in the same breath", rates["inspected now"], "1/s",
-        limit=raw, peer=_RAW, goal=0.60,
-    )  # fmt: skip
     report.add(
         "B-B, 1 page, in groups as a batch signs", rates["groups"], "1/s", limit=raw, peer=_RAW,
         goal=0.60,
@@ -288,7 +281,7 @@ def _worker(
 
 
 def _plain(desk: Any, credential: Any, pen: Pen, data: bytes) -> None:
-    with Document.reopen(Original.of(data), desk.limits) as document:
+    with Document.open(Original.of(data), desk.limits) as document:
         document.require_signable()
         signing.write_signature(
             desk, document, SignatureRequest(), credential, pen, None, now=datetime.now(UTC)

@@ -65,16 +65,10 @@ class Bureau:
         level: Level,
         *,
         visible: bool,
-        inspected: bool = True,
     ) -> tuple[bytes, ...]:
-        """Steps 5 to 8 of sign_pdf, with the digest of the result.
-
-        Batches inspect a document when it comes in and reopen it to sign; with `inspected` false
-        step 1 is done here too, as sign_pdf does it.
-        """
+        """Step 1 and steps 5 to 8 of sign_pdf, with the digest of the result."""
         request = SignatureRequest(level=level, appearance=LOOK if visible else None)
-        way_in = Document.reopen if inspected else Document.open
-        with way_in(original, self.desk.limits) as document:
+        with Document.open(original, self.desk.limits) as document:
             document.require_signable()
             stamp = None
             if visible:

@@ -53,7 +53,6 @@ def write_in_groups(
 ) -> Iterator[Written | SignerError]:
     """One result for each document, in order. What concerns all of them is raised.
 
-    The originals were inspected before, when they came in (`Document.reopen`).
     ActivationRefused and CredentialUnusable end the work; other SignerErrors are one document's.
     """
     for start in range(0, len(originals), group):
@@ -88,7 +87,7 @@ class _Group:
                 document.close()
 
     def _lay_out(self, original: Original, opened: list[Document]) -> LaidOut:
-        document = Document.reopen(original, self.desk.limits)
+        document = Document.open(original, self.desk.limits)
         opened.append(document)
         document.require_signable()
         return lay_out(

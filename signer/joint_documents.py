@@ -94,7 +94,7 @@ def prepare(
                 made = file_signing.written(desk, [source], order.request, credential, pen, now=now)
                 result = hashlib.sha256(made).hexdigest()
                 return Made(made, result=result, facts={"result": result})
-            with Document.reopen(original, desk.limits) as opened:
+            with Document.open(original, desk.limits) as opened:
                 stamp = appearance.prepare(desk, opened, order.request, credential)
                 appender, name = signing.write_signature(
                     desk, opened, order.request, credential, pen, stamp, now=now

@@ -9,8 +9,9 @@ objects asked for are read, so a 200 MB file costs its hash and little more.
         document.require_signable()
         document.pages, document.sha256
 
-What was inspected once need not be read whole again to be signed: `Document.reopen` takes a plain
-file's own word for where its catalog and pages are, and opens qpdf only when more is asked.
+A plain file, with one cross-reference table whose every row leads to its object, is read by our own
+grammar (plain_file.py), much sooner than by qpdf, which is opened only when more is asked of it and
+for every file that leaves the least doubt (docs/decisions/0205).
 """
 
 from __future__ import annotations
@@ -116,32 +117,18 @@ class SignatureField:
 class Document:
     """One opened file. Close it (or use `with`): qpdf holds its memory."""
 
-    def __init__(
-        self, original: Original, *, xref_at: int, limits: Limits, inspected: bool = False
-    ) -> None:
-        """Use `open` or `reopen`."""
+    def __init__(self, original: Original, *, xref_at: int, limits: Limits) -> None:
+        """Use `open`."""
         self.original = original
         self.xref_at = xref_at
         self.xref_is_stream = not original.data[xref_at : xref_at + 4].startswith(b"xref")
         self._limits = limits
-        self._inspected = inspected
         self._pages: dict[int, pikepdf.Object] = {}
 
     @classmethod
     def open(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
         """Raises DocumentRefused with a code for each way a file can be unfit."""
         document = cls(original, xref_at=_located(original, limits), limits=limits)
-        document.pdf = _strictly_read(original, limits)
-        return document
-
-    @classmethod
-    def reopen(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
-        """A file that `open` and `require_signable` have accepted before, octet for octet.
-
-        What they looked for is not looked for again. A file that is not plain is opened as usual.
-        """
-        xref_at = _located(original, limits)
-        document = cls(original, xref_at=xref_at, limits=limits, inspected=True)
         if document.plain_pages is None:
             document.pdf = _strictly_read(original, limits)
         return document
@@ -196,7 +183,7 @@ class Document:
 
     @property
     def pages(self) -> int:
-        if self._inspected and self.plain_pages is not None:
+        if self.plain_pages is not None:
             return len(self.plain_pages.leaves)
         return len(self.page_objects)
 
@@ -205,7 +192,10 @@ class Document:
         known = self._pages.get(number)
         if known is not None:
             return known
-        page: pikepdf.Object = self.page_objects[self._index(number)].obj
+        index = self._index(number)
+        if len(self.page_objects) != self.pages:
+            raise DocumentRefused("document-damaged", reason="/Count")
+        page: pikepdf.Object = self.page_objects[index].obj
         if not page.is_indirect or page.objgen[0] > self.last_object:
             # A page listed twice is copied by qpdf under a number that the file does not have.
             raise DocumentRefused("document-damaged", reason="page listed twice")

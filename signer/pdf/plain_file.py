@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 _WHITE = rb"[\x00\t\n\x0c\r ]"
 _END = rb"(?=[\x00\t\n\x0c\r ()<>\[\]/])"
@@ -54,10 +54,12 @@ _ROOT = re.compile(rb"/Root\s+(\d+)\s+(\d+)\s+R")
 _ONE_REFERENCE = re.compile(rb"(\d{1,7})\s+(\d{1,5})\s+R")
 _STREAM = re.compile(rb"stream\r?\n")
 _END_OF_STREAM = re.compile(rb"\r?\n?endstream")
-_ENTRY_SIZE = 20
+_ROW = re.compile(rb"(\d{10}) (\d{5}) ([fn])[ \r][\r\n]")
+_ROW_SIZE = 20
 _LARGEST_TRAILER = 1_024
 _LARGEST_DICTIONARY = 65_536
 _REMEMBERED = 2_048
+_MOST_OBJECTS = 4_096
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class PlainFile:
         table = _TABLE.match(data, xref_at)
         if table is not None:
             count = int(table[1])
-            behind = table.end() + count * _ENTRY_SIZE
+            behind = table.end() + count * _ROW_SIZE
             found = _TRAILER.match(data[behind : behind + _LARGEST_TRAILER])
             if found is not None:
                 sizes, roots = _SIZE.findall(found[1]), _ROOT.findall(found[1])
@@ -109,6 +111,23 @@ class PlainFile:
                     root = (int(number), int(generation))
                     return cls(data, table.end(), count, repeated, root)
         return cls(data, 0, 0, None)
+
+    @cached_property
+    def sound(self) -> bool:
+        """Every row of the table leads to its object: nobody has to repair anything to read it."""
+        if self.trailer is None or self.count > _MOST_OBJECTS:
+            return False
+        data = self.data
+        rows = _ROW.findall(data[self.entries : self.entries + self.count * _ROW_SIZE])
+        if len(rows) != self.count:
+            return False
+        for head, (offset, generation, kind) in zip(_heads(self.count), rows, strict=True):
+            if kind == b"n":
+                wanted = head if generation == b"00000" else _with_generation(head, generation)
+                at = int(offset)
+                if data[at : at + len(wanted)] != wanted:
+                    return False
+        return True
 
     def dictionary(self, number: int, generation: int) -> PlainDictionary | None:
         """The object, or None where it is not certain to be this dictionary and nothing else."""
@@ -140,7 +159,7 @@ class PlainFile:
         """Where the object's value begins: the table and the object itself agree on it."""
         if not 0 < number < self.count:
             return None
-        at = self.entries + number * _ENTRY_SIZE
+        at = self.entries + number * _ROW_SIZE
         offset = self.data[at : at + 10]
         if not offset.isdigit() or self.data[at + 10 : at + 18] != b" %05d n" % generation:
             return None
@@ -160,6 +179,16 @@ def _taken_apart(body: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
     pairs = _ENTRY.findall(found[1], 2)
     entries = dict(pairs)
     return (found[1], entries) if len(entries) == len(pairs) else None
+
+
+@lru_cache(maxsize=256)
+def _heads(count: int) -> list[bytes]:
+    """How the objects below `count` begin, all of generation 0."""
+    return [b"%d 0 obj" % number for number in range(count)]
+
+
+def _with_generation(head: bytes, generation: bytes) -> bytes:
+    return b"%b %d obj" % (head[:-6], int(generation))
 
 
 _remembered = lru_cache(maxsize=512)(_taken_apart)

@@ -4,8 +4,8 @@
     plain.catalog, plain.leaves[0].dictionary, plain.leaves[0].geometry()
 
 A signature changes the catalog and one page. qpdf opens the file to say where they are, which takes
-a third of the time the token takes to sign. Whoever uses this instead has had the same octets
-inspected by qpdf before (`Document.reopen`).
+a third of the time the token takes to sign. Two readers must see the same pages here: whatever one
+of them could see differently makes a file not plain.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class PlainPages:
 
     @classmethod
     def of(cls, file: PlainFile) -> PlainPages | None:
-        if file.trailer is None:
+        if not file.sound:
             return None
         catalog = file.dictionary(*file.root)
         if catalog is None or catalog.entries.get(b"/Type") != b"/Catalog":
@@ -87,7 +87,7 @@ def _walk(file: PlainFile, root: PlainDictionary) -> Iterator[PlainLeaf]:
     while waiting:
         node, above = waiting.pop()
         kind = node.entries.get(b"/Type")
-        if kind == b"/Page":
+        if kind == b"/Page" and node is not root and b"/Kids" not in node.entries:
             yield PlainLeaf(node, above)
             continue
         listed = node.entries.get(b"/Kids", b"")

@@ -32,15 +32,18 @@ def sign(
     by: Holder | None = None,
     scheme: Scheme | None = None,
     picture: Picture | None = None,
-    again: bool = False,
+    by_qpdf: bool = False,
 ) -> bytes:
     """One B-B signature, visible when the request says so.
 
-    `again`: the file was inspected before, and is only reopened.
+    `by_qpdf`: as if the file were not plain.
     """
     by, request = by or holder(), request or SignatureRequest()
     template = CmsTemplate(by.certificate, by.chain, scheme=scheme)
-    with (Document.reopen if again else Document.open)(Original.of(data)) as document:
+    with Document.open(Original.of(data)) as document:
+        if by_qpdf:
+            document.plain_pages = None
+            assert document.pdf
         document.require_signable()
         stamp = None
         if request.appearance is not None:
