@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import secrets
 import socket
-import sys
 import threading
 import time
 from multiprocessing.process import BaseProcess
@@ -21,6 +20,7 @@ from multiprocessing.process import BaseProcess
 import structlog
 
 from api.house import House
+from api.interpreter import tune
 from api.services import Services, system_clock
 from api.settings import Settings
 from signer.batches import batch_outcome, batch_work
@@ -110,9 +110,9 @@ class BatchWorkers:
 
 def work_until_idle(settings: Settings, holder: str, stop: threading.Event, parent: int) -> None:
     """A worker process: chunk after chunk, until told to stop, idle for long, or orphaned."""
-    sys.setswitchinterval(0.0005)  # as in `dauso serve`: the token's thread must not wait
     with House(settings) as house:
         desk, shelves = house.desk, shelves_of(settings)
+        tune()
         idle_since, rest = time.monotonic(), REST
         while not stop.is_set() and os.getppid() == parent:
             try:

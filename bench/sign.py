@@ -33,6 +33,7 @@ from pyhanko.sign import fields, signers
 from pyhanko.stamp import TextStampStyle
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from api.interpreter import tune
 from bench import batch_served, peers
 from bench.ca_world import BY
 from bench.report import Report, arguments
@@ -64,6 +65,7 @@ def main(arguments_: list[str] | None = None) -> int:
     report = Report("sign", arguments("PDF signatures").parse_args(arguments_))
     report.say("ceremony, one official")
     with bureau() as office:
+        tune()  # as `dauso serve` and its workers do
         one_page = paper.decision()
         raw = _levels(report, office, one_page)
         _big(report, office, raw)
@@ -265,6 +267,7 @@ def _worker(
         wrapped = opened(credential)
 
         def work() -> int:
+            tune()
             done = 0
             with desk.custody.unwrapped(wrapped) as key:
                 pen = Pen(signing.template_for(desk, credential), key, credential.name)

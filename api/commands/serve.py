@@ -37,13 +37,11 @@ def serve(
         from api.app import create_app
         from api.batch_work import BatchWorkers
         from api.health import examine_chain
+        from api.interpreter import tune
         from api.request_log import configure
         from api.schedule import TASKS
         from api.work import Work
 
-        # A busy Python thread holds the GIL for a whole interval before the token's thread gets
-        # it back: at the default 5 ms the token signs twenty times slower.
-        sys.setswitchinterval(0.0005)
         configure(house.settings.log_level)
         for one in examine_chain(house, now()):
             if one.state != "ok":
@@ -51,6 +49,7 @@ def serve(
         application = create_app(house)
         schedule = Work(application.state.services, TASKS)
         batches = BatchWorkers(application.state.services)
+        tune()
         config = uvicorn.Config(
             application,
             log_config=None,

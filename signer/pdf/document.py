@@ -9,9 +9,9 @@ objects asked for are read, so a 200 MB file costs its hash and little more.
         document.require_signable()
         document.pages, document.sha256
 
-A plain file, with one cross-reference table whose every row leads to its object, is read by our own
-grammar (plain_file.py), much sooner than by qpdf, which is opened only when more is asked of it and
-for every file that leaves the least doubt (docs/decisions/0205).
+A plain file, with one cross-reference table and nothing unusual in it, is read by our own grammar
+(plain_file.py), much sooner than by qpdf, which is opened only when more is asked of it and for
+every file that leaves the least doubt (docs/decisions/0205).
 """
 
 from __future__ import annotations

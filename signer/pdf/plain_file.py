@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import re
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 _WHITE = rb"[\x00\t\n\x0c\r ]"
 _END = rb"(?=[\x00\t\n\x0c\r ()<>\[\]/])"
@@ -44,22 +44,20 @@ _DICTIONARY = re.compile(
     rb"%b*+(<<(?:%b*+%b%b*+(?>%b))*+%b*+>>)%b*+"
     % (_WHITE, _WHITE, _NAME, _WHITE, _VALUE, _WHITE, _WHITE)
 )
-_TABLE = re.compile(rb"xref[ ]?\r?\n0 (\d{1,7})[ ]?\r?\n(?=\d{10} 65535 f)")
-_TRAILER = re.compile(
-    rb"trailer\s*<<((?:\s*/(?:Size\s+\d+|Root\s+\d+\s+\d+\s+R|Info\s+\d+\s+\d+\s+R"
-    rb"|ID\s*\[(?:\s*(?:<[0-9A-Fa-f]*>|\([A-Za-z0-9+/=]*\))){2}\s*\]))+)\s*>>\s*startxref"
+_TABLE = re.compile(
+    rb"xref[ ]?\r?\n0 (\d{1,7})[ ]?\r?\n"
+    rb"((?=\d{10} 65535 f)(?:\d{10} \d{5} [fn][ \r][\r\n])++)"
+    rb"trailer\s*+<<((?:\s*+/(?:Size\s++\d++|Root\s++\d++\s++\d++\s++R|Info\s++\d++\s++\d++\s++R"
+    rb"|ID\s*+\[(?:\s*+(?:<[0-9A-Fa-f]*+>|\([A-Za-z0-9+/=]*+\))){2}\s*+\]))++)\s*+>>\s*+startxref"
 )
 _SIZE = re.compile(rb"/Size\s+(\d+)")
 _ROOT = re.compile(rb"/Root\s+(\d+)\s+(\d+)\s+R")
 _ONE_REFERENCE = re.compile(rb"(\d{1,7})\s+(\d{1,5})\s+R")
 _STREAM = re.compile(rb"stream\r?\n")
 _END_OF_STREAM = re.compile(rb"\r?\n?endstream")
-_ROW = re.compile(rb"(\d{10}) (\d{5}) ([fn])[ \r][\r\n]")
 _ROW_SIZE = 20
-_LARGEST_TRAILER = 1_024
 _LARGEST_DICTIONARY = 65_536
 _REMEMBERED = 2_048
-_MOST_OBJECTS = 4_096
 
 
 @dataclass(slots=True)
@@ -98,36 +96,16 @@ class PlainFile:
     @classmethod
     def of(cls, data: bytes | mmap.mmap, xref_at: int) -> PlainFile:
         """One table, from object 0 on, and a trailer that refers to no older one."""
-        table = _TABLE.match(data, xref_at)
-        if table is not None:
-            count = int(table[1])
-            behind = table.end() + count * _ROW_SIZE
-            found = _TRAILER.match(data[behind : behind + _LARGEST_TRAILER])
-            if found is not None:
-                sizes, roots = _SIZE.findall(found[1]), _ROOT.findall(found[1])
-                if len(roots) == 1 and [int(one) for one in sizes] == [count]:
-                    (number, generation) = roots[0]
-                    repeated = _SIZE.sub(b"", found[1]).strip()
-                    root = (int(number), int(generation))
-                    return cls(data, table.end(), count, repeated, root)
+        found = _TABLE.match(data, xref_at)
+        if found is not None:
+            count, trailer, rows = int(found[1]), found[3], found.start(2)
+            sizes, roots = _SIZE.findall(trailer), _ROOT.findall(trailer)
+            whole = found.end(2) - rows == count * _ROW_SIZE
+            if whole and len(roots) == 1 and [int(one) for one in sizes] == [count]:
+                (number, generation) = roots[0]
+                repeated = _SIZE.sub(b"", trailer).strip()
+                return cls(data, rows, count, repeated, (int(number), int(generation)))
         return cls(data, 0, 0, None)
-
-    @cached_property
-    def sound(self) -> bool:
-        """Every row of the table leads to its object: nobody has to repair anything to read it."""
-        if self.trailer is None or self.count > _MOST_OBJECTS:
-            return False
-        data = self.data
-        rows = _ROW.findall(data[self.entries : self.entries + self.count * _ROW_SIZE])
-        if len(rows) != self.count:
-            return False
-        for head, (offset, generation, kind) in zip(_heads(self.count), rows, strict=True):
-            if kind == b"n":
-                wanted = head if generation == b"00000" else _with_generation(head, generation)
-                at = int(offset)
-                if data[at : at + len(wanted)] != wanted:
-                    return False
-        return True
 
     def dictionary(self, number: int, generation: int) -> PlainDictionary | None:
         """The object, or None where it is not certain to be this dictionary and nothing else."""
@@ -179,16 +157,6 @@ def _taken_apart(body: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
     pairs = _ENTRY.findall(found[1], 2)
     entries = dict(pairs)
     return (found[1], entries) if len(entries) == len(pairs) else None
-
-
-@lru_cache(maxsize=256)
-def _heads(count: int) -> list[bytes]:
-    """How the objects below `count` begin, all of generation 0."""
-    return [b"%d 0 obj" % number for number in range(count)]
-
-
-def _with_generation(head: bytes, generation: bytes) -> bytes:
-    return b"%b %d obj" % (head[:-6], int(generation))
 
 
 _remembered = lru_cache(maxsize=512)(_taken_apart)

@@ -57,7 +57,7 @@ class PlainPages:
 
     @classmethod
     def of(cls, file: PlainFile) -> PlainPages | None:
-        if not file.sound:
+        if file.trailer is None:
             return None
         catalog = file.dictionary(*file.root)
         if catalog is None or catalog.entries.get(b"/Type") != b"/Catalog":

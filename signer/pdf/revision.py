@@ -41,7 +41,7 @@ def reference(number: int, generation: int = 0) -> bytes:
     return b"%d %d R" % (number, generation)
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """A dictionary or array of the document that this revision may change.
 
@@ -60,7 +60,7 @@ class Node:
         raise TypeError("a node is a DictNode or an ArrayNode")
 
 
-@dataclass
+@dataclass(slots=True)
 class DictNode(Node):
     """A dictionary as it was read, with what this session puts in its place or adds.
 
@@ -100,7 +100,7 @@ def _written(entries: Mapping[str, bytes | Node]) -> bytes:
     )
 
 
-@dataclass
+@dataclass(slots=True)
 class ArrayNode(Node):
     items: list[bytes] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ class ArrayNode(Node):
         return b"[%s]" % b" ".join(self.items)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SignatureDictionary:
     """The signature's own object: `head` is its body from `<<` on, without ByteRange and Contents.
 
@@ -139,7 +139,7 @@ class Block:
         return cls(b"".join(parts), tuple(starts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hole:
     """A revision but for its CMS: what stands before and after, the room in hex digits."""
 
