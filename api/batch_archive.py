@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from signer.batches import batch_reading
 from signer.batches.batch_packs import PACK_BYTES
-from signer.signature import VIETNAM
+from signer.pdf.syntax import VIETNAM
 
 if TYPE_CHECKING:
     from signer.batches.batch_packs import Shelves

@@ -23,7 +23,7 @@ from records.blobs import BlobStore
 from records.database import Database
 from records.errors import RecordsError
 from records.tags import Tag
-from signer.pdf.document import Original
+from signer.pdf.original import Original
 
 KEPT_FOR = timedelta(hours=24)
 STREAMED = 8 << 20

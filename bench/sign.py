@@ -46,7 +46,8 @@ from signer import signing
 from signer.in_groups import GROUP, write_in_groups
 from signer.keys import activation, credentials
 from signer.levels import Level
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import Pen
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.signer import paper

@@ -27,7 +27,8 @@ from signer.keys.credentials import Credential
 from signer.levels import Level
 from signer.looks import appearance
 from signer.looks.appearance import Appearance
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import Pen
 from signer.signing import SignatureRequest
 from tests.signer.pictures import signature_png

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hsm.sealing import ActivationSeal, PinCost
 from signer.keys.turns import Turns
 from signer.looks.drawing import StampShelf
-from signer.pdf.document import DEFAULT_LIMITS, Limits
 from signer.pdf.dss import RevocationShelf
+from signer.pdf.original import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from ca.authority import Authority

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
 from signer.long_life import augmentation
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import LaidOut, Pen, SignatureRequest, lay_out, stamp_value
 

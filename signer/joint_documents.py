@@ -22,7 +22,8 @@ from signer.files import file_signing, xades
 from signer.files.formats import FileRequest, SourceFile
 from signer.joint import Made, Part, Prepared
 from signer.looks import appearance
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import Pen, SignatureRequest
 
 if TYPE_CHECKING:

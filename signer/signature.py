@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signer.errors import DocumentRefused, SignerError
 from signer.levels import Level
-from signer.pdf.revision import Appender, DictNode, Pending, SignatureDictionary, reference
+from signer.pdf.revision import Appender, DictNode, Pending, SignatureDictionary
+from signer.pdf.syntax import number, pdf_date, reference, text_string
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from hsm.private_key import PrivateKey
     from signer.cms import CmsTemplate, Scheme
     from signer.looks.appearance import Appearance
-    from signer.pdf.document import SignatureField
+    from signer.pdf.form_fields import SignatureField
 
-VIETNAM = timezone(timedelta(hours=7))
 _TOKEN_ROOM = 1_536
 """What a time-stamp token takes beside the certificates in it, with room to spare."""
 _FLAGS = 132  # Print and Locked (ISO 32000-1 table 165); PDF/A wants Print
@@ -215,24 +215,6 @@ def free_name(appender: Appender, stem: str) -> str:
     return f"{stem}{number}"
 
 
-@lru_cache(maxsize=64)
-def pdf_date(moment: datetime) -> bytes:
-    """In Vietnam's zone whatever the server's (ISO 32000-1 §7.9.4)."""
-    t = moment.astimezone(VIETNAM)
-    return b"(D:%04d%02d%02d%02d%02d%02d+07'00')" % (
-        t.year, t.month, t.day, t.hour, t.minute, t.second,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def text_string(text: str) -> bytes:
-    """ASCII as it is, everything else in UTF-16BE (ISO 32000-1 §7.9.2.2)."""
-    if text.isascii() and text.isprintable():
-        escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-        return b"(" + escaped.encode() + b")"
-    return b"<feff" + text.encode("utf-16-be").hex().encode() + b">"
-
-
 def _put_field(
     appender: Appender,
     request: SignatureRequest,
@@ -387,10 +369,3 @@ def _lock(action: str, fields: Sequence[str]) -> bytes:
         return b"/Action/All"
     names = b"".join(text_string(one) for one in fields)
     return b"/Action/%s/Fields[%s]" % (action.encode(), names)
-
-
-@lru_cache(maxsize=4096)
-def number(value: float) -> bytes:
-    """A PDF number: at most three decimals, never an exponent."""
-    text = f"{value:.3f}".rstrip("0").rstrip(".")
-    return b"0" if text in ("", "-0") else text.encode()

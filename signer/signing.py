@@ -30,7 +30,8 @@ from signer.levels import Level
 from signer.long_life import augmentation
 from signer.looks import appearance
 from signer.models import SignatureRow
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 

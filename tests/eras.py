@@ -31,8 +31,9 @@ from records.blobs import BlobStore
 from records.database import Database
 from signer.cms import CmsTemplate
 from signer.levels import Level
-from signer.pdf.document import DEFAULT_LIMITS, Document, Original
+from signer.pdf.document import Document
 from signer.pdf.dss import RevocationShelf
+from signer.pdf.original import DEFAULT_LIMITS, Original
 from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 from signer.verdicts.policy import Policy, load_policy

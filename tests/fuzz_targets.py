@@ -31,7 +31,8 @@ from signer.holders import spreadsheets
 from signer.keys import images
 from signer.long_life.evidence_records import Evidence, read_proof
 from signer.long_life.evidence_syntax import EvidenceRecord
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.trust import trusted_lists
 from signer.trust.certificates import is_authority, is_timestamper, normal_name, read_certificate
 from signer.trust.crl_statements import read_crl

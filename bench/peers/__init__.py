@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from signer.cms import CmsTemplate
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 

@@ -37,7 +37,8 @@ from signer.batches.batch_upkeep import erase_key
 from signer.errors import BatchRefused, SignerError
 from signer.keys import activation, credentials
 from signer.looks import appearance
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import SignatureRequest
 
 if TYPE_CHECKING:

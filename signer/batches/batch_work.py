@@ -30,7 +30,8 @@ from signer.in_groups import Written
 from signer.keys import activation, credentials
 from signer.looks import appearance
 from signer.models import AuthorizationRow
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import Pen
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from signer.files.formats import FileRequest, Format, SourceFile
 from signer.long_life import augmentation
 from signer.looks import appearance
 from signer.pdf import dss
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender, Hole
 from signer.signature import SignatureRequest, begin_signature, token_room
 

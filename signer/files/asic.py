@@ -27,7 +27,7 @@ from signer.files.formats import FileRequest, Format, SourceFile
 from signer.files.xml_names import ASIC, DIGESTS, DS, OPEN_DOCUMENT, XADES, ds
 from signer.files.xml_references import Document
 from signer.files.zip_reading import MOST_FILES, name_problem, same_name
-from signer.signature import VIETNAM
+from signer.pdf.syntax import VIETNAM
 
 if TYPE_CHECKING:
     from signer.cms import CmsTemplate

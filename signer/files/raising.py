@@ -27,7 +27,7 @@ from signer.files.xml_references import Document
 from signer.files.zip_reading import read_zip
 from signer.levels import Level
 from signer.long_life import augmentation
-from signer.pdf.document import DEFAULT_LIMITS
+from signer.pdf.original import DEFAULT_LIMITS
 from signer.signing import document_digest
 from signer.trust.standing import standing
 from signer.verdicts.report import Report, SignatureVerdict

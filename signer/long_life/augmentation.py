@@ -22,7 +22,8 @@ from records.tags import Tag
 from signer.errors import CredentialUnusable, DocumentRefused, SignerError
 from signer.levels import Level
 from signer.pdf import dss
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import place_document_time_stamp
 

@@ -30,7 +30,8 @@ from signer.files.file_kinds import Kind, kind_of
 from signer.long_life.evidence_records import Evidence
 from signer.long_life.evidence_syntax import EvidenceRecord
 from signer.long_life.hash_tree import ALGORITHMS
-from signer.pdf.document import DEFAULT_LIMITS, Document, Limits, Original
+from signer.pdf.document import Document
+from signer.pdf.original import DEFAULT_LIMITS, Limits, Original
 from signer.trust.path import Trust
 from signer.verdicts.policy import Policy, load_policy
 from signer.verdicts.signed_data import Rejected

@@ -16,7 +16,8 @@ from records import audit
 from records.errors import DomainError
 from records.tags import Tag
 from signer.errors import DocumentRefused, SignerError
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import place_document_time_stamp
 from signer.signing import document_digest

@@ -22,10 +22,12 @@ from signer.keys import credentials, images
 from signer.looks import layouts, placement
 from signer.looks.drawing import Colours, Ground, Layout, Placed, Stamp, StampShelf
 from signer.pdf import page_images
-from signer.pdf.document import Document, Original
-from signer.pdf.revision import Appender, reference
+from signer.pdf.document import Document
+from signer.pdf.original import Original
+from signer.pdf.revision import Appender
+from signer.pdf.syntax import number, reference
 from signer.routing import number_place
-from signer.signature import SignatureRequest, number
+from signer.signature import SignatureRequest
 
 if TYPE_CHECKING:
     from signer.desk import Desk

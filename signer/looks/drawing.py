@@ -17,8 +17,8 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from signer.looks.typesetting import Run, Subset, typeface
-from signer.pdf.revision import Block, closed_stream
-from signer.signature import VIETNAM, number
+from signer.pdf.revision import Block
+from signer.pdf.syntax import VIETNAM, closed_stream, number
 
 if TYPE_CHECKING:
     from signer.keys.images import Picture

@@ -17,7 +17,7 @@ from pathlib import Path
 import uharfbuzz as hb
 
 from signer.errors import SignerError
-from signer.pdf.revision import closed_stream
+from signer.pdf.syntax import closed_stream
 
 _FONTS = Path(__file__).parents[1] / "fonts"
 _FEATURES = {"liga": False, "clig": False, "dlig": False}

@@ -16,102 +16,24 @@ every file that leaves the least doubt (docs/decisions/0205).
 
 from __future__ import annotations
 
-import hashlib
-import io
-import mmap
 import re
-from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pikepdf
-from pikepdf import settings as pikepdf_settings
 
 from signer.errors import DocumentRefused
+from signer.pdf.form_fields import SignatureField, signature_fields
+from signer.pdf.original import DEFAULT_LIMITS, Limits, Original
 from signer.pdf.plain_file import PlainDictionary, PlainFile
 from signer.pdf.plain_pages import Box, PlainLeaf, PlainPages
+from signer.pdf.strict_reading import ODD, located, reason, strictly_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
 
-_TAIL = 2048
-_START = re.compile(rb"startxref\s+(\d{1,12})\s+%%EOF")
 _PDFA_PART = re.compile(rb"pdfaid:part(?:>|\s*=\s*[\"'])\s*(\d)")
-# What pikepdf and our reading of its objects raise over files that are not what they say.
-_ODD = (
-    pikepdf.PdfError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    KeyError,
-    RuntimeError,
-    OverflowError,
-)
 _HIGHEST = re.compile(r"highest object number \((\d+)\)")
-_HASH_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is refused unread. `bytes` bounds memory and time, `pages` the walk of the page tree."""
-
-    bytes: int = 256 << 20
-    pages: int = 20_000
-    stream_bytes: int = 256 << 20
-    fields: int = 20_000
-
-
-DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True)
-class Original:
-    """A file as it arrived, with the SHA-256 state over all of it: hashed once, at upload."""
-
-    data: bytes | mmap.mmap = field(repr=False)
-    state: Any = field(repr=False)
-    path: Path | None = None
-
-    @classmethod
-    def of(cls, data: bytes | mmap.mmap, *, state: Any | None = None) -> Original:
-        """`state` is a `hashlib.sha256()` that has already been fed exactly this data."""
-        return cls(data, state if state is not None else hashlib.sha256(data))
-
-    @classmethod
-    def at(cls, path: Path) -> Original:
-        """Mapped, not read: the kernel pages in what is looked at. Hashed in pieces beside it."""
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
-                return cls(b"", hashlib.sha256())
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            state = hashlib.sha256()
-            while piece := file.read(_HASH_CHUNK):
-                state.update(piece)
-        return cls(mapped, state, path)
-
-    @property
-    def sha256(self) -> bytes:
-        return bytes(self.state.digest())
-
-    def state_for(self, name: str) -> Any:
-        """A hash state over the whole file; only SHA-256 is kept, another one reads it again."""
-        return self.state.copy() if name == "sha256" else hashlib.new(name, self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-
-@dataclass(frozen=True)
-class SignatureField:
-    """A field of type Sig; `signed` when it has a value."""
-
-    name: str
-    object: Any = field(repr=False)
-    signed: bool
-    sub_filter: str | None
 
 
 class Document:
@@ -128,15 +50,15 @@ class Document:
     @classmethod
     def open(cls, original: Original, limits: Limits = DEFAULT_LIMITS) -> Document:
         """Raises DocumentRefused with a code for each way a file can be unfit."""
-        document = cls(original, xref_at=_located(original, limits), limits=limits)
+        document = cls(original, xref_at=located(original, limits), limits=limits)
         if document.plain_pages is None:
-            document.pdf = _strictly_read(original, limits)
+            document.pdf = strictly_read(original, limits)
         return document
 
     @cached_property
     def pdf(self) -> pikepdf.Pdf:
         """The file as qpdf reads it, strictly; opened when first asked for."""
-        return _strictly_read(self.original, self._limits)
+        return strictly_read(self.original, self._limits)
 
     def __enter__(self) -> Document:
         return self
@@ -165,7 +87,8 @@ class Document:
     @cached_property
     def plain_pages(self) -> PlainPages | None:
         """Catalog and pages of such a file; None where qpdf has to say what they are."""
-        return PlainPages.of(self.plain)
+        found = PlainPages.of(self.plain)
+        return found if found is not None and len(found.leaves) <= self._limits.pages else None
 
     @cached_property
     def page_objects(self) -> Any:
@@ -174,7 +97,7 @@ class Document:
             pages = self.pdf.pages
             count = len(pages)
         except (pikepdf.PdfError, ValueError, RuntimeError) as error:
-            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+            raise DocumentRefused("document-damaged", reason=reason(error)) from None
         if count == 0:
             raise DocumentRefused("document-without-pages")
         if count > self._limits.pages:
@@ -219,8 +142,8 @@ class Document:
         known = plain.geometry() if plain is not None else None
         try:
             box, rotation = known if known is not None else _geometry(self.page(number))
-        except _ODD as error:
-            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+        except ODD as error:
+            raise DocumentRefused("document-damaged", reason=reason(error)) from None
         if rotation not in (0, 90, 180, 270):
             raise DocumentRefused("document-damaged", reason="/Rotate")
         return box, rotation
@@ -267,7 +190,7 @@ class Document:
     @cached_property
     def fields(self) -> tuple[SignatureField, ...]:
         """Signature fields in the form's order, names fully qualified (ISO 32000-1 §12.7.3)."""
-        return tuple(self._walk_fields())
+        return tuple(signature_fields(self.form, self._limits.fields))
 
     @property
     def signatures(self) -> tuple[SignatureField, ...]:
@@ -333,8 +256,8 @@ class Document:
         try:
             self.require_readable()
             certified = self.doc_mdp == 1
-        except _ODD as error:
-            raise DocumentRefused("document-damaged", reason=_reason(error)) from None
+        except ODD as error:
+            raise DocumentRefused("document-damaged", reason=reason(error)) from None
         if certified:
             raise DocumentRefused("document-certified")
 
@@ -347,73 +270,6 @@ class Document:
             raise DocumentRefused("document-xfa")
         if not self.pages:
             raise DocumentRefused("document-without-pages")
-
-    def _walk_fields(self) -> Iterator[SignatureField]:
-        if self.form is None:
-            return
-        budget = self._limits.fields
-        waiting = [(one, "") for one in reversed(list(self.form.get("/Fields", pikepdf.Array())))]
-        seen: set[tuple[int, int]] = set()
-        while waiting:
-            budget -= 1
-            if budget < 0:
-                raise DocumentRefused("document-damaged", reason="too many form fields")
-            one, prefix = waiting.pop()
-            if not isinstance(one, pikepdf.Dictionary) or one.objgen in seen:
-                continue
-            if one.is_indirect:
-                seen.add(one.objgen)
-            own = str(one.get("/T", ""))
-            name = f"{prefix}.{own}" if prefix and own else prefix or own
-            if one.get("/FT") == pikepdf.Name.Sig:
-                value = one.get("/V")
-                signed = isinstance(value, pikepdf.Dictionary)
-                sub_filter = (
-                    value.get("/SubFilter") if isinstance(value, pikepdf.Dictionary) else None
-                )
-                yield SignatureField(name, one, signed, str(sub_filter)[1:] if sub_filter else None)
-            waiting.extend((kid, name) for kid in one.get("/Kids", pikepdf.Array()))
-
-
-def _located(original: Original, limits: Limits) -> int:
-    """Where its newest cross-reference is; what needs no parser to be refused is refused."""
-    data = original.data
-    if not len(data):
-        raise DocumentRefused("document-empty")
-    if len(data) > limits.bytes:
-        raise DocumentRefused("document-too-large", limit_mb=limits.bytes >> 20)
-    if data[:5] != b"%PDF-":
-        raise DocumentRefused("document-not-pdf")
-    return _last_xref(data)
-
-
-def _strictly_read(original: Original, limits: Limits) -> pikepdf.Pdf:
-    _guard_parser(limits.stream_bytes)
-    try:
-        pdf = pikepdf.open(
-            _readable(original), attempt_recovery=False, inherit_page_attributes=False
-        )
-    except pikepdf.PasswordError:
-        raise DocumentRefused("document-encrypted") from None
-    except (pikepdf.PdfError, ValueError, RuntimeError, OverflowError) as error:
-        raise DocumentRefused("document-damaged", reason=_reason(error)) from None
-    try:
-        rooted = isinstance(pdf.Root, pikepdf.Dictionary)
-    except pikepdf.PdfError:
-        rooted = False
-    if not rooted:
-        pdf.close()
-        raise DocumentRefused("document-damaged", reason="no /Root")
-    return pdf
-
-
-def _last_xref(data: bytes | mmap.mmap) -> int:
-    """Where the newest cross-reference begins, from the end of the file (ISO 32000-1 §7.5.5)."""
-    at = data.rfind(b"startxref", max(0, len(data) - _TAIL))
-    found = _START.match(data, at) if at >= 0 else None
-    if found is None or not 0 < int(found[1]) < len(data):
-        raise DocumentRefused("document-damaged", reason="startxref")
-    return int(found[1])
 
 
 def _geometry(page: pikepdf.Object) -> tuple[Box, int]:
@@ -432,41 +288,3 @@ def _inherited(page: pikepdf.Object, key: str) -> Any:
             return node[key]
         node = node.get("/Parent")
     return None
-
-
-def raw(value: Any) -> bytes:
-    """One value as PDF syntax, references kept as references."""
-    if isinstance(value, pikepdf.Object):
-        return value.unparse()
-    if isinstance(value, bool):
-        return b"true" if value else b"false"
-    if isinstance(value, int | Decimal):
-        return str(value).encode()
-    return b"null"
-
-
-def raw_entries(dictionary: pikepdf.Object) -> dict[str, bytes]:
-    """A dictionary taken apart one level deep, ready to be written again with changes."""
-    return {key: raw(value) for key, value in dictionary.items()}
-
-
-@cache
-def _guard_parser(stream_bytes: int) -> None:
-    """A few kilobytes of Flate can claim gigabytes; the limit is the process's."""
-    pikepdf_settings.set_qpdf_limits(
-        flate_max_memory=stream_bytes,
-        png_max_memory=stream_bytes,
-        tiff_max_memory=stream_bytes,
-        run_length_max_memory=stream_bytes,
-    )
-
-
-def _readable(original: Original) -> Any:
-    if original.path is not None:
-        return original.path
-    return io.BytesIO(original.data)
-
-
-def _reason(error: Exception) -> str:
-    """qpdf's words without the file's name, which may tell more than the reader should know."""
-    return str(error).rsplit(": ", 1)[-1][:120]

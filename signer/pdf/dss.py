@@ -19,7 +19,8 @@ import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from signer.pdf.revision import Appender, ArrayNode, DictNode, closed_stream, reference
+from signer.pdf.revision import Appender, ArrayNode, DictNode
+from signer.pdf.syntax import closed_stream, reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,6 @@ are never rewritten, so tags, XMP and /ID stay as they are and PDF/A stays PDF/A
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,23 +21,18 @@ from typing import TYPE_CHECKING, Any
 import pikepdf
 
 from signer.errors import SignerError
-from signer.pdf.document import raw, raw_entries
 from signer.pdf.plain_file import PlainDictionary
+from signer.pdf.syntax import closed_stream, raw, raw_entries, reference, written_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from signer.pdf.document import Document
 
-_PLAIN_NAME = re.compile(r"/[A-Za-z0-9_.\-]+\Z")
 _NOT_CARRIED = frozenset(
     ("/Prev", "/XRefStm", "/Size", "/Type", "/W", "/Index", "/Length", "/Filter", "/DecodeParms")
 )
 _BYTE_RANGE = b"/ByteRange[0 %10d %10d %10d]"
-
-
-def reference(number: int, generation: int = 0) -> bytes:
-    return b"%d %d R" % (number, generation)
 
 
 @dataclass(slots=True)
@@ -94,7 +88,7 @@ class DictNode(Node):
 def _written(entries: Mapping[str, bytes | Node]) -> bytes:
     return b"".join(
         [
-            b"%s %s" % (_name(key), value if isinstance(value, bytes) else value.text())
+            b"%s %s" % (written_name(key), value if isinstance(value, bytes) else value.text())
             for key, value in entries.items()
         ]
     )
@@ -377,20 +371,11 @@ class Appender:
         return b"".join(lines)
 
 
-def closed_stream(data: bytes) -> bytes:
-    """Stream data and what ends them; /Length counts `data` alone.
-
-    Data that end with CR get CR LF before `endstream`: with a single LF a reader takes the last
-    octet for part of the end-of-line marker (ISO 32000-1 §7.3.8.1; ISO 19005-2 §6.1.7.1). One
-    stream in 256 would be off by one.
-    """
-    return data + (b"\r\nendstream" if data.endswith(b"\r") else b"\nendstream")
-
-
 def _carried(trailer: Any) -> bytes:
     """What a new trailer repeats of the old one (ISO 32000-1 §7.5.6)."""
     return b"".join(
-        _name(key) + b" " + raw(trailer[key]) for key in sorted(trailer.keys() - _NOT_CARRIED)
+        written_name(key) + b" " + raw(trailer[key])
+        for key in sorted(trailer.keys() - _NOT_CARRIED)
     )
 
 
@@ -404,20 +389,6 @@ def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:
         run.append(number)
         last = number
     return runs
-
-
-@lru_cache(maxsize=1024)
-def _name(key: str) -> bytes:
-    """A name as it is written: what is not a plain letter or digit as `#` and its octet (§7.3.5).
-
-    Names need not be text: an octet that is none arrives as a lone surrogate.
-    """
-    if _PLAIN_NAME.match(key):
-        return key.encode()
-    octets = key[1:].encode("utf-8", "surrogateescape")
-    return b"/" + b"".join(
-        b"%c" % one if _PLAIN_NAME.match("/" + chr(one)) else b"#%02X" % one for one in octets
-    )
 
 
 @lru_cache(maxsize=8)

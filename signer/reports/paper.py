@@ -20,10 +20,12 @@ from records.errors import text
 from signer.cms import CmsTemplate
 from signer.levels import Level
 from signer.long_life import augmentation
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
+from signer.pdf.syntax import VIETNAM
 from signer.reports.naming import Json, said
-from signer.signature import VIETNAM, Pen, SignatureRequest, place_signature
+from signer.signature import Pen, SignatureRequest, place_signature
 from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.verdict import Finding, Indication, Weight
 

@@ -27,7 +27,8 @@ from signer.errors import ActivationRefused, DocumentRefused, StepRefused
 from signer.levels import Level
 from signer.looks import placement
 from signer.looks.appearance import Appearance, Template
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.routing import delegations, number_place, step_claims, step_order
 from signer.routing.routed_documents import Actor, RoutedDocument, as_document, happened, load
 from signer.routing.step_claims import Claim

@@ -19,7 +19,8 @@ from signer.cms import CmsTemplate, Scheme
 from signer.keys.images import Picture
 from signer.looks import appearance
 from signer.looks.drawing import StampShelf
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer.software_ca import NOW, Holder, holder

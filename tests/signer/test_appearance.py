@@ -16,7 +16,8 @@ from signer.errors import DocumentRefused, SignerError
 from signer.keys import images
 from signer.looks.appearance import SEAL_DIAMETER, Appearance
 from signer.looks.drawing import shown_time
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.signature import SignatureRequest
 from tests.interop import maven_judges
 from tests.signer import paper

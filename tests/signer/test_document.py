@@ -10,7 +10,8 @@ import pikepdf
 import pytest
 
 from signer.errors import DocumentRefused
-from signer.pdf.document import Document, Limits, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Limits, Original
 from tests.signer import paper
 from tests.signer.software_desk import sign
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from signer.errors import DocumentRefused, SignerError
 from signer.looks.appearance import Appearance
-from signer.pdf.document import Document, Original
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.pdf.plain_file import PlainFile
 from signer.pdf.plain_pages import PlainPages
 from signer.signature import SignatureRequest

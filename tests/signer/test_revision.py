@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from signer.cms import CmsTemplate
 from signer.errors import DocumentRefused, SignerError
-from signer.pdf.document import Document, Original
-from signer.pdf.revision import Appender, SignatureDictionary, closed_stream
+from signer.pdf.document import Document
+from signer.pdf.original import Original
+from signer.pdf.revision import Appender, SignatureDictionary
+from signer.pdf.syntax import closed_stream
 from signer.signature import Pen, SignatureRequest, place_signature
 from tests.signer import paper
 from tests.signer.paper import SHAPES

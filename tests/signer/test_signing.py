@@ -41,7 +41,7 @@ from signer.levels import Level
 from signer.long_life import augmentation
 from signer.looks.appearance import Appearance
 from signer.models import AuthorizationRow, AuthorizedDigestRow, SignatureRow
-from signer.pdf.document import Original
+from signer.pdf.original import Original
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from signer.verdicts.validation import validate
 from tests.interop import maven_judges
