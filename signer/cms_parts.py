@@ -97,7 +97,9 @@ class SignerParts:
         for attribute in self.unsigned:
             reader = Reader(attribute).inside(der.SEQUENCE)
             kind = reader.raw(der.OBJECT_IDENTIFIER)
-            for value in elements(reader.read(der.SET)):
+            values = reader.read(der.SET)
+            reader.end()
+            for value in elements(values):
                 yield kind, value
 
     def with_unsigned(self, attribute: bytes) -> SignerParts:
@@ -135,7 +137,10 @@ class CmsParts:
         content_type = encapsulated.raw(der.OBJECT_IDENTIFIER)
         content = None
         if encapsulated.more():
-            content = encapsulated.inside(0xA0).read(der.OCTET_STRING)
+            wrapped = encapsulated.inside(0xA0)
+            content = wrapped.read(der.OCTET_STRING)
+            wrapped.end()
+        encapsulated.end()
         certificates = tuple(elements(signed.optional(0xA0) or b""))
         revocation = tuple(elements(signed.optional(0xA1) or b""))
         signers = [SignerParts.read(one) for one in _contents(signed.read(der.SET))]

@@ -23,6 +23,7 @@ from lxml import etree
 from signer.cms_parts import CmsParts
 from signer.files.file_kinds import Kind, kind_of
 from tests.attacks import Mutant
+from tests.attacks_on_cms import with_one_more
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
@@ -134,6 +135,8 @@ def _cms(data: bytes, other: bytes) -> Iterator[Mutant]:
         for match in list(re.finditer(re.escape(sha256), data))[:12]:
             forged = data[: match.start()] + bytes.fromhex(oid) + data[match.end() :]
             yield Mutant("cms", f"{name} at {match.start()}", forged)
+    for name, forged in with_one_more(data):
+        yield Mutant("cms", f"one more element in {name}", forged)
     parts, theirs = CmsParts.read(data), CmsParts.read(other)
     (signer,), (stranger,) = parts.signers, theirs.signers
     for index in range(len(parts.certificates)):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from asn1crypto import algos, cms, core, tsp
+from asn1crypto import algos, cms, core, parser, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -147,8 +147,10 @@ def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> Sign
     info = cms.ContentInfo.load(encoded, strict=True)
     if info["content_type"].native != "signed_data":
         raise _format("validation-cms-damaged", detail="content type")
+    _require_one_value(info)
     data = info["content"]
     inner = data["encap_content_info"]
+    _require_one_value(inner)
     if len(data["signer_infos"]) != 1 or inner["content_type"].dotted != content_type:
         raise _format("validation-cms-signers")
     content = bytes(inner["content"]) if inner["content"] else None
@@ -162,6 +164,7 @@ def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> Sign
     if declared != [algorithm]:
         raise _format("validation-cms-digest-algorithms")
     _require_versions(data, signer)
+    _require_nothing_more(info, data, inner, signer)
     _require_bare(data, signer)
     attributes = _attributes(signer["signed_attrs"])
     if not attributes:
@@ -224,6 +227,28 @@ def _require_versions(data: cms.SignedData, signer: cms.SignerInfo) -> None:
     )
     if (signer["version"].native, data["version"].native) != (own, f"v{wanted}"):
         raise Rejected(fails(WRONG_VERSION, SubIndication.SIG_CONSTRAINTS_FAILURE))
+
+
+def _require_one_value(info: cms.ContentInfo | cms.EncapsulatedContentInfo) -> None:
+    """[0] EXPLICIT holds one value; what stood behind it there, nobody would sign."""
+    wrapped = len(info) > 1 and info.children[1]
+    if isinstance(wrapped, tuple):  # as asn1crypto keeps what nobody has asked for yet
+        parser.parse(wrapped[4], strict=True)
+
+
+def _require_nothing_more(
+    info: cms.ContentInfo,
+    data: cms.SignedData,
+    inner: cms.EncapsulatedContentInfo,
+    signer: cms.SignerInfo,
+) -> None:
+    """No element behind the last that RFC 5652 names: nobody signs it, and some read past it."""
+    algorithms = [*data["digest_algorithms"], signer["digest_algorithm"]]
+    named = [info, data, inner, signer, *algorithms, signer["signature_algorithm"]]
+    named += [signer["sid"].chosen, *(signer["unsigned_attrs"] or ())]
+    for one in named:
+        if isinstance(one, core.Sequence) and len(one) > len(one._fields):
+            raise _format("validation-cms-damaged", detail="element unknown")
 
 
 def _require_bare(data: cms.SignedData, signer: cms.SignerInfo) -> None:

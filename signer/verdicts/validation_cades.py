@@ -184,6 +184,8 @@ def _carried(one: _Signer) -> tuple[frozenset[bytes], frozenset[bytes]]:
         revocation += elements(Reader(reader.optional(0xA0) or b"\x30\x00").read(der.SEQUENCE))
         basic = elements(Reader(reader.optional(0xA1) or b"\x30\x00").read(der.SEQUENCE))
         revocation += [response(each) for each in basic]
+        reader.optional(0xA2)  # OtherRevVals: of a kind nobody here can read
+        reader.end()
     return frozenset(certificates), frozenset(revocation)
 
 
