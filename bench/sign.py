@@ -7,51 +7,31 @@ else the machine is busy with. The limit is the bare token on that thread in the
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import io
-import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from asn1crypto import algos
-from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
-from cryptography.hazmat.primitives.serialization import Encoding
-from PIL import Image
-from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
-from pyhanko.pdf_utils.images import PdfImage
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.text import TextBoxStyle
-from pyhanko.sign import fields, signers
-from pyhanko.stamp import TextStampStyle
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from api.interpreter import tune
 from bench import batch_served, peers
 from bench.ca_world import BY
+from bench.peers.stock_pyhanko import Stock
 from bench.report import Report, arguments
-from bench.sign_world import PIN, Bureau, bureau, desk_of, opened
+from bench.sign_processes import documents_per_second
+from bench.sign_world import PIN, Bureau, bureau
 from bench.token_rate import bare_works
-from ca.authority import Authority
-from hsm.token import Token, TokenSettings
-from records.database import Database
-from signer import signing
 from signer.in_groups import GROUP, write_in_groups
-from signer.keys import activation, credentials
+from signer.keys import activation
 from signer.levels import Level
-from signer.pdf.document import Document
 from signer.pdf.original import Original
 from signer.signature import Pen
 from signer.signing import SignatureRequest, document_digest, sign_pdf
 from tests.signer import paper
-from tests.signer.pictures import signature_png
 
 _RAW = "raw token signatures"
 _SLICE = 0.05
@@ -90,7 +70,7 @@ def _levels(report: Report, office: Bureau, data: bytes) -> float:
     for shape in _UNUSUAL:
         works[shape] = _signing(office, paper.shaped(shape), pen, Level.B_B, False)
     works["groups"] = _in_groups(office, data, pen, Level.B_B)
-    stock = _Stock(office, pen, data)
+    stock = Stock(office, pen, data)
     works["stock"] = lambda: stock.sign(visible=False)
     works["stock visible"] = lambda: stock.sign(visible=True)
     rates = _rates(office, works, report)
@@ -210,8 +190,11 @@ def _two_processes(report: Report, office: Bureau, data: bytes) -> float:
     report.say("one process, two processes")
     settings = office.world.token.settings
     url = str(office.world.database.engine.url)
-    one = _workers(1, settings, url, office, data, report.seconds * 2)
-    two = _workers(2, settings, url, office, data, report.seconds * 2)
+    job = (settings, url, office, data, report.seconds)
+    rounds = 1 if report.quick else 5
+    pairs = [[documents_per_second(count, *job) for count in (1, 2)] for _ in range(rounds)]
+    one = statistics.median(pair[0] for pair in pairs)
+    two = statistics.median(pair[1] for pair in pairs)
     report.add("B-B, two processes", two, "1/s", limit=one, peer="one process", goal=1.9)
     return two
 
@@ -230,66 +213,6 @@ def _batch(report: Report, two: float) -> None:
         peer="two in-process workers",
         goal=0.50,
     )
-
-
-def _workers(
-    count: int, settings: TokenSettings, url: str, office: Bureau, data: bytes, seconds: float
-) -> float:
-    context = multiprocessing.get_context("spawn")
-    barrier, counts = context.Barrier(count), context.Queue()
-    base = office.desk.authority.base_url
-    job = (settings, url, base, office.credential.id, data, seconds, office.world.home)
-    workers = [context.Process(target=_worker, args=(*job, barrier, counts)) for _ in range(count)]
-    for worker in workers:
-        worker.start()
-    total = sum(counts.get(timeout=120) for _ in workers)
-    for worker in workers:
-        worker.join()
-    return float(total) / seconds
-
-
-def _worker(
-    settings: TokenSettings,
-    url: str,
-    base_url: str,
-    credential_id: str,
-    data: bytes,
-    seconds: float,
-    home: Path,
-    barrier: Any,
-    counts: Any,
-) -> None:
-    """A process of its own: its own C_Initialize, one login, one thread for PKCS#11."""
-    database, token = Database(url), Token.open(settings)
-    try:
-        authority = Authority(database, token, base_url=base_url)
-        desk = desk_of(authority, database, token, home)
-        credential = credentials.find(desk, credential_id)
-        wrapped = opened(credential)
-
-        def work() -> int:
-            tune()
-            done = 0
-            with desk.custody.unwrapped(wrapped) as key:
-                pen = Pen(signing.template_for(desk, credential), key, credential.name)
-                barrier.wait()
-                until = time.perf_counter() + seconds
-                while time.perf_counter() < until:
-                    _plain(desk, credential, pen, data)
-                    done += 1
-            return done
-
-        counts.put(token.on_token_thread(work))
-    finally:
-        token.close()
-
-
-def _plain(desk: Any, credential: Any, pen: Pen, data: bytes) -> None:
-    with Document.open(Original.of(data), desk.limits) as document:
-        document.require_signable()
-        signing.write_signature(
-            desk, document, SignatureRequest(), credential, pen, None, now=datetime.now(UTC)
-        )
 
 
 def _others(report: Report, data: bytes) -> None:
@@ -366,66 +289,6 @@ def _rate(work: Work, seconds: float) -> float:
         made = work()
         done += made if isinstance(made, int) else 1
     return done / spent
-
-
-class _TokenSigner(signers.Signer):
-    """pyHanko's own machinery around the same token key."""
-
-    def __init__(self, office: Bureau, pen: Pen) -> None:
-        store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # pyHanko's own
-        store.register_multiple(_asn1(one) for one in office.credential.chain)
-        super().__init__(
-            signing_cert=_asn1(office.credential.certificate),
-            cert_registry=store,
-            signature_mechanism=algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa"}),
-        )
-        self._key: Any = pen.key
-
-    async def async_sign_raw(
-        self,
-        data: bytes,
-        digest_algorithm: str,  # noqa: ARG002 – pyHanko's signature
-        dry_run: bool = False,
-    ) -> bytes:
-        if dry_run:
-            return bytes(256)
-        return bytes(self._key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
-
-
-class _Stock:
-    """`PdfSigner` as its documentation uses it."""
-
-    def __init__(self, office: Bureau, pen: Pen, data: bytes) -> None:
-        self._data = data
-        self._signer = _TokenSigner(office, pen)
-        picture = PdfImage(Image.open(io.BytesIO(signature_png())), writer=None)
-        font = GlyphAccumulatorFactory(str(paper.FONTS / "Tinos-Regular.ttf"))
-        self._style = TextStampStyle(
-            stamp_text="KT. CHỦ TỊCH\nPHÓ CHỦ TỊCH\nNguyễn Thị Mẫu\n%(ts)s",
-            text_box_style=TextBoxStyle(font=font),
-            background=picture,
-        )
-
-    def sign(self, *, visible: bool) -> bytes:
-        metadata = signers.PdfSignatureMetadata(
-            field_name="Signature1", subfilter=fields.SigSeedSubFilter.PADES, md_algorithm="sha256"
-        )
-        box = (340, 60, 520, 190)
-        spec = fields.SigFieldSpec("Signature1", box=box) if visible else None
-        signer = signers.PdfSigner(
-            metadata,
-            self._signer,
-            stamp_style=self._style if visible else None,
-            new_field_spec=spec,
-        )
-        out = io.BytesIO()
-        writer = IncrementalPdfFileWriter(io.BytesIO(self._data))
-        asyncio.run(signer.async_sign_pdf(writer, output=out))
-        return out.getvalue()
-
-
-def _asn1(certificate: Any) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
 
 
 if __name__ == "__main__":
