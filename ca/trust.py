@@ -13,13 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
-from ca.authority import Authority
 from ca.errors import UNREADABLE, CaError
+
+if TYPE_CHECKING:
+    from ca.authority import Authority
 
 _LIMIT = 4 * 1024 * 1024
 _LONGEST_PATH = 8

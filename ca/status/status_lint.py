@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache, lru_cache
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from pkilint import loader, pkix, validation
-from pkilint.pkix import crl, extension, name, ocsp
 
 from ca.errors import CaError
 from ca.signature_algorithms import SigningKey, sign
@@ -56,14 +53,16 @@ def check_crl_shape(template: CrlTemplate, scope: Scope, *, address: str) -> Non
 
 def lint_crl(der: bytes) -> list[str]:
     """What pkilint finds in a CRL at level WARNING or above: `CODE at path`."""
-    document = loader.RFC5280CertificateListDocumentLoader().load_der_document(der, "crl")
-    return _findings(_crl_validator().validate(document.root))
+    from ca.status.pkilint_findings import of_crl  # a third of a second: when it is needed
+
+    return of_crl(der)
 
 
 def lint_ocsp(der: bytes) -> list[str]:
     """The same for an OCSP response."""
-    document = loader.RFC6960OCSPResponseDocumentLoader().load_der_document(der, "ocsp")
-    return _findings(_ocsp_validator().validate(document.root))
+    from ca.status.pkilint_findings import of_ocsp
+
+    return of_ocsp(der)
 
 
 def refuse_ocsp_shape(der: bytes, responder: str) -> None:
@@ -85,38 +84,3 @@ def _refuse(findings: list[str], shape: str) -> None:
 
 def _is_rsa(algorithm: bytes) -> bool:
     return b"\x2a\x86\x48\x86\xf7\x0d\x01\x01" in algorithm
-
-
-@cache
-def _crl_validator() -> Any:
-    return crl.create_pkix_crl_validator_container(
-        _decoders(),
-        [
-            crl.create_issuer_validator_container([]),
-            crl.create_validity_validator_container([]),
-            crl.create_extensions_validator_container([]),
-        ],
-    )
-
-
-@cache
-def _ocsp_validator() -> Any:
-    return ocsp.create_pkix_ocsp_response_validator_container(
-        [ocsp.create_response_decoder(), *_decoders()], []
-    )
-
-
-def _decoders() -> list[Any]:
-    return [
-        pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
-        pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
-    ]
-
-
-def _findings(results: Any) -> list[str]:
-    return [
-        f"{found.finding.code} at {result.node.path}: {found.message or ''}"
-        for result in results
-        for found in result.finding_descriptions
-        if found.finding.severity <= validation.ValidationFindingSeverity.WARNING
-    ]

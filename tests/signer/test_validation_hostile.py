@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from tests.pdf_surgery import append, changed, opened, patched, size_of
 from tests.signed_samples import pki, plain_pdf, raised, signed
 from tests.signer.test_validation import NOW, codes, judged, trust
 from tests.small_pki import SIGNED_AT
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +193,21 @@ def test_files_that_are_not_there(pool: Pool, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits are POSIX resource limits")
+def test_workers_know_no_database_and_no_token() -> None:
+    """What reads a stranger's file has nothing else at hand, and starts in a moment."""
+    loads = (
+        "import sys, signer.verdicts.sandbox_worker, signer.verdicts.validation, "
+        "signer.verdicts.revision_pages, signer.reports.writing; "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loads], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert {"signer", "pikepdf"} <= loaded
+    assert not loaded & {"hsm", "pkcs11", "sqlalchemy", "psycopg", "pkilint", "api", "certify"}
+
+
 def test_workers_may_not_write_files() -> None:
     """RLIMIT_FSIZE is zero in a worker: a parser's bug writes nothing to disk."""
     from signer.verdicts import sandbox_worker
