@@ -21,7 +21,7 @@ from signer.levels import Level
 from signer.signature import SignatureRequest
 from tests import postgres
 from tests.certify.town_hall import DEMO, PIN, town_hall
-from tests.world import World
+from tests.world import ONE_DATABASE, World
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +112,7 @@ def test_languages(tmp_path: Path) -> None:
     assert "no data directory" in one_line(located)
 
 
+@ONE_DATABASE
 def test_validate_exit_codes(world: World, tmp_path: Path) -> None:
     """0 passed, 1 failed, 2 indeterminate, 3 unreadable; without any instance."""
     hall = town_hall(world)
