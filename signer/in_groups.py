@@ -101,7 +101,7 @@ class _Group:
         )
 
     def _value(self, laid: LaidOut) -> bytes:
-        return self.pen.template.sign(self.pen.key, laid.attributes)
+        return self.pen.sign(laid.attributes)
 
     def _checked(self, laid: LaidOut, value: bytes) -> bytes:
         self.pen.template.check(value, laid.attributes)

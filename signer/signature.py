@@ -21,7 +21,8 @@ from signer.pdf.revision import Appender, DictNode, Pending, SignatureDictionary
 from signer.pdf.syntax import number, pdf_date, reference, text_string
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from cryptography import x509
 
@@ -73,11 +74,21 @@ class SignatureRequest:
 
 @dataclass(frozen=True)
 class Pen:
-    """A key and the CMS template of its certificate: everything that writes one hand."""
+    """A key and the CMS template of its certificate: everything that writes one hand.
+
+    `key` may be what opens it: then it is open around the signature and no longer.
+    """
 
     template: CmsTemplate
-    key: PrivateKey
+    key: PrivateKey | Callable[[], AbstractContextManager[PrivateKey]]
     name: str
+
+    def sign(self, attributes: bytes) -> bytes:
+        """The signature value over a SET OF signed attributes."""
+        if not callable(self.key):
+            return self.template.sign(self.key, attributes)
+        with self.key() as opened:
+            return self.template.sign(opened, attributes)
 
 
 class PlacedStamp(Protocol):
@@ -121,7 +132,7 @@ def place_signature(
     The signature is verified with the certificate's public key before it enters the file.
     """
     laid = lay_out(appender, pen, request, stamp=stamp, time_stamper=time_stamper, now=now)
-    signature = pen.template.sign(pen.key, laid.attributes)
+    signature = pen.sign(laid.attributes)
     pen.template.check(signature, laid.attributes)
     token = None
     if request.level.time_stamped:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from signer.pdf.revision import Appender
 from signer.signature import Pen, SignatureRequest, place_signature
 
 if TYPE_CHECKING:
+    from hsm.private_key import PrivateKey
     from signer.desk import Desk
     from signer.keys.activation import Authorization
     from signer.keys.credentials import Credential
@@ -248,10 +250,13 @@ def _pen(
     *,
     now: datetime,
 ) -> Pen:
-    wrapped = activation.opened_key(desk, authorization, now=now)
-    key = desk.custody.kept(
-        wrapped, handle=authorization.id, until=authorization.expires_at, now=now
-    )
+    def key() -> AbstractContextManager[PrivateKey]:
+        wrapped = activation.opened_key(desk, authorization, now=now)
+        until = authorization.expires_at
+        return nullcontext(
+            desk.custody.kept(wrapped, handle=authorization.id, until=until, now=now)
+        )
+
     return Pen(template, key, credential.name)
 
 

@@ -43,7 +43,7 @@ def sign(pen: Pen, content: bytes, *, enveloping: bool, signing_time: datetime) 
     template = pen.template
     digest = hashlib.new(template.digest_name, content).digest()
     signed = attributes(template, digest, signing_time)
-    signature = template.sign(pen.key, signed)
+    signature = pen.sign(signed)
     template.check(signature, signed)
     return assembled(template, signed, signature, content if enveloping else None)
 

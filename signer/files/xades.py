@@ -189,7 +189,7 @@ def to_sign(signature: Element) -> bytes:
 def sign(signature: Element, pen: Pen) -> None:
     """3. Sign in the token, 4. check with the public key."""
     octets = to_sign(signature)
-    put_value(signature, pen.template.sign(pen.key, octets), pen.template)
+    put_value(signature, pen.sign(octets), pen.template)
 
 
 def put_value(signature: Element, made: bytes, template: CmsTemplate) -> None:
