@@ -117,6 +117,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "copy-not-in-force",
         "certificate-revoked-already",
         "client-exists",
+        "credential-changed",
         "credential-state",
         "image-approved-already",
         "digest-already-used",

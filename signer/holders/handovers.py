@@ -25,6 +25,7 @@ from signer.errors import SignerError
 from signer.holders.lifecycle_models import HandoverRow
 from signer.keys import activation, closing, credentials, passkey_seals
 from signer.models import CredentialRow
+from signer.routing.working_days import local
 
 if TYPE_CHECKING:
     from signer.desk import Desk
@@ -103,8 +104,7 @@ def hand_over(
     )
     # 3. One transaction: the new seal, the end of what was given under the old one, the record.
     with desk.database.transaction() as session:
-        held = session.get_one(CredentialRow, credential_id, with_for_update=True)
-        held.sealed_key = sealed
+        credentials.require_unchanged(session, credential).sealed_key = sealed
         opened = closing.close_in(session, [credential_id], now=now, by=by)
         passkey_seals.erase_in(session, [credential_id], now=now)
         session.add(row)
@@ -162,7 +162,7 @@ def _require_permission(permission: Permission, now: datetime) -> None:
     said = permission.number.strip() and permission.signer.strip()
     if not said or not permission.document or len(permission.document) > _LARGEST_PERMISSION:
         raise SignerError("handover-permission")
-    if permission.date > now.date():
+    if permission.date > local(now).date():
         raise SignerError("handover-permission")
 
 
