@@ -62,6 +62,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "visit-for-another",
     ),
     404: (
+        "est-label-unknown",
         "account-unknown",
         "passkey-unknown",
         "page-not-found",

@@ -55,12 +55,15 @@ def revoke(
 
     `revoked_at` may lie in the past when the decision did, never in the future or before the
     certificate; `invalidity_date` says since when the key is doubted (§5.3.2), which is no
-    prophecy either. A certificate of
-    the root is taken back by a ceremony (`root-is-offline`).
+    prophecy either. A compromised key takes all its certificates along: what an attacker signs
+    verifies under each. A certificate of the root is taken back by a ceremony (`root-is-offline`).
     """
+    serials = [serial]
+    if reason is RevocationReason.KEY_COMPROMISE:
+        serials += [one for one in of_same_key(authority, serial) if one != serial]
     revoke_together(
         authority,
-        [serial],
+        serials,
         reason=reason,
         now=now,
         by=by,
@@ -89,7 +92,9 @@ def revoke_together(
     with authority.database.transaction() as session:
         rows = [_row(session, authority, serial) for serial in serials]
         for row in rows:
-            _end(session, row, reason, at, since, now=now)
+            # The day that was given is the first one's; another may be younger.
+            moment = at if row is rows[0] else max(at, row.not_before)
+            _end(session, row, reason, moment, since, now=now)
         if also is not None:
             also(session)
         for row in rows:
@@ -125,6 +130,17 @@ def _end(
         invalidity_date=since,
         now=now,
     )
+
+
+def of_same_key(authority: Authority, serial: int) -> list[int]:
+    """Every certificate of this one's key that is not revoked; renewing makes several."""
+    key = select(CertificateRow.spki_sha256).where(CertificateRow.serial == serial_text(serial))
+    wanted = select(CertificateRow.serial).where(
+        CertificateRow.spki_sha256.in_(key),
+        CertificateRow.status != CertificateStatus.REVOKED.value,
+    )
+    with authority.database.reading() as session:
+        return [int(one, 16) for one in session.scalars(wanted.order_by(CertificateRow.not_before))]
 
 
 def suspend(authority: Authority, serial: int, *, now: datetime, by: str) -> None:
