@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -212,14 +213,7 @@ def leave(
                 CredentialRow.state.in_(closing.LIVING),
             )
         ).all()
-        named = session.scalars(
-            select(CertificateRow.serial).where(
-                CertificateRow.profile == "official",
-                CertificateRow.status != CertificateStatus.REVOKED.value,
-                CertificateRow.not_after > now,
-                CertificateRow.subject.contains(f"UID={holder_id}"),
-            )
-        ).all()
+        named = _certificates_naming(session, holder_id, now)
     seals = handovers.kept_by(desk, holder_id)
     if not rows and not named and not seals:
         raise CredentialUnusable("holder-has-nothing", holder=holder_id)
@@ -271,6 +265,22 @@ def record_departure(
         details={"decision": decision, **(stopped or {})},
         now=now,
     )
+
+
+def _certificates_naming(session: Session, holder_id: str, now: datetime) -> list[str]:
+    """Officials' certificates of exactly this person: not of whose number begins the same, nor of
+    whoever has these letters in a title."""
+    wanted = select(CertificateRow.serial, CertificateRow.der).where(
+        CertificateRow.profile == "official",
+        CertificateRow.status != CertificateStatus.REVOKED.value,
+        CertificateRow.not_after > now,
+        CertificateRow.subject.contains(f"UID={holder_id}", autoescape=True),
+    )
+    return [
+        serial
+        for serial, der in session.execute(wanted)
+        if holder_id in Subject.from_x509(x509.load_der_x509_certificate(der).subject).uids
+    ]
 
 
 def successor(desk: Desk, credential_id: str) -> str | None:

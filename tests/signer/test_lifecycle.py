@@ -140,6 +140,25 @@ def test_when_an_official_leaves_everything_stops_at_once(world: World, holders:
     assert caught.value.code == "holder-has-nothing"
 
 
+@ONLY_SQLITE
+def test_who_leaves_is_exactly_one_person(world: World, holders: Holders) -> None:
+    """Neither a number typed too short nor the letters in somebody's title end anybody else's."""
+    desk, leaving = world.desk, holders.official.holder_id
+    named = Subject.official(
+        "Lê Văn Thử", citizen_id="038800000012", unit="X", title=f"Thay UID={leaving}"
+    )
+    other = renewal.issue(
+        world.authority, profile="official", subject=named, public_key=world.key(),
+        now=world.now, by=BY,
+    )  # fmt: skip
+    with pytest.raises(CredentialUnusable) as caught:
+        lifecycle.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+    assert caught.value.code == "holder-has-nothing"
+    left = lifecycle.leave(desk, leaving, decision="1/QĐ", now=world.now, by=OFFICER)
+    assert len(left.certificates) == 1
+    assert status(world, other.serial_number) is CertificateStatus.GOOD
+
+
 def test_leaving_is_one_transaction(
     world: World, holders: Holders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
