@@ -11,6 +11,7 @@ mandate that was given under it is over.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from signer.desk import Desk
 
 _LARGEST_PERMISSION = 20 << 20
+_HOLDER = re.compile(r"(CCCD:[0-9]{12}|(?!CCCD:)[A-Z]{2,6}:[0-9A-Za-z.-]{1,40})\Z")
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,17 @@ def hand_over(
 ) -> Handover:
     """Pass an agency's key from one keeper to the next.
 
-    Raises SignerError `handover-only-for-seals`, `handover-permission`, `handover-not-keeper`,
-    `handover-same-person`; ActivationRefused `pin-wrong`; CredentialUnusable.
+    Raises SignerError `handover-only-for-seals`, `handover-permission`, `holder-malformed`,
+    `handover-not-keeper`, `handover-same-person`; ActivationRefused `pin-wrong`;
+    CredentialUnusable.
     """
     # 1. Only an agency's key has a keeper, and only the keeper gives it away, on paper.
     credential = credentials.find(desk, credential_id)
     if credential.kind != "agency":
         raise SignerError("handover-only-for-seals")
     _require_permission(permission, now)
+    for person in (given_by, received_by):
+        require_holder(person)
     if given_by == received_by:
         raise SignerError("handover-same-person")
     keeper = keeper_of(desk, credential_id)
@@ -156,6 +161,12 @@ def kept_by(desk: Desk, holder_id: str) -> list[str]:
     )  # fmt: skip
     with desk.database.reading() as session:
         return list(session.scalars(wanted))
+
+
+def require_holder(text: str) -> None:
+    """A key kept by "somebody" is kept by nobody: whole identifiers only. `holder-malformed`."""
+    if not _HOLDER.match(text):
+        raise SignerError("holder-malformed", holder=text[:64])
 
 
 def _require_permission(permission: Permission, now: datetime) -> None:

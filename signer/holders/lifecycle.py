@@ -12,7 +12,6 @@ under it: there is no moment at which one half still works. docs/flows/life-cycl
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,8 +42,6 @@ from signer.routing import delegations
 if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.keys.credentials import Credential
-
-_HOLDER = re.compile(r"[A-Z]{2,6}:[0-9A-Za-z.-]{1,40}\Z")
 
 
 @dataclass(frozen=True)
@@ -201,8 +198,7 @@ def leave(
     What they hold as a citizen stays.
     Raises CredentialUnusable `holder-has-nothing`.
     """
-    if not _HOLDER.match(holder_id):
-        raise SignerError("holder-malformed", holder=holder_id[:64])
+    handovers.require_holder(holder_id)
     if not decision.strip():
         raise SignerError("decision-missing")
     with desk.database.reading() as session:

@@ -152,8 +152,10 @@ def test_who_leaves_is_exactly_one_person(world: World, holders: Holders) -> Non
         now=world.now, by=BY,
     )  # fmt: skip
     with pytest.raises(CredentialUnusable) as caught:
-        lifecycle.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+        lifecycle.leave(desk, "PID:0388", decision="1/QĐ", now=world.now, by=OFFICER)
     assert caught.value.code == "holder-has-nothing"
+    with pytest.raises(SignerError):
+        lifecycle.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
     left = lifecycle.leave(desk, leaving, decision="1/QĐ", now=world.now, by=OFFICER)
     assert len(left.certificates) == 1
     assert status(world, other.serial_number) is CertificateStatus.GOOD
@@ -252,6 +254,8 @@ def test_an_agency_key_is_handed_over_on_paper(world: World, holders: Holders) -
         ({"permission": {"document": b""}}, "handover-permission"),
         ({"permission": {"date": date(2999, 1, 1)}}, "handover-permission"),
         ({"received_by": "CCCD:038800000003"}, "handover-same-person"),
+        ({"received_by": "người nhận"}, "holder-malformed"),
+        ({"received_by": "CCCD:0388"}, "holder-malformed"),
         ({"pin": "wrong-1"}, "pin-wrong"),
     ],
 )
