@@ -160,7 +160,12 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
     newest = ([one for one in persons if one.pictured] or persons)[-1:]
     if not newest:
         raise SignerError("seal-without-person")
-    number, (x1, y1, x2, y2) = newest[0].page, newest[0].picture
+    return over_picture(document, newest[0].page, newest[0].picture, diameter)
+
+
+def over_picture(document: Document, number: int, picture: Box, diameter: float) -> Place:
+    """The same for a picture that is on the page, or is going to be."""
+    x1, y1, x2, y2 = picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
     crop, rotation = document.geometry(number)
     width, height = _shown_size(crop, rotation)

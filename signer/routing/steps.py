@@ -283,7 +283,7 @@ def inspect(desk: Desk, data: bytes, steps: Sequence[PlannedStep]) -> int:
         document.require_signable()
         if any(one.signed for one in document.signatures):
             raise StepRefused("document-signed-already")
-        step_places.require_places(document, steps, names)
+        step_places.require_places(desk, document, steps, names)
         return document.pages
 
 

@@ -503,3 +503,8 @@ def test_places_that_meet_are_refused_before_anybody_signs(house: SigningHouse) 
     # Too small for the name; an anchor that is not on the page where the signature looks for it.
     assert refused(moved(first, page=-1, box=(330, 60, 350, 190))) == "box-too-small"
     assert house.submit(route=(first, beside, *ROUTE[2:])).state == "under-way"
+    # The seal reaches left of the last signer's picture: there is nobody else.
+    near = moved(first, page=-1, box=(250, 60, 400, 190))
+    beside = moved(beside, page=-1, box=(405, 60, 560, 190))
+    assert refused(near, beside, *ROUTE[2:]) == "route-boxes-overlap"
+    assert house.submit(route=(near, beside, ROUTE[2])).state == "under-way"
