@@ -62,6 +62,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "visit-for-another",
     ),
     404: (
+        "est-label-unknown",
         "account-unknown",
         "passkey-unknown",
         "page-not-found",
@@ -117,6 +118,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "copy-not-in-force",
         "certificate-revoked-already",
         "client-exists",
+        "credential-changed",
         "credential-state",
         "image-approved-already",
         "digest-already-used",

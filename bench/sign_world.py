@@ -22,6 +22,7 @@ from records.blobs import BlobStore
 from records.database import Database
 from signer import signing
 from signer.desk import Desk
+from signer.holders import holder_images
 from signer.keys import credentials, images
 from signer.keys.credentials import Credential
 from signer.levels import Level
@@ -117,7 +118,7 @@ def bureau() -> Iterator[Bureau]:
             by=BY,
         )
         png = signature_png()
-        credentials.set_image(desk, credential.id, png, approved_by=BY, now=world.now, by=BY)
+        holder_images.set_image(desk, credential.id, png, approved_by=BY, now=world.now, by=BY)
         yield Bureau(
             world,
             desk,

@@ -316,7 +316,16 @@ def split_name(name: str) -> tuple[str, str]:
     words = name.split()
     if len(words) < 2:
         raise CaError("name-two-words", value=name)
+    strange = next((one for one in " ".join(words) if not _in_a_persons_name(one)), None)
+    if strange is not None:
+        raise CaError("name-not-a-persons", value=name, letter=strange)
     return words[0], " ".join(words[1:])
+
+
+@lru_cache(maxsize=4096)
+def _in_a_persons_name(character: str) -> bool:
+    """Letters and their marks, and what joins them: no digit, sign or picture is anybody's name."""
+    return unicodedata.category(character)[0] in "LM" or character in " '’.-"
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ from ca.key_policy import PublicKey, accepted_type
 from ca.models import CertificateRow, CertificateStatus, ServiceKeyRow
 from ca.names import Subject
 from ca.profiles import profile_named
-from ca.status.revocation import RevocationReason, revoke
+from ca.status.revocation import RevocationReason, of_same_key, revoke_together
 
 _PAGE = 500
 
@@ -44,13 +44,13 @@ def renew(authority: Authority, serial: int, *, now: datetime, by: str) -> x509.
 def rekey(
     authority: Authority, serial: int, *, public_key: PublicKey, now: datetime, by: str
 ) -> x509.Certificate:
-    """A new key for the same holder; the old certificate is revoked as superseded."""
+    """A new key for the same holder; every certificate of the old one is revoked as superseded."""
     old = _living(authority, serial)
     subject = Subject.from_x509(old.certificate.subject)
     certificate = issue(
         authority, profile=old.profile, subject=subject, public_key=public_key, now=now, by=by
     )
-    revoke(authority, serial, reason=RevocationReason.SUPERSEDED, now=now, by=by)
+    _end_key(authority, serial, RevocationReason.SUPERSEDED, now=now, by=by)
     return certificate
 
 
@@ -74,7 +74,7 @@ def transfer(
     certificate = issue(
         authority, profile=old.profile, subject=subject, public_key=public_key, now=now, by=by
     )
-    revoke(authority, serial, reason=RevocationReason.AFFILIATION_CHANGED, now=now, by=by)
+    _end_key(authority, serial, RevocationReason.AFFILIATION_CHANGED, now=now, by=by)
     return certificate
 
 
@@ -116,6 +116,14 @@ def expiring(
     with authority.database.reading() as session:
         serials = session.scalars(wanted).all()
     return [authority.certificate(int(serial, 16)) for serial in serials]
+
+
+def _end_key(
+    authority: Authority, serial: int, reason: RevocationReason, *, now: datetime, by: str
+) -> None:
+    """A certificate that this one renewed may still run: it goes with the key."""
+    serials = of_same_key(authority, serial)
+    revoke_together(authority, serials, reason=reason, now=now, by=by)
 
 
 def _living(authority: Authority, serial: int) -> CertificateRecord:

@@ -50,7 +50,7 @@ def ask(authority: Authority, *, profile: str, csr: bytes, now: datetime, by: st
         raise CaError("request-for-another", name=subject.common_name)
     digest = enrolment.request_digest(profile, subject, public_key)
     found = known(authority, digest, by)
-    if found is None:
+    if found is None or _over(authority, found, now):
         found = enrolment.submit_csr(authority, profile=profile, csr=csr, now=now, by=by)
     return as_it_stands(authority, found, now)
 
@@ -96,6 +96,15 @@ def known(authority: Authority, digest: bytes, by: str) -> CertificateRequest | 
     with authority.database.reading() as session:
         found = session.scalars(wanted).one_or_none()
     return None if found is None else enrolment.find(authority, found)
+
+
+def _over(authority: Authority, request: CertificateRequest, now: datetime) -> bool:
+    """What was issued for it serves no more: to ask again is a new request, looked at anew."""
+    if request.serial is None:
+        return False
+    record = authority.certificate(request.serial)
+    ended = record.certificate.not_valid_after_utc < now
+    return ended or record.status is CertificateStatus.REVOKED
 
 
 def as_it_stands(authority: Authority, request: CertificateRequest, now: datetime) -> Asked:

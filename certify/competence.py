@@ -103,17 +103,31 @@ def end_delegation(
             raise NotFound("delegation-unknown")
         if row.valid_to is not None and row.valid_to <= now:
             raise CertifyError("delegation-ended")
-        # One that has not begun never does.
-        row.valid_to = max(now, row.valid_from)
-        audit.record(
-            session,
-            tag=Tag.CERTIFIER_WITHDRAWN,
-            by=by,
-            subject=f"delegation:{delegation_id}",
-            details={"unit": row.unit},
-            now=now,
-        )
+        _end(session, row, now=now, by=by)
     return _as_delegation(row)
+
+
+def end_all_in(session: Session, holder_id: str, *, now: datetime, by: str) -> None:
+    """Whoever leaves certifies for no unit any more."""
+    wanted = select(DelegationRow).where(
+        DelegationRow.holder_id == holder_id,
+        or_(DelegationRow.valid_to.is_(None), DelegationRow.valid_to > now),
+    )
+    for row in session.scalars(wanted.with_for_update()):
+        _end(session, row, now=now, by=by)
+
+
+def _end(session: Session, row: DelegationRow, *, now: datetime, by: str) -> None:
+    # One that has not begun never does.
+    row.valid_to = max(now, row.valid_from)
+    audit.record(
+        session,
+        tag=Tag.CERTIFIER_WITHDRAWN,
+        by=by,
+        subject=f"delegation:{row.id}",
+        details={"unit": row.unit},
+        now=now,
+    )
 
 
 def of_unit(office: Office, unit: str) -> list[Delegation]:

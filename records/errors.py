@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 LANGUAGES = ("vi", "en")
 _MESSAGES = Path(__file__).parent / "messages"
 _NAME = re.compile(r"\{(\w+)\}")
+_STATES = frozenset({"state", "status", "wanted", "differs"})
+_STATE = re.compile(r"[a-z_]+")
 
 
 class DomainError(Exception):
@@ -59,8 +61,16 @@ def text(code: str, params: Mapping[str, object], language: str) -> str:
     for candidate in (language, *LANGUAGES):
         template = catalogue(candidate).get(code)
         if template is not None:
-            return _NAME.sub(lambda found: str(params.get(found[1], found[0])), template)
+            return _NAME.sub(partial(_fact, params=params, words=catalogue(candidate)), template)
     return code
+
+
+def _fact(found: re.Match[str], params: Mapping[str, object], words: Mapping[str, str]) -> str:
+    """A state is told in the reader's language (`state.…`); the code of it stays in `params`."""
+    value = str(params.get(found[1], found[0]))
+    if found[1] not in _STATES:
+        return value
+    return _STATE.sub(lambda one: words.get(f"state.{one[0]}", one[0]), value)
 
 
 @cache

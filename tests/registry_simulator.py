@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,6 +42,8 @@ class Registry:
     """So many requests more are answered with 503."""
     raw: bytes | None = None
     """Answered instead of a true answer."""
+    pause: float = 0.0
+    """Seconds between the bytes of an answer."""
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, claim: dict[str, str]) -> dict[str, Any]:
@@ -86,7 +89,13 @@ def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
             for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if not registry.pause:
+                self.wfile.write(body)
+                return
+            with suppress(OSError):
+                for octet in body:
+                    self.wfile.write(bytes([octet]))
+                    time.sleep(registry.pause)
 
         def log_message(self, *_: object) -> None:
             """Quiet: what it would print names people."""

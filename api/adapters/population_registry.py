@@ -11,6 +11,7 @@ answer: nothing is decided by it. Only citizen number, name and day of birth lea
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,9 +37,13 @@ class HttpPopulationRegistry:
         seconds: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`token` goes into a Bearer header. Certificates are verified, redirects not followed."""
+        """`token` goes into a Bearer header. Certificates are verified, redirects not followed.
+
+        `seconds` is for each step of a try, and for its whole answer: one that trickles in is none.
+        """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url.rstrip("/")
+        self._seconds = seconds
         self._client = httpx.Client(
             timeout=seconds, headers=headers, follow_redirects=False, transport=transport
         )
@@ -77,8 +82,11 @@ class HttpPopulationRegistry:
                 if answer.status_code != 200:
                     raise CaError("registry-answer-malformed", reason=f"HTTP {answer.status_code}")
                 received = bytearray()
+                until = time.monotonic() + self._seconds
                 for piece in answer.iter_bytes():
                     received += piece
+                    if time.monotonic() > until:
+                        raise RegistryUnavailable("too slow")
                     if len(received) > _LARGEST_ANSWER:
                         raise CaError("registry-answer-malformed", reason="size")
                 return bytes(received)

@@ -120,10 +120,22 @@ def disable(database: Database, account_id: str, *, now: datetime, by: str) -> N
         row = _mine(session, account_id)
         if sessions.person(row).by == by:
             raise ApiError("account-own")
-        if row.disabled_at is None:
-            row.disabled_at = now
-            sessions.end_all_in(session, account_id, now=now, by=by)
-            _record(session, Tag.ACCOUNT_DISABLED, row.id, {}, now=now, by=by)
+        _disable(session, row, now=now, by=by)
+
+
+def close_in(session: Session, holder_id: str, *, now: datetime, by: str) -> bool:
+    """The official's account of somebody who leaves; whether there was one that was open."""
+    row = _by_holder(session, holder_id, "official")
+    return row is not None and _disable(session, row, now=now, by=by)
+
+
+def _disable(session: Session, row: AccountRow, *, now: datetime, by: str) -> bool:
+    if row.disabled_at is not None:
+        return False
+    row.disabled_at = now
+    sessions.end_all_in(session, row.id, now=now, by=by)
+    _record(session, Tag.ACCOUNT_DISABLED, row.id, {}, now=now, by=by)
+    return True
 
 
 def enable(database: Database, account_id: str, *, now: datetime, by: str) -> None:

@@ -107,9 +107,9 @@ def image(
     """Give a credential the image that is shown on documents."""
     data = read_file(png)
     with opened_house() as house:
-        from signer.keys import credentials
+        from signer.holders import holder_images
 
-        credentials.set_image(
+        holder_images.set_image(
             house.desk, credential, data, approved_by=operator(), now=now(), by=operator()
         )
     say("✓ Đã lưu hình ảnh.", "✓ The image is kept.")

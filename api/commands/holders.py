@@ -29,9 +29,9 @@ def leave(
 ) -> None:
     """An official leaves: everything of theirs stops at once."""
     with opened_house() as house:
-        from signer.holders import lifecycle
+        from api import departures
 
-        left = lifecycle.leave(house.desk, holder, decision=decision, now=now(), by=operator())
+        left = departures.leave(house, holder, decision=decision, now=now(), by=operator())
     say(
         f"✓ Đã dừng {len(left.credentials)} khóa ký, thu hồi {len(left.certificates)} chứng thư"
         f", tạm dừng {len(left.seals)} khóa cơ quan người này giữ.",

@@ -20,6 +20,7 @@ from certify.stores import store
 from records import audit
 from records.errors import DomainError
 from signer import workflow
+from signer.holders import holder_images
 from signer.keys import activation, credentials
 from signer.levels import Level
 from signer.looks.appearance import Appearance
@@ -84,7 +85,7 @@ def enrol(house: House, cast: Cast, made: Made) -> None:
         by=OPERATOR,
     )
     for credential, picture in ((made.official, "signature-1.png"), (made.agency, "seal.png")):
-        credentials.set_image(
+        holder_images.set_image(
             house.desk,
             credential.id,
             (INPUTS / picture).read_bytes(),

@@ -89,18 +89,15 @@ def csrattrs() -> Response:
 
 
 @router.get("/{label}/cacerts", include_in_schema=False)
-def cacerts_labelled(label: Label, wired: Wired) -> Response:
-    """RFC 7030 §3.2.2; the same certificates whatever the label."""
-    del label
-    return cacerts(wired)
+def cacerts_labelled(label: Label, request: Request, wired: Wired) -> Response:
+    """RFC 7030 §3.2.2; the same certificates whichever the label, and 404 for one that is none."""
+    return _no_label(request, label) or cacerts(wired)
 
 
 @router.get("/{label}/csrattrs", include_in_schema=False)
-def csrattrs_labelled(label: Label) -> Response:
-    """RFC 7030 §4.5.2: 204 for a label that is none of ours."""
-    if label not in requests_again.BY_REQUEST:
-        return Response(status_code=204)
-    return _base64(csr_attributes(label), "application/csrattrs")
+def csrattrs_labelled(label: Label, request: Request) -> Response:
+    """RFC 7030 §4.5.2, for another profile."""
+    return _no_label(request, label) or _base64(csr_attributes(label), "application/csrattrs")
 
 
 @router.post(
@@ -120,7 +117,9 @@ def simpleenroll_labelled(
     label: Label, request: Request, wired: Wired, now: Now, body: Pkcs10 = b""
 ) -> Response:
     """The same for another profile (RFC 7030 §3.2.2)."""
-    return _answered(request, wired, now, body, label=label, again=False)
+    return _no_label(request, label) or _answered(
+        request, wired, now, body, label=label, again=False
+    )
 
 
 @router.post(
@@ -202,6 +201,14 @@ def csr_attributes(label: str) -> bytes:
 def _sequence(contents: bytes) -> bytes:
     made: bytes = core.Sequence(contents=contents).dump()
     return made
+
+
+def _no_label(request: Request, label: str) -> Response | None:
+    """RFC 7030 §3.2.2: under a label that is none of ours there is nothing, not even CAs."""
+    if label in requests_again.BY_REQUEST:
+        return None
+    known = ", ".join(requests_again.BY_REQUEST)
+    return _refusal(request, CaError("est-label-unknown", name=label, known=known))
 
 
 def _expect(request: Request) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Security, UploadFile
 from pydantic import SecretStr
 
+from api import departures
 from api.auth.clients import Client
 from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
@@ -214,14 +215,11 @@ def revoke(
 ) -> CredentialShape:
     """The sealed key is erased; CRL and OCSP say so at once."""
     allowed_credential(wired, client, credential_id)
-    since = wanted.invalidity_date
-    if since is not None and since.tzinfo is None:
-        raise ApiError("parameter-invalid", name="invalidity_date", reason="no time zone")
     lifecycle.end(
         wired.house.desk,
         credential_id,
         reason=wanted.reason,
-        invalidity_date=since,
+        invalidity_date=wanted.invalidity_date,
         now=now,
         by=client.by,
     )
@@ -237,12 +235,12 @@ def revoke(
 def leave(
     holder_id: HolderId, departure: Departure, wired: Wired, now: Now, client: Officer
 ) -> Stopped:
-    """One act: credentials, certificates, mandates, open authorisations."""
+    """One act: credentials, certificates, mandates, authorisations, delegations, the account."""
     for one in credentials.by_holder(wired.house.desk, holder_id):
         if one.state != "revoked" and one.profile == "official" and not may_touch(client, one):
             raise ApiError("unit-not-allowed", unit=one.unit or "")
-    left = lifecycle.leave(
-        wired.house.desk, holder_id, decision=departure.decision, now=now, by=client.by
+    left = departures.leave(
+        wired.house, holder_id, decision=departure.decision, now=now, by=client.by
     )
     return Stopped(
         credentials=list(left.credentials),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from api.auth.clients import Client
 from api.errors import ApiError
-from api.routes.shapes import CredentialShape, Shape
+from api.routes.shapes import CredentialShape, Shape, ZonedMoment
 from api.services import Services
 from ca.status.revocation import RevocationReason
 from signer.holders import holder_acts
@@ -52,7 +52,7 @@ class Revocation(Shape):
     """RFC 5280 §5.3.1; `invalidity_date` says since when the key is doubted (§5.3.2)."""
 
     reason: RevocationReason
-    invalidity_date: datetime | None = None
+    invalidity_date: ZonedMoment | None = None
 
 
 class NewKey(Shape):

@@ -139,7 +139,15 @@ def _sensible(moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+def _zoned(moment: datetime) -> datetime:
+    """A year that can be shown, and a zone: an hour without one means seven different things."""
+    if moment.tzinfo is None or not 2000 <= moment.year <= 2200:
+        raise ValueError("a time of this century with its zone, such as +07:00")
+    return moment
+
+
 Moment = Annotated[datetime, AfterValidator(_sensible)]
+ZonedMoment = Annotated[datetime, AfterValidator(_zoned)]
 
 IdempotencyKey = Annotated[
     str | None,

@@ -9,25 +9,36 @@ from sqlalchemy import select
 
 from ca.authority import Authority
 from ca.checking.check_report import CheckReport
+from ca.errors import UNREADABLE
 from ca.issuer import Issuer
 from ca.models import CertificateRow, CertificateStatus, serial_text
 from ca.status import crl
-from ca.status.crl_scope import COMPLETE, Scope
+from ca.status.crl_scope import COMPLETE, DELTA, Scope
+from ca.status.status_models import CrlRow
 
 _REVOKED = (CertificateStatus.REVOKED.value, CertificateStatus.HELD.value)
 
 
 def check(authority: Authority, issuer: Issuer, report: CheckReport, now: datetime) -> None:
-    """The complete list, and each shard that certificates name."""
-    with authority.database.reading() as session:
-        shards = session.scalars(
-            select(CertificateRow.crl_shard)
-            .where(CertificateRow.issuer == issuer.name, CertificateRow.crl_shard.is_not(None))
-            .distinct()
-            .order_by(CertificateRow.crl_shard)
-        ).all()
-    for scope in (COMPLETE, *(Scope.of_shard(number) for number in shards if number is not None)):
+    """The complete list, the delta where there is one, and each shard that is named or served."""
+    for scope in _scopes(authority, issuer):
         _check_one(authority, issuer, scope, report, now)
+
+
+def _scopes(authority: Authority, issuer: Issuer) -> list[Scope]:
+    named = (
+        select(CertificateRow.crl_shard)
+        .where(CertificateRow.issuer == issuer.name, CertificateRow.crl_shard.is_not(None))
+        .distinct()
+    )
+    served = select(CrlRow.scope).where(CrlRow.issuer == issuer.name).distinct()
+    with authority.database.reading() as session:
+        shards = {number for number in session.scalars(named) if number is not None}
+        there = set(session.scalars(served))
+    prefix = Scope.of_shard(0).name[:-1]
+    shards |= {int(one[len(prefix) :]) for one in there if one.startswith(prefix)}
+    delta = [DELTA] if DELTA.name in there else []
+    return [COMPLETE, *delta, *map(Scope.of_shard, sorted(shards))]
 
 
 def _check_one(
@@ -39,11 +50,27 @@ def _check_one(
         report.add("crl-missing", name)
         return
     report.crls += 1
-    listed = x509.load_der_x509_crl(encoded)
-    if not listed.is_signature_valid(issuer.public_key):
-        report.add("crl-not-by-issuer", name)
-    if listed.next_update_utc is None or listed.next_update_utc <= now:
-        report.add("crl-expired", name)
+    try:
+        listed = x509.load_der_x509_crl(encoded)
+        if not listed.is_signature_valid(issuer.public_key):
+            report.add("crl-not-by-issuer", name)
+        if listed.next_update_utc is None or listed.next_update_utc <= now:
+            report.add("crl-expired", name)
+        if scope != DELTA:  # what a delta leaves out is said by its base
+            _check_entries(authority, issuer, scope, name, listed, report, now)
+    except UNREADABLE as error:
+        report.add("crl-not-by-issuer", name, type(error).__name__)
+
+
+def _check_entries(
+    authority: Authority,
+    issuer: Issuer,
+    scope: Scope,
+    name: str,
+    listed: x509.CertificateRevocationList,
+    report: CheckReport,
+    now: datetime,
+) -> None:
     on_list = {serial_text(entry.serial_number): _reason(entry) for entry in listed}
     wanted = select(CertificateRow.serial, CertificateRow.reason, CertificateRow.not_after).where(
         CertificateRow.issuer == issuer.name, CertificateRow.status.in_(_REVOKED)

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from ca import lint
 from ca.authority import Authority
-from ca.checking import check_ceremonies, check_lists
+from ca.checking import check_answers, check_ceremonies, check_lists
 from ca.checking.check_report import CheckReport
 from ca.errors import UNREADABLE
 from ca.issuer import Issuer
@@ -61,6 +61,7 @@ def check_everything(authority: Authority, now: datetime) -> CheckReport:
         check_lists.check(authority, issuer, report, now)
     check_ceremonies.check(authority, report)
     with authority.database.reading() as session:
+        check_answers.check(authority, session, report, now)
         _check_intentions(session, issuers, report, now)
         _check_audit(session, report)
     log = audit.verify(authority.database)

@@ -54,12 +54,16 @@ def revoke(
     """End a certificate's life. Final: RFC 5280 knows no way back.
 
     `revoked_at` may lie in the past when the decision did, never in the future or before the
-    certificate; `invalidity_date` says since when the key is doubted (§5.3.2). A certificate of
-    the root is taken back by a ceremony (`root-is-offline`).
+    certificate; `invalidity_date` says since when the key is doubted (§5.3.2), which is no
+    prophecy either. A compromised key takes all its certificates along: what an attacker signs
+    verifies under each. A certificate of the root is taken back by a ceremony (`root-is-offline`).
     """
+    serials = [serial]
+    if reason is RevocationReason.KEY_COMPROMISE:
+        serials += [one for one in of_same_key(authority, serial) if one != serial]
     revoke_together(
         authority,
-        [serial],
+        serials,
         reason=reason,
         now=now,
         by=by,
@@ -82,21 +86,21 @@ def revoke_together(
     """Several at once, all of them or none; `also` is done in the same transaction."""
     at = _second(revoked_at or now)
     since = None if invalidity_date is None else _second(invalidity_date)
-    if at > now:
-        raise CaError("revocation-in-future", date=at.isoformat())
+    for moment in (at, since):
+        if moment is not None and moment > now:
+            raise CaError("revocation-in-future", date=moment.isoformat())
     with authority.database.transaction() as session:
         rows = [_row(session, authority, serial) for serial in serials]
         for row in rows:
-            _end(session, row, reason, at, since, now=now)
+            # The day that was given is the first one's; another may be younger.
+            moment = at if row is rows[0] else max(at, row.not_before)
+            _end(session, row, reason, moment, since, now=now)
         if also is not None:
             also(session)
         for row in rows:
             details: dict[str, object] = {"reason": reason.value, "revoked_at": row.revoked_at}
             _record(session, Tag.CERTIFICATE_REVOKED, row, details, now=now, by=by)
-    for issuer, shard in sorted(
-        {(row.issuer, row.crl_shard) for row in rows}, key=lambda pair: (pair[0], pair[1] or 0)
-    ):
-        crl.publish_after_change(authority, issuer, shard=shard, now=now, by=by)
+    _publish(authority, rows, now=now, by=by)
 
 
 def _end(
@@ -128,46 +132,97 @@ def _end(
     )
 
 
+def of_same_key(authority: Authority, serial: int) -> list[int]:
+    """Every certificate of this one's key that is not revoked; renewing makes several."""
+    key = select(CertificateRow.spki_sha256).where(CertificateRow.serial == serial_text(serial))
+    wanted = select(CertificateRow.serial).where(
+        CertificateRow.spki_sha256.in_(key),
+        CertificateRow.status != CertificateStatus.REVOKED.value,
+    )
+    with authority.database.reading() as session:
+        return [int(one, 16) for one in session.scalars(wanted.order_by(CertificateRow.not_before))]
+
+
 def suspend(authority: Authority, serial: int, *, now: datetime, by: str) -> None:
     """Hold a certificate (certificateHold): it counts as revoked until it is resumed."""
+    suspend_together(authority, [serial], now=now, by=by)
+
+
+def suspend_together(
+    authority: Authority,
+    serials: Sequence[int],
+    *,
+    now: datetime,
+    by: str,
+    also: Callable[[Session], object] | None = None,
+) -> None:
+    """Several at once, all of them or none; `also` is done in the same transaction."""
     with authority.database.transaction() as session:
-        row = _row(session, authority, serial)
-        if row.status != CertificateStatus.GOOD.value:
-            raise CaError("certificate-not-good", serial=row.serial, status=row.status)
-        row.status, row.reason = CertificateStatus.HELD.value, "certificateHold"
-        row.revoked_at = row.status_changed_at = _second(now)
-        status_changes.append(
-            session,
-            issuer=row.issuer,
-            serial=serial,
-            shard=row.crl_shard,
-            reason=x509.ReasonFlags.certificate_hold,
-            revoked_at=row.revoked_at,
-            now=now,
-        )
-        _record(session, Tag.CERTIFICATE_SUSPENDED, row, {}, now=now, by=by)
-    crl.publish_after_change(authority, row.issuer, shard=row.crl_shard, now=now, by=by)
+        rows = [_row(session, authority, serial) for serial in serials]
+        for row in rows:
+            if row.status != CertificateStatus.GOOD.value:
+                raise CaError("certificate-not-good", serial=row.serial, status=row.status)
+            row.status, row.reason = CertificateStatus.HELD.value, "certificateHold"
+            row.revoked_at = row.status_changed_at = _second(now)
+            _append(session, row, x509.ReasonFlags.certificate_hold, now=now)
+        if also is not None:
+            also(session)
+        for row in rows:
+            _record(session, Tag.CERTIFICATE_SUSPENDED, row, {}, now=now, by=by)
+    _publish(authority, rows, now=now, by=by)
 
 
 def resume(authority: Authority, serial: int, *, now: datetime, by: str) -> None:
     """End a hold; what was signed meanwhile stays doubtful, what is signed now is good again."""
+    resume_together(authority, [serial], now=now, by=by)
+
+
+def resume_together(
+    authority: Authority,
+    serials: Sequence[int],
+    *,
+    now: datetime,
+    by: str,
+    also: Callable[[Session], object] | None = None,
+) -> None:
+    """Several at once, all of them or none; `also` is done in the same transaction."""
     with authority.database.transaction() as session:
-        row = _row(session, authority, serial)
-        if row.status != CertificateStatus.HELD.value:
-            raise CaError("certificate-not-held", serial=row.serial, status=row.status)
-        row.status, row.reason = CertificateStatus.GOOD.value, None
-        row.revoked_at, row.status_changed_at = None, now
-        status_changes.append(
-            session,
-            issuer=row.issuer,
-            serial=serial,
-            shard=row.crl_shard,
-            reason=x509.ReasonFlags.remove_from_crl,
-            revoked_at=_second(now),
-            now=now,
-        )
-        _record(session, Tag.CERTIFICATE_RESUMED, row, {}, now=now, by=by)
-    crl.publish_after_change(authority, row.issuer, shard=row.crl_shard, now=now, by=by)
+        rows = [_row(session, authority, serial) for serial in serials]
+        for row in rows:
+            if row.status != CertificateStatus.HELD.value:
+                raise CaError("certificate-not-held", serial=row.serial, status=row.status)
+            row.status, row.reason = CertificateStatus.GOOD.value, None
+            row.revoked_at, row.status_changed_at = None, now
+            _append(session, row, x509.ReasonFlags.remove_from_crl, now=now)
+        if also is not None:
+            also(session)
+        for row in rows:
+            _record(session, Tag.CERTIFICATE_RESUMED, row, {}, now=now, by=by)
+    _publish(authority, rows, now=now, by=by)
+
+
+def _append(
+    session: Session, row: CertificateRow, reason: x509.ReasonFlags, *, now: datetime
+) -> None:
+    status_changes.append(
+        session,
+        issuer=row.issuer,
+        serial=int(row.serial, 16),
+        shard=row.crl_shard,
+        reason=reason,
+        revoked_at=_second(now),
+        now=now,
+    )
+
+
+def _publish(
+    authority: Authority, rows: Sequence[CertificateRow], *, now: datetime, by: str
+) -> None:
+    """Each list that one of them is on, once."""
+    for issuer, shard in sorted(
+        {(row.issuer, row.crl_shard) for row in rows}, key=lambda pair: (pair[0], pair[1] or 0)
+    ):
+        crl.publish_after_change(authority, issuer, shard=shard, now=now, by=by)
 
 
 def _row(session: Session, authority: Authority, serial: int) -> CertificateRow:

@@ -11,6 +11,7 @@ mandate that was given under it is over.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -25,11 +26,13 @@ from signer.errors import SignerError
 from signer.holders.lifecycle_models import HandoverRow
 from signer.keys import activation, closing, credentials, passkey_seals
 from signer.models import CredentialRow
+from signer.routing.working_days import local
 
 if TYPE_CHECKING:
     from signer.desk import Desk
 
 _LARGEST_PERMISSION = 20 << 20
+_HOLDER = re.compile(r"(CCCD:[0-9]{12}|(?!CCCD:)[A-Z]{2,6}:[0-9A-Za-z.-]{1,40})\Z")
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,17 @@ def hand_over(
 ) -> Handover:
     """Pass an agency's key from one keeper to the next.
 
-    Raises SignerError `handover-only-for-seals`, `handover-permission`, `handover-not-keeper`,
-    `handover-same-person`; ActivationRefused `pin-wrong`; CredentialUnusable.
+    Raises SignerError `handover-only-for-seals`, `handover-permission`, `holder-malformed`,
+    `handover-not-keeper`, `handover-same-person`; ActivationRefused `pin-wrong`;
+    CredentialUnusable.
     """
     # 1. Only an agency's key has a keeper, and only the keeper gives it away, on paper.
     credential = credentials.find(desk, credential_id)
     if credential.kind != "agency":
         raise SignerError("handover-only-for-seals")
     _require_permission(permission, now)
+    for person in (given_by, received_by):
+        require_holder(person)
     if given_by == received_by:
         raise SignerError("handover-same-person")
     keeper = keeper_of(desk, credential_id)
@@ -103,8 +109,7 @@ def hand_over(
     )
     # 3. One transaction: the new seal, the end of what was given under the old one, the record.
     with desk.database.transaction() as session:
-        held = session.get_one(CredentialRow, credential_id, with_for_update=True)
-        held.sealed_key = sealed
+        credentials.require_unchanged(session, credential).sealed_key = sealed
         opened = closing.close_in(session, [credential_id], now=now, by=by)
         passkey_seals.erase_in(session, [credential_id], now=now)
         session.add(row)
@@ -158,11 +163,17 @@ def kept_by(desk: Desk, holder_id: str) -> list[str]:
         return list(session.scalars(wanted))
 
 
+def require_holder(text: str) -> None:
+    """A key kept by "somebody" is kept by nobody: whole identifiers only. `holder-malformed`."""
+    if not _HOLDER.match(text):
+        raise SignerError("holder-malformed", holder=text[:64])
+
+
 def _require_permission(permission: Permission, now: datetime) -> None:
     said = permission.number.strip() and permission.signer.strip()
     if not said or not permission.document or len(permission.document) > _LARGEST_PERMISSION:
         raise SignerError("handover-permission")
-    if permission.date > now.date():
+    if permission.date > local(now).date():
         raise SignerError("handover-permission")
 
 

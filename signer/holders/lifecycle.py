@@ -12,13 +12,12 @@ under it: there is no moment at which one half still works. docs/flows/life-cycl
 from __future__ import annotations
 
 import hashlib
-import re
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -34,16 +33,15 @@ from records import audit
 from records.errors import DomainError
 from records.tags import Tag
 from signer.errors import CredentialUnusable, SignerError
-from signer.holders import handovers
+from signer.holders import handovers, holder_images
 from signer.holders.lifecycle_models import SuccessionRow
 from signer.keys import activation, closing, credentials, passkey_seals
-from signer.models import CredentialRow, ImageRow
+from signer.models import CredentialRow
+from signer.routing import delegations
 
 if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.keys.credentials import Credential
-
-_HOLDER = re.compile(r"[A-Z]{2,6}:[0-9A-Za-z.-]{1,40}\Z")
 
 
 @dataclass(frozen=True)
@@ -138,24 +136,33 @@ def transfer(
 
 
 def suspend(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: str) -> None:
-    """Out of use until `resume`: the credential first, then its certificate (certificateHold)."""
+    """Out of use until `resume`: the credential and every certificate of its key, in one act.
+
+    A renewed credential has several (certificateHold, RFC 5280 §5.3.1): what is signed with the
+    key verifies under each of them.
+    """
     credential = credentials.find(desk, credential_id)
-    credentials.suspend(desk, credential_id, reason=reason, now=now, by=by)
-    closing.close_all(desk, [credential_id], now=now, by=by)
-    serial = credential.certificate.serial_number
-    if desk.authority.certificate(serial).status is CertificateStatus.GOOD:
-        revocation.suspend(desk.authority, serial, now=now, by=by)
+    serials = _serials_of_key(desk, [credential.public_key], CertificateStatus.GOOD)
+    opened: list[str] = []
+
+    def stop(session: Session) -> None:
+        credentials.suspend_in(session, credential_id, reason=reason, now=now, by=by)
+        opened.extend(closing.close_in(session, [credential_id], now=now, by=by))
+
+    revocation.suspend_together(desk.authority, _numbers(serials), now=now, by=by, also=stop)
+    for one in opened:
+        activation.forget(desk, one)
 
 
 def resume(desk: Desk, credential_id: str, *, now: datetime, by: str) -> None:
-    """Into use again: the certificate first, then the credential."""
+    """Into use again: the credential and the certificates that are held, in one act."""
     credential = credentials.find(desk, credential_id)
-    if credential.state != "suspended":
-        raise SignerError("credential-state", state=credential.state, wanted="active")
-    serial = credential.certificate.serial_number
-    if desk.authority.certificate(serial).status is CertificateStatus.HELD:
-        revocation.resume(desk.authority, serial, now=now, by=by)
-    credentials.resume(desk, credential_id, now=now, by=by)
+    serials = _serials_of_key(desk, [credential.public_key], CertificateStatus.HELD)
+
+    def go_on(session: Session) -> None:
+        credentials.resume_in(session, credential_id, now=now, by=by)
+
+    revocation.resume_together(desk.authority, _numbers(serials), now=now, by=by, also=go_on)
 
 
 def end(
@@ -173,17 +180,25 @@ def end(
     _end(desk, [credential_id], serials, reason, invalidity_date, now=now, by=by)
 
 
-def leave(desk: Desk, holder_id: str, *, decision: str, now: datetime, by: str) -> Departure:
+def leave(
+    desk: Desk,
+    holder_id: str,
+    *,
+    decision: str,
+    now: datetime,
+    by: str,
+    also: Callable[[Session], object] | None = None,
+) -> Departure:
     """An official leaves office: one act, and nothing they held works from that moment.
 
     Their credentials as an official, every certificate of those keys and every other official's
-    certificate in their name end as cessationOfOperation, in one transaction with their mandates
-    and open authorisations. Agency seals they keep are held until they are handed over or
-    re-keyed. `decision` is the written one, for the record. What they hold as a citizen stays.
+    certificate in their name end as cessationOfOperation, in one transaction with their mandates,
+    open authorisations, delegations to sign, and whatever `also` ends. Agency seals they keep are
+    held until they are handed over or re-keyed. `decision` is the written one, for the record.
+    What they hold as a citizen stays.
     Raises CredentialUnusable `holder-has-nothing`.
     """
-    if not _HOLDER.match(holder_id):
-        raise SignerError("holder-malformed", holder=holder_id[:64])
+    handovers.require_holder(holder_id)
     if not decision.strip():
         raise SignerError("decision-missing")
     with desk.database.reading() as session:
@@ -194,36 +209,25 @@ def leave(desk: Desk, holder_id: str, *, decision: str, now: datetime, by: str) 
                 CredentialRow.state.in_(closing.LIVING),
             )
         ).all()
-        named = session.scalars(
-            select(CertificateRow.serial).where(
-                CertificateRow.profile == "official",
-                CertificateRow.status != CertificateStatus.REVOKED.value,
-                CertificateRow.not_after > now,
-                CertificateRow.subject.contains(f"UID={holder_id}"),
-            )
-        ).all()
+        named = _certificates_naming(session, holder_id, now)
     seals = handovers.kept_by(desk, holder_id)
     if not rows and not named and not seals:
         raise CredentialUnusable("holder-has-nothing", holder=holder_id)
     ids = [row.id for row in rows]
     serials = sorted({*named, *_serials_of_key(desk, [row.public_key for row in rows])})
 
-    def hold_seals(session: Session) -> None:
+    def stop_the_rest(session: Session) -> None:
         for seal in seals:
             row = session.get_one(CredentialRow, seal, with_for_update=True)
             if row.state in ("active", "locked"):
                 row.state, row.state_reason = "suspended", "keeper left"
                 said: dict[str, object] = {"state": row.state, "reason": row.state_reason}
                 _record(session, Tag.CREDENTIAL_STATE_CHANGED, seal, said, now=now, by=by)
-        audit.record(
-            session,
-            tag=Tag.HOLDER_LEFT,
-            by=by,
-            subject=f"holder:{hashlib.sha256(holder_id.encode()).hexdigest()[:32]}",
-            details={"decision": decision, "credentials": ids, "certificates": serials,
-                     "seals": list(seals)},
-            now=now,
-        )  # fmt: skip
+        delegations.end_all_in(session, holder_id, now=now, by=by)
+        if also is not None:
+            also(session)
+        stopped = {"credentials": ids, "certificates": serials, "seals": list(seals)}
+        record_departure(session, holder_id, decision, stopped, now=now, by=by)
 
     _end(
         desk,
@@ -233,10 +237,46 @@ def leave(desk: Desk, holder_id: str, *, decision: str, now: datetime, by: str) 
         None,
         now=now,
         by=by,
-        also=hold_seals,
+        also=stop_the_rest,
         stopped=[*ids, *seals],
     )
     return Departure(holder_id, tuple(ids), tuple(serials), tuple(seals))
+
+
+def record_departure(
+    session: Session,
+    holder_id: str,
+    decision: str,
+    stopped: Mapping[str, object] | None = None,
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    """Who left, by which decision; the number itself is not in the log."""
+    audit.record(
+        session,
+        tag=Tag.HOLDER_LEFT,
+        by=by,
+        subject=f"holder:{hashlib.sha256(holder_id.encode()).hexdigest()[:32]}",
+        details={"decision": decision, **(stopped or {})},
+        now=now,
+    )
+
+
+def _certificates_naming(session: Session, holder_id: str, now: datetime) -> list[str]:
+    """Officials' certificates of exactly this person: not of whose number begins the same, nor of
+    whoever has these letters in a title."""
+    wanted = select(CertificateRow.serial, CertificateRow.der).where(
+        CertificateRow.profile == "official",
+        CertificateRow.status != CertificateStatus.REVOKED.value,
+        CertificateRow.not_after > now,
+        CertificateRow.subject.contains(f"UID={holder_id}", autoescape=True),
+    )
+    return [
+        serial
+        for serial, der in session.execute(wanted)
+        if holder_id in Subject.from_x509(x509.load_der_x509_certificate(der).subject).uids
+    ]
 
 
 def successor(desk: Desk, credential_id: str) -> str | None:
@@ -276,7 +316,7 @@ def _succeed(
     tag = Tag.CREDENTIAL_REKEYED if kind == "rekey" else Tag.CREDENTIAL_TRANSFERRED
 
     def also(session: Session) -> None:
-        _inherit_image(session, former.id, made.id)
+        holder_images.inherit(session, former.id, made.id)
         session.add(
             SuccessionRow(credential_id=made.id, former_id=former.id, kind=kind, at=now, by=by)
         )
@@ -289,31 +329,6 @@ def _succeed(
         end(desk, made.id, reason=RevocationReason.CESSATION_OF_OPERATION, now=now, by=by)
         raise
     return made
-
-
-def _inherit_image(session: Session, former: str, heir: str) -> None:
-    """The picture of a signature or seal was approved for the holder, not for the key."""
-    newest = session.scalars(
-        select(ImageRow)
-        .where(ImageRow.credential_id == former, ImageRow.approved_at.is_not(None))
-        .order_by(ImageRow.uploaded_at.desc(), ImageRow.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if newest is not None:
-        session.add(
-            ImageRow(
-                id=secrets.token_hex(16),
-                credential_id=heir,
-                kind=newest.kind,
-                blob=newest.blob,
-                width=newest.width,
-                height=newest.height,
-                uploaded_at=newest.uploaded_at,
-                uploaded_by=newest.uploaded_by,
-                approved_at=newest.approved_at,
-                approved_by=newest.approved_by,
-            )
-        )
 
 
 def _end(
@@ -345,7 +360,7 @@ def _end(
 
     revocation.revoke_together(
         desk.authority,
-        [int(serial, 16) for serial in serials],
+        _numbers(serials),
         reason=reason,
         invalidity_date=invalidity_date,
         now=now,
@@ -356,15 +371,23 @@ def _end(
         activation.forget(desk, one)
 
 
-def _serials_of_key(desk: Desk, keys: Sequence[bytes]) -> list[str]:
-    """Every certificate of these keys that is not revoked: a renewed one has several."""
+def _serials_of_key(
+    desk: Desk, keys: Sequence[bytes], status: CertificateStatus | None = None
+) -> list[str]:
+    """Every certificate of these keys in this state, or not revoked: a renewed one has several."""
     digests = [hashlib.sha256(key).digest() for key in keys]
     wanted = select(CertificateRow.serial).where(
         CertificateRow.spki_sha256.in_(digests),
-        CertificateRow.status != CertificateStatus.REVOKED.value,
+        CertificateRow.status != CertificateStatus.REVOKED.value
+        if status is None
+        else CertificateRow.status == status.value,
     )
     with desk.database.reading() as session:
         return list(session.scalars(wanted))
+
+
+def _numbers(serials: Sequence[str]) -> list[int]:
+    return [int(one, 16) for one in serials]
 
 
 def _living(desk: Desk, credential_id: str) -> Credential:

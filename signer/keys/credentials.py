@@ -1,4 +1,4 @@
-"""Holders' credentials: a key nobody else can use, its certificate, its state, its images.
+"""Holders' credentials: a key nobody else can use, its certificate, its state.
 
     credential = enrol(desk, profile="official", subject=subject, holder_id="CCCD:0388…",
                        unit="H56.DEMO", pin=pin, now=now, by="operator:…")
@@ -30,8 +30,8 @@ from records.errors import DomainError
 from records.tags import Tag
 from signer.errors import CredentialUnusable, SignerError
 from signer.holders import unfinished_enrolments
-from signer.keys import images, passkey_seals, pins
-from signer.models import CredentialRow, ImageRow
+from signer.keys import passkey_seals, pins
+from signer.models import CredentialRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -211,13 +211,40 @@ def require_usable(desk: Desk, credential: Credential, *, now: datetime) -> None
         raise CredentialUnusable(f"certificate-{status.value}", holder=credential.name)
 
 
+def require_unchanged(session: Session, credential: Credential) -> CredentialRow:
+    """Its row, locked, if nobody ended, held or re-sealed it since it was read.
+
+    Opening a key takes a while; what is written after that must not outlive a hand-over or an end
+    that came in between. Raises CredentialUnusable `credential-changed`.
+    """
+    row = session.get_one(CredentialRow, credential.id, with_for_update=True)
+    session.refresh(row)
+    if row.state != "active" or row.sealed_key != credential.sealed_key:
+        raise CredentialUnusable("credential-changed", credential=credential.id)
+    return row
+
+
 def suspend(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: str) -> None:
     """Put a credential out of use until it is resumed; its certificate is the CA's affair."""
-    _change_state(desk, credential_id, {"active", "locked"}, "suspended", reason, now=now, by=by)
+    with desk.database.transaction() as session:
+        suspend_in(session, credential_id, reason=reason, now=now, by=by)
+
+
+def suspend_in(
+    session: Session, credential_id: str, *, reason: str, now: datetime, by: str
+) -> None:
+    _change_state_in(
+        session, credential_id, {"active", "locked"}, "suspended", reason, now=now, by=by
+    )
 
 
 def resume(desk: Desk, credential_id: str, *, now: datetime, by: str) -> None:
-    _change_state(desk, credential_id, {"suspended"}, "active", None, now=now, by=by)
+    with desk.database.transaction() as session:
+        resume_in(session, credential_id, now=now, by=by)
+
+
+def resume_in(session: Session, credential_id: str, *, now: datetime, by: str) -> None:
+    _change_state_in(session, credential_id, {"suspended"}, "active", None, now=now, by=by)
 
 
 def lock(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: str) -> None:
@@ -235,54 +262,6 @@ def retire(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: st
     _change_state(desk, credential_id, states, "revoked", reason, now=now, by=by)
 
 
-def set_image(
-    desk: Desk, credential_id: str, png: bytes, *, approved_by: str, now: datetime, by: str
-) -> None:
-    """Take in the holder's handwritten signature, or an agency's seal.
-
-    Raises ImageRefused with what is wrong. `approved_by` says who compared it with the specimen.
-    """
-    credential = find(desk, credential_id)
-    kind = "seal" if credential.kind == "agency" else "signature"
-    picture = images.check(png, kind)
-    blob = desk.blobs.put(png)
-    with desk.database.transaction() as session:
-        session.add(
-            ImageRow(
-                id=secrets.token_hex(16),
-                credential_id=credential_id,
-                kind=kind,
-                blob=blob,
-                width=picture.width,
-                height=picture.height,
-                uploaded_at=now,
-                uploaded_by=by,
-                approved_at=now,
-                approved_by=approved_by,
-            )
-        )
-        audit.record(
-            session,
-            tag=Tag.CREDENTIAL_IMAGE_SET,
-            by=by,
-            subject=f"credential:{credential_id}",
-            details={"kind": kind, "digest": blob, "approved_by": approved_by},
-            now=now,
-        )
-
-
-def image_digest(desk: Desk, credential_id: str) -> str | None:
-    """The digest of the image to draw, or None: a signature without a picture is still one."""
-    newest = (
-        select(ImageRow.blob)
-        .where(ImageRow.credential_id == credential_id, ImageRow.approved_at.is_not(None))
-        .order_by(ImageRow.approved_at.desc(), ImageRow.uploaded_at.desc(), ImageRow.id.desc())
-        .limit(1)
-    )
-    with desk.database.reading() as session:
-        return session.scalar(newest)
-
-
 def _change_state(
     desk: Desk,
     credential_id: str,
@@ -294,18 +273,31 @@ def _change_state(
     by: str,
 ) -> None:
     with desk.database.transaction() as session:
-        row = session.get(CredentialRow, credential_id, with_for_update=True)
-        if row is None:
-            raise CredentialUnusable("credential-unknown", credential=credential_id)
-        if row.state not in before:
-            raise CredentialUnusable("credential-state", state=row.state, wanted=after)
-        row.state, row.state_reason = after, reason
-        if after == "active":
-            row.wrong_pins = 0
-        if after == "revoked":
-            row.sealed_key = b""
-            passkey_seals.erase_in(session, [row.id], now=now)
-        _record_state(session, row, now=now, by=by)
+        _change_state_in(session, credential_id, before, after, reason, now=now, by=by)
+
+
+def _change_state_in(
+    session: Session,
+    credential_id: str,
+    before: set[str],
+    after: str,
+    reason: str | None,
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    row = session.get(CredentialRow, credential_id, with_for_update=True)
+    if row is None:
+        raise CredentialUnusable("credential-unknown", credential=credential_id)
+    if row.state not in before:
+        raise CredentialUnusable("credential-state", state=row.state, wanted=after)
+    row.state, row.state_reason = after, reason
+    if after == "active":
+        row.wrong_pins = 0
+    if after == "revoked":
+        row.sealed_key = b""
+        passkey_seals.erase_in(session, [row.id], now=now)
+    _record_state(session, row, now=now, by=by)
 
 
 def _record_state(session: Session, row: CredentialRow, *, now: datetime, by: str) -> None:

@@ -59,6 +59,7 @@ def give(
     mandate = Mandate(secrets.token_hex(16), credential_id, client, until)
     sealed = desk.activation_seal.seal(blob, authorization_id=mandate.id, expires_at=until)
     with desk.database.transaction() as session:
+        credentials.require_unchanged(session, credential)
         session.add(
             MandateRow(
                 id=mandate.id,

@@ -31,7 +31,6 @@ from signer.keys import activation, assertions, credentials, pins
 from signer.keys import passkey_questions as questions
 from signer.keys.assertions import Assertion, Party
 from signer.keys.passkey_models import PasskeyUseRow, SigningPasskeyRow
-from signer.models import CredentialRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -86,6 +85,7 @@ def enrol(
         if found.passkey != passkey:
             raise PinWrong
         # 2. So is the one who knows the PIN; attempts are counted as ever.
+        credential = credentials.find(desk, credential_id)
         blob = activation.open_key(desk, credential_id, pin, now=now)
     except PinWrong:
         unknown = ActivationRefused("passkey-not-recognised")
@@ -97,15 +97,13 @@ def enrol(
     # 3. A second seal beside the first; the salt is what the authenticator was asked with.
     sealed = seal_with_secret(blob, answer.secret, context=_context(credential_id, passkey))
     with desk.database.transaction() as session:
-        held = session.get_one(CredentialRow, credential_id, with_for_update=True)
+        credentials.require_unchanged(session, credential)
         known = session.scalars(
             select(SigningPasskeyRow).where(
                 SigningPasskeyRow.credential_id == credential_id,
                 SigningPasskeyRow.passkey == passkey,
             )
         ).one_or_none()
-        if held.state != "active":
-            raise SignerError("credential-state", state=held.state, wanted="active")
         if known is not None and known.ended_at is None:
             raise SignerError("passkey-already-enrolled")
         row = known or SigningPasskeyRow(

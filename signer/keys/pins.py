@@ -47,18 +47,20 @@ def activate(
 ) -> None:
     """First use after bulk enrolment: the one-time code gives way to the holder's own PIN."""
     check(pin)
+    credential = credentials.find(desk, credential_id)
     try:
         blob = unseal(desk, credential_id, code, unseal_with_code, now=now)
     except SealDamaged:
         raise ActivationRefused("activated-already") from None
-    _reseal(desk, credential_id, blob, pin, now=now, by=by)
+    _reseal(desk, credential, blob, pin, now=now, by=by)
 
 
 def change(desk: Desk, credential_id: str, *, old: str, new: str, now: datetime, by: str) -> None:
     """The holder chooses another PIN; the old one opens nothing from then on."""
     check(new)
+    credential = credentials.find(desk, credential_id)
     blob = unseal(desk, credential_id, old, unseal_with_pin, now=now)
-    _reseal(desk, credential_id, blob, new, now=now, by=by)
+    _reseal(desk, credential, blob, new, now=now, by=by)
 
 
 def unseal(
@@ -146,24 +148,22 @@ def _take_back_attempt(desk: Desk, credential_id: str) -> None:
 
 
 def _reseal(
-    desk: Desk, credential_id: str, blob: bytes, pin: str, *, now: datetime, by: str
+    desk: Desk, credential: Credential, blob: bytes, pin: str, *, now: datetime, by: str
 ) -> None:
-    context = credentials.seal_context(credential_id)
-    sealed = seal_with_pin(blob, pin, context=context, cost=desk.pin_cost)
+    sealed = seal_with_pin(blob, pin, context=credential.context, cost=desk.pin_cost)
     with desk.database.transaction() as session:
-        row = session.get_one(CredentialRow, credential_id, with_for_update=True)
-        row.sealed_key = sealed
+        credentials.require_unchanged(session, credential).sealed_key = sealed
         # The code of a bulk enrolment is spent: its copy for the hand-out goes too.
         session.execute(
             update(EnrolmentLineRow)
-            .where(EnrolmentLineRow.credential_id == credential_id)
+            .where(EnrolmentLineRow.credential_id == credential.id)
             .values(sealed_code=None)
         )
         audit.record(
             session,
             tag=Tag.CREDENTIAL_ACTIVATED,
             by=by,
-            subject=f"credential:{credential_id}",
+            subject=f"credential:{credential.id}",
             details={},
             now=now,
         )

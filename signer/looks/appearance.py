@@ -12,12 +12,14 @@ A certified copy's statement is no signature template: it belongs to `certify` (
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from signer.errors import SignerError
+from signer.holders import holder_images
 from signer.keys import credentials, images
 from signer.looks import layouts, placement
 from signer.looks.drawing import Colours, Ground, Layout, Placed, Stamp, StampShelf
@@ -185,7 +187,7 @@ def picture_for(desk: Desk, appearance: Appearance, credential: Credential) -> P
     require_sound(appearance)
     if Template(appearance.template) not in (Template.PERSON, Template.SEAL):
         return None
-    digest = credentials.image_digest(desk, credential.id)
+    digest = holder_images.image_digest(desk, credential.id)
     if digest is None:
         return None
     kind = "seal" if credential.kind == "agency" else "signature"
@@ -215,7 +217,7 @@ def place(
         where = _seal_place(document, appearance)
         layout = None
     else:
-        where = _person_place(document, appearance, signer, picture)
+        where = person_place(document, appearance, signer, picture)
         layout = None
     if template is Template.SEAL:
         placement.require_visible(document, where)
@@ -325,9 +327,15 @@ def _seal_place(document: Document, appearance: Appearance) -> Place:
     return placement.at_box(document, appearance.page, box)
 
 
-def _person_place(
-    document: Document, appearance: Appearance, signer: str, picture: Picture | None
+def person_place(
+    document: Document,
+    appearance: Appearance,
+    signer: str,
+    picture: Picture | None,
+    *,
+    earlier: Sequence[Place] = (),
 ) -> Place:
+    """Where a person's signature stands; `earlier` are places of signatures still to be made."""
     if appearance.box is not None:
         return placement.at_box(document, appearance.page, appearance.box)
     anchor = appearance.anchor or signer
@@ -338,7 +346,9 @@ def _person_place(
         or not anchor.isupper()
     )
     page = appearance.page if appearance.anchor is not None else 0
-    room = placement.beside_anchor(document, page, anchor, _PICTURE_WIDTH, above=above)
+    room = placement.beside_anchor(
+        document, page, anchor, _PICTURE_WIDTH, above=above, earlier=earlier
+    )
     height = min(_PICTURE_HEIGHT, room.box[3] - room.box[1])
     width = room.box[2] - room.box[0]
     if picture is not None and not appearance.lines and appearance.name is None:

@@ -58,6 +58,13 @@ def person(
     return Layout(width, height, tuple(lines), box)
 
 
+def require_name_fits(size: tuple[float, float], name: str) -> None:
+    """Whether a person's name, and something above it, fit this box: `box-too-small`."""
+    width, height = size
+    step = _fitting([name], width, BLOCK_SIZE, BOLD) * _LEADING
+    _fit(1.0, (0, step, width, height))
+
+
 def picture_only(size: tuple[float, float], picture: Picture) -> Layout:
     """A signature between title and name that the text already has, or a seal."""
     width, height = size

@@ -105,11 +105,19 @@ def top_right(document: Document, page: int, size: tuple[float, float]) -> Place
     raise SignerError("no-room-at-corner", page=number, width=round(width), height=round(height))
 
 
-def beside_anchor(document: Document, page: int, text: str, width: float, *, above: bool) -> Room:
+def beside_anchor(
+    document: Document,
+    page: int,
+    text: str,
+    width: float,
+    *,
+    above: bool,
+    earlier: Sequence[Place] = (),
+) -> Room:
     """The free space above (or below) `text`, at most `width` wide: the last place that has room.
 
-    `page` 0 looks through all pages, the last first. Raises SignerError `anchor-not-found`,
-    `no-room-at-anchor`.
+    `page` 0 looks through all pages, the last first; `earlier` is taken as if it was there.
+    Raises SignerError `anchor-not-found`, `no-room-at-anchor`.
     """
     refusal: SignerError | None = None
     with text_of(document) as pages:
@@ -121,6 +129,7 @@ def beside_anchor(document: Document, page: int, text: str, width: float, *, abo
                 continue
             crop, rotation = document.geometry(number)
             taken = _taken(document, pages, number)
+            taken += [one.box for one in earlier if one.page == number]
             shown = _shown_size(crop, rotation)
             for one in reversed(found):
                 anchor = to_shown(one, crop, rotation)
@@ -151,7 +160,12 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
     newest = ([one for one in persons if one.pictured] or persons)[-1:]
     if not newest:
         raise SignerError("seal-without-person")
-    number, (x1, y1, x2, y2) = newest[0].page, newest[0].picture
+    return over_picture(document, newest[0].page, newest[0].picture, diameter)
+
+
+def over_picture(document: Document, number: int, picture: Box, diameter: float) -> Place:
+    """The same for a picture that is on the page, or is going to be."""
+    x1, y1, x2, y2 = picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
     crop, rotation = document.geometry(number)
     width, height = _shown_size(crop, rotation)
@@ -167,6 +181,11 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
     slide = min(_SLIDES, key=lambda one: (spoiled(one), abs(one)))
     bottom = min(max(0.0, middle + slide - diameter / 2), height - diameter)
     return at_box(document, number, (left, bottom, left + diameter, bottom + diameter))
+
+
+def meet(one: Box, other: Box) -> bool:
+    """Whether two boxes share more than an edge."""
+    return _common(one, other) > _TOUCHING
 
 
 def require_clear(document: Document, place: Place) -> None:

@@ -135,16 +135,29 @@ def end(desk: Desk, delegation_id: str, *, now: datetime, by: str) -> SigningDel
             raise SignerError("signing-delegation-not-found")
         if row.ended_at is not None:
             raise SignerError("signing-delegation-ended")
-        row.ended_at, row.ended_by = now, by
-        audit.record(
-            session,
-            tag=Tag.SIGNING_DELEGATION_ENDED,
-            by=by,
-            subject=f"signing-delegation:{row.id}",
-            details={"unit": row.unit},
-            now=now,
-        )
+        _end(session, row, now=now, by=by)
     return _delegation(row)
+
+
+def end_all_in(session: Session, holder_id: str, *, now: datetime, by: str) -> None:
+    """Whoever leaves signs for no unit any more."""
+    wanted = select(SigningDelegationRow).where(
+        SigningDelegationRow.holder_id == holder_id, SigningDelegationRow.ended_at.is_(None)
+    )
+    for row in session.scalars(wanted.with_for_update()):
+        _end(session, row, now=now, by=by)
+
+
+def _end(session: Session, row: SigningDelegationRow, *, now: datetime, by: str) -> None:
+    row.ended_at, row.ended_by = now, by
+    audit.record(
+        session,
+        tag=Tag.SIGNING_DELEGATION_ENDED,
+        by=by,
+        subject=f"signing-delegation:{row.id}",
+        details={"unit": row.unit},
+        now=now,
+    )
 
 
 def find(desk: Desk, delegation_id: str) -> SigningDelegation:

@@ -118,6 +118,17 @@ def laid_out(document: Document, lines: Sequence[str]) -> tuple[Place, Layout]:
     return place, Layout(right - left, top - bottom, shifted)
 
 
+def row(document: Document) -> Place:
+    """What the stamp may take of the first page at most. Raises what `find` raises."""
+    blanks = find(document)
+    each = (blanks.number, blanks.day, blanks.month, blanks.year)
+    room = [one for one in each if isinstance(one, Blank)]
+    bottom = min(one.baseline for one in room) - 0.25 * _SIZE
+    top = max(one.baseline for one in room) + 0.8 * _SIZE
+    left, right = min(one.left for one in room), max(one.right for one in room)
+    return placement.at_box(document, 1, (left, bottom, right, top))
+
+
 def _in(blank: Blank, text: str, face: str, along: float) -> Line:
     """`along` is 0 at the left of the blank, 1 at its right."""
     room = blank.width - 2 * _PAD

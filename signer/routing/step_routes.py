@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from sqlalchemy import select
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
+from signer.looks import placement
 from signer.routing.steps_models import StepRouteRow
 
 if TYPE_CHECKING:
@@ -108,7 +110,8 @@ class Route:
 def require_order(steps: Sequence[PlannedStep]) -> None:
     """Decree 30/2020: initials, then who signs, then number and date, then the seal, each in turn.
 
-    Raises SignerError `route-order`, `route-too-long`, `route-days`.
+    Two signatures may not lie on each other. Raises SignerError `route-order`, `route-too-long`,
+    `route-days`, `route-signer-missing`, `route-boxes-overlap`.
     """
     if len(steps) > MOST_STEPS:
         raise SignerError("route-too-long", limit=MOST_STEPS)
@@ -120,6 +123,14 @@ def require_order(steps: Sequence[PlannedStep]) -> None:
         raise SignerError("route-days", limit=LONGEST_DAYS)
     if any(one.holder_id is None for one in steps if one.kind is StepKind.SIGNATURE):
         raise SignerError("route-signer-missing")
+    boxed = [
+        (position, one.look.page, one.look.box)
+        for position, one in enumerate(steps, start=1)
+        if one.kind is StepKind.SIGNATURE and one.look.box is not None
+    ]
+    for (first, page, box), (second, other_page, other) in combinations(boxed, 2):
+        if page == other_page and placement.meet(box, other):
+            raise SignerError("route-boxes-overlap", first=first, second=second)
 
 
 def define(

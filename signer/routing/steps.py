@@ -25,11 +25,10 @@ from records.tags import Tag
 from signer import signing
 from signer.errors import ActivationRefused, DocumentRefused, StepRefused
 from signer.levels import Level
-from signer.looks import placement
 from signer.looks.appearance import Appearance, Template
 from signer.pdf.document import Document
 from signer.pdf.original import Original
-from signer.routing import delegations, number_place, step_claims, step_order
+from signer.routing import delegations, step_claims, step_order, step_places
 from signer.routing.routed_documents import Actor, RoutedDocument, as_document, happened, load
 from signer.routing.step_claims import Claim
 from signer.routing.step_routes import Look, PlannedStep, StepKind, require_order
@@ -67,7 +66,7 @@ def submit(
 
     Everything a later step would stumble over is refused now, while the drafter can mend it:
     DocumentRefused, SignerError `route-order`, `step-holder-unknown`, `document-signed-already`,
-    `number-place-missing`, `anchor-not-found` and the like.
+    `route-boxes-overlap`, `number-place-missing`, `anchor-not-found` and the like.
     """
     require_order(submission.steps)
     names = _names(desk, submission.steps)
@@ -285,15 +284,7 @@ def inspect(desk: Desk, data: bytes, steps: Sequence[PlannedStep]) -> int:
         document.require_signable()
         if any(one.signed for one in document.signatures):
             raise StepRefused("document-signed-already")
-        for one in steps:
-            if one.kind is StepKind.NUMBER:
-                number_place.find(document)
-            if one.kind is StepKind.SIGNATURE and one.look.box is None:
-                anchor = one.look.anchor or names[one.holder_id or ""]
-                placement.beside_anchor(document, 0, anchor, 10.0, above=True)
-            if one.kind is StepKind.SIGNATURE and one.look.box is not None:
-                place = placement.at_box(document, one.look.page, one.look.box)
-                placement.require_no_text(document, place.page, place.rect)
+        step_places.require_places(desk, document, steps, names)
         return document.pages
 
 

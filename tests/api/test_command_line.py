@@ -332,3 +332,19 @@ def test_on_postgresql(tmp_path: Path) -> None:
         assert well.returncode == 0, well.stdout
         assert "postgresql" in well.stdout
         assert dauso("audit", "verify", home=home, DAUSO_DATABASE_URL=url).returncode == 0
+
+
+def test_the_launcher_runs_its_own_code_wherever_it_is_called(tmp_path: Path) -> None:
+    """A file that lies where the command is typed (a download called api.py) is not run."""
+    (tmp_path / "api.py").write_text("raise SystemExit('a stranger')")
+    done = subprocess.run(
+        [ROOT / "dauso", "usage-of-nothing"],
+        cwd=tmp_path,
+        env={**os.environ, "DAUSO_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "stranger" not in done.stderr
+    assert "usage-of-nothing" in done.stderr

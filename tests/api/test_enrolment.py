@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from api import notices, schedule
 from api.adapters.notice_channels import SpoolChannel, WebhookChannel, channels_of
 from api.adapters.population_registry import registry_of
+from api.auth import accounts
 from api.csc.outbox import SpoolOutbox
 from api.health import examine_chain
 from api.notice_models import NoticeRow
@@ -26,6 +27,7 @@ from ca.identity import Outcome
 from ca.names import Subject
 from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service, house_of
+from tests.api.people import person
 from tests.api.test_population_registry import client_of, registry
 from tests.registry_simulator import Person, Registry
 from tests.signer.holders import OFFICIAL_PIN, enrol
@@ -169,11 +171,21 @@ def test_holders_and_officers_over_http(service: Service) -> None:
     assert nowhere.json()["code"] == "unit-not-known"
     moved = post(f"{heir}/transfer", officer, unit="16378", unit_name="UBND phường Đông Sơn").json()
     assert moved["credential"]["unit"] == "16378"
+    # Since when the key is doubted is no prophecy, and no time that cannot be written down.
+    gone = f"/api/v1/credentials/{moved['credential']['id']}/revocation"
+    tomorrow = (service.now + timedelta(days=1)).isoformat()
+    for since in (tomorrow, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-01-01"):
+        refused = post(gone, officer, reason="keyCompromise", invalidity_date=since)
+        assert refused.status_code == 422, refused.text
+    person(service.house, holder_id=holders.official.holder_id, roles=["clerk"])
     left = post(
         f"/api/v1/holders/{holders.official.holder_id}/departure", officer, decision="9/QĐ-UBND"
     ).json()
     assert left["credentials"] == [moved["credential"]["id"]]
     assert credentials.find(service.world.desk, moved["credential"]["id"]).state == "revoked"
+    # Nor do they sit down at the screens any more, where a clerk knows the PIN of a seal.
+    (account,) = accounts.everyone(service.house.database, matching=holders.official.holder_id)
+    assert account.disabled_at is not None
     seal = f"/api/v1/credentials/{holders.agency.id}"
     passed = service.http.post(
         f"{seal}/handovers",

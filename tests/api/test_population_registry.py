@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,11 @@ def test_a_registry_that_is_away_decides_nothing(registry: Registry) -> None:
     with pytest.raises(RegistryUnavailable) as caught:
         http.check([claim])
     assert caught.value.params["retry_after"] == 9
+    # One that trickles in byte by byte would hold the clerk's request for hours.
+    registry.down, registry.pause, began = False, 0.05, time.monotonic()
+    with pytest.raises(RegistryUnavailable):
+        HttpPopulationRegistry(registry.url, token=registry.token, seconds=0.2).check([claim])
+    assert time.monotonic() - began < 3
     with pytest.raises(RegistryUnavailable):
         HttpPopulationRegistry("http://127.0.0.1:1", seconds=2).check([claim])
 

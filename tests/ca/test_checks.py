@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 
 from ca.checking.checks import check_everything
 from ca.issuance import issue
 from ca.models import CertificateRow, IntentionRow, serial_text
+from ca.status.ocsp import Responder
 from ca.status.revocation import RevocationReason, revoke
-from ca.status.status_models import CrlRow
+from ca.status.status_models import CrlRow, OcspAnswerRow
 from tests.ca.subjects import MAU
 from tests.world import BY, World
 
@@ -48,7 +49,7 @@ def test_a_sound_authority_has_no_problems(world: World, serial: str) -> None:
     assert report.problems == []
     assert report.ok
     assert report.certificates == 12
-    assert report.crls == 4
+    assert report.crls == 5
     assert report.answers == 7
 
 
@@ -113,6 +114,54 @@ def _unlisted(world: World, serial: str) -> None:
         session.execute(delete(CrlRow).where(CrlRow.issuer == "persons-g1"))
 
 
+def _list_set(scope: str, der: bytes) -> Harm:
+    def harm(world: World, serial: str) -> None:
+        with world.database.transaction() as session:
+            session.execute(
+                update(CrlRow)
+                .where(CrlRow.issuer == "persons-g1", CrlRow.scope == scope)
+                .values(der=der)
+            )
+
+    return harm
+
+
+def _resigned(world: World, serial: str) -> None:
+    """A list that nobody is on yet is served all the same: another's in its place."""
+    with world.database.transaction() as session:
+        row = session.scalars(select(CrlRow).where(CrlRow.issuer == "persons-g1")).first()
+        other = session.scalars(select(CrlRow).where(CrlRow.issuer == "agencies-g1")).first()
+        assert row is not None
+        assert other is not None
+        values = {one.name: getattr(row, one.name) for one in CrlRow.__table__.columns}
+        session.add(CrlRow(**{**values, "scope": "shard-9", "der": other.der}))
+
+
+def _kept(world: World, serial: str) -> None:
+    """An answer signed beforehand that says good, of what is revoked by its row."""
+    answered = Responder(world.authority)
+    certificate = world.authority.certificate(int(serial, 16)).certificate
+    cert_id = b"asked"
+    with world.database.transaction() as session:
+        session.add(
+            OcspAnswerRow(
+                issuer="persons-g1",
+                cert_id=cert_id,
+                serial=serial,
+                this_update=world.now,
+                next_update=world.now + timedelta(hours=4),
+                der=answered.answer(certificate, now=world.now),
+            )
+        )
+        session.get_one(CertificateRow, serial).status = "held"
+
+
+def _kept_rubbish(world: World, serial: str) -> None:
+    _kept(world, serial)
+    with world.database.transaction() as session:
+        session.execute(update(OcspAnswerRow).values(der=b"\x30\x00"))
+
+
 def _unaudited(world: World, serial: str) -> None:
     with world.database.transaction() as session:
         for trigger in ("audit_entries_no_update", "audit_entries_no_delete"):
@@ -144,6 +193,10 @@ def _unaudited(world: World, serial: str) -> None:
         (_open, {"intention-open", "certificate-of-void-intention"}),
         (_lost, {"certificate-missing"}),
         (_unlisted, {"crl-missing"}),
+        (_list_set("complete", b"\x30\x00"), {"crl-not-by-issuer"}),
+        (_resigned, {"crl-not-by-issuer"}),
+        (_kept, {"ocsp-differs"}),
+        (_kept_rubbish, {"ocsp-not-by-responder"}),
         (_unaudited, {"audit-entry-missing", "audit-log"}),
     ],
 )

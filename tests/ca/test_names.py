@@ -120,3 +120,12 @@ def test_any_text_is_refused_or_survives(text: str) -> None:
     except CaError:
         return
     assert Subject.from_x509(subject.to_x509()) == subject
+
+
+@pytest.mark.parametrize("name", ["Bùi Thử1", "😀 Thử", "Bùi,Thử+CN=Chủ tịch Tỉnh", "<b> Bùi </b>"])
+def test_a_persons_name_is_made_of_letters(name: str) -> None:
+    """EN 319 412-2 §4.2.4: the name under which a person is known; no digits, signs or pictures."""
+    with pytest.raises(CaError) as refused:
+        Subject.citizen(name, citizen_id="038812345678", state="Thanh Hóa", locality="Hạc Thành")
+    assert refused.value.code == "name-not-a-persons"
+    assert Subject.official("H'Hen Niê-Mẫu", citizen_id="038812345678", unit="X").surname == "H'Hen"

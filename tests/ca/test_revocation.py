@@ -172,6 +172,7 @@ def test_a_compromised_key_never_comes_back(world: World) -> None:
     key = world.key()
     words = {"profile": "official", "subject": MAU, "public_key": key, "by": BY}
     first = issue(world.authority, **words, now=world.now)
+    second = issue(world.authority, **words, now=world.now, renews=first.serial_number)
     revoke(
         world.authority,
         first.serial_number,
@@ -179,6 +180,7 @@ def test_a_compromised_key_never_comes_back(world: World) -> None:
         now=world.now,
         by=BY,
     )
+    assert world.authority.certificate(second.serial_number).reason == "keyCompromise"
     with pytest.raises(CaError) as refused:
         issue(world.authority, **words, now=world.now, renews=first.serial_number)
     assert refused.value.code == "key-reused"

@@ -18,6 +18,7 @@ from certify.office import Office
 from certify.scans.captures import record_capture
 from certify.scans.comparison import Checklist, record_comparison
 from hsm.mechanisms import KeyAlgorithm
+from signer.holders import holder_images
 from signer.keys import credentials
 from signer.keys.credentials import Credential
 
@@ -140,7 +141,7 @@ def town_hall(world: Any, algorithm: KeyAlgorithm = KeyAlgorithm.P_256) -> TownH
         by=BY,
     )
     for credential, picture in ((person, "signature-1.png"), (seal, "seal.png")):
-        credentials.set_image(
+        holder_images.set_image(
             desk,
             credential.id,
             (DEMO / picture).read_bytes(),

@@ -32,3 +32,14 @@ def test_an_error_crosses_to_another_process() -> None:
 
 def test_both_languages_have_the_same_codes() -> None:
     assert catalogue("vi").keys() == catalogue("en").keys()
+
+
+def test_states_are_told_in_the_readers_language() -> None:
+    """Nobody at a counter has to know what `suspended` means; programs read it in the facts."""
+    error = DomainError("credential-state", state="suspended", wanted="active")
+    assert "tạm dừng" in error.message("vi")
+    assert "suspended" not in error.message("vi")
+    assert "ngày sinh, họ và tên" in DomainError("identity-mismatch", differs="born, name").message(
+        "vi"
+    )
+    assert error.params["state"] == "suspended"

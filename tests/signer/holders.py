@@ -8,6 +8,7 @@ from typing import Any
 
 from ca.names import Subject
 from hsm.mechanisms import KeyAlgorithm
+from signer.holders import holder_images
 from signer.keys import activation, credentials
 from signer.keys.activation import Authorization
 from signer.keys.credentials import Credential
@@ -57,7 +58,7 @@ def enrol(world: World, *, algorithm: KeyAlgorithm = KeyAlgorithm.P_256) -> Hold
         by=BY,
     )
     for holder, picture in ((official, signature_png()), (agency, seal_png())):
-        credentials.set_image(
+        holder_images.set_image(
             world.desk, holder.id, picture, approved_by="official:approver", now=world.now, by=BY
         )
     return Holders(official, agency)

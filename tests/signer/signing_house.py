@@ -9,6 +9,7 @@ from typing import Any
 
 from ca.names import Subject
 from hsm.mechanisms import KeyAlgorithm
+from signer.holders import holder_images
 from signer.keys import activation, credentials
 from signer.keys.activation import Authorization
 from signer.keys.credentials import Credential
@@ -157,7 +158,7 @@ def signing_house(
         pin=SEAL_PIN,
     )
     for one, picture in ((people[0], "signature-1.png"), (seal, "seal.png")):
-        credentials.set_image(
+        holder_images.set_image(
             world.desk,
             one.id,
             (DEMO / picture).read_bytes(),

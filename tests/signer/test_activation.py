@@ -16,7 +16,7 @@ from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.holders import unfinished_enrolments
+from signer.holders import holder_images, unfinished_enrolments
 from signer.keys import activation, credentials, mandates, pins
 from signer.keys.activation import Authorization
 from signer.models import AuthorizationRow, AuthorizedDigestRow, CredentialRow, MandateRow
@@ -335,4 +335,4 @@ def test_holders_are_found(world: World, holders: Holders) -> None:
     assert one == holders.official
     seals = credentials.of_unit(world.desk, "H56.DEMO.1", "agency")
     assert [seal.id for seal in seals] == [holders.agency.id]
-    assert credentials.image_digest(world.desk, one.id)
+    assert holder_images.image_digest(world.desk, one.id)

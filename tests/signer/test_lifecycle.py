@@ -18,11 +18,12 @@ from ca.status.revocation import RevocationReason
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.holders import handovers, holder_acts, lifecycle
+from signer.holders import handovers, holder_acts, holder_images, lifecycle
 from signer.holders.handout import new_code
 from signer.keys import activation, credentials, mandates, pins
 from signer.models import AuthorizationRow, CredentialRow, MandateRow
 from tests.signer.holders import AGENCY_PIN, BY, CLIENT, OFFICIAL_PIN, Holders, authorizer, enrol
+from tests.signer.pictures import signature_png
 from tests.world import World
 
 NEW_PIN = "806412"
@@ -75,7 +76,7 @@ def test_a_new_key_takes_the_old_ones_place(world: World, holders: Holders) -> N
     record = world.authority.certificate(serial(former))
     assert (record.status, record.reason) == (CertificateStatus.REVOKED, "superseded")
     assert lifecycle.successor(world.desk, former.id) == made.id
-    assert credentials.image_digest(world.desk, made.id) == credentials.image_digest(
+    assert holder_images.image_digest(world.desk, made.id) == holder_images.image_digest(
         world.desk, former.id
     )
     with world.database.reading() as session:
@@ -137,6 +138,27 @@ def test_when_an_official_leaves_everything_stops_at_once(world: World, holders:
     with pytest.raises(CredentialUnusable) as caught:
         lifecycle.leave(desk, official.holder_id, decision="x", now=world.now, by=OFFICER)
     assert caught.value.code == "holder-has-nothing"
+
+
+@ONLY_SQLITE
+def test_who_leaves_is_exactly_one_person(world: World, holders: Holders) -> None:
+    """Neither a number typed too short nor the letters in somebody's title end anybody else's."""
+    desk, leaving = world.desk, holders.official.holder_id
+    named = Subject.official(
+        "Lê Văn Thử", citizen_id="038800000012", unit="X", title=f"Thay UID={leaving}"
+    )
+    other = renewal.issue(
+        world.authority, profile="official", subject=named, public_key=world.key(),
+        now=world.now, by=BY,
+    )  # fmt: skip
+    with pytest.raises(CredentialUnusable) as caught:
+        lifecycle.leave(desk, "PID:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+    assert caught.value.code == "holder-has-nothing"
+    with pytest.raises(SignerError):
+        lifecycle.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+    left = lifecycle.leave(desk, leaving, decision="1/QĐ", now=world.now, by=OFFICER)
+    assert len(left.certificates) == 1
+    assert status(world, other.serial_number) is CertificateStatus.GOOD
 
 
 def test_leaving_is_one_transaction(
@@ -232,6 +254,8 @@ def test_an_agency_key_is_handed_over_on_paper(world: World, holders: Holders) -
         ({"permission": {"document": b""}}, "handover-permission"),
         ({"permission": {"date": date(2999, 1, 1)}}, "handover-permission"),
         ({"received_by": "CCCD:038800000003"}, "handover-same-person"),
+        ({"received_by": "người nhận"}, "holder-malformed"),
+        ({"received_by": "CCCD:0388"}, "holder-malformed"),
         ({"pin": "wrong-1"}, "pin-wrong"),
     ],
 )
@@ -284,6 +308,95 @@ def test_holders_stop_their_own_and_officers_let_it_go_on(world: World, holders:
     lifecycle.resume(desk, own.id, now=now, by=OFFICER)
     assert status(world, serial(own)) is CertificateStatus.GOOD
     assert activation.open_key(desk, own.id, OFFICIAL_PIN, now=now)
+
+
+@ONLY_SQLITE
+def test_a_hold_is_of_the_key_and_all_its_certificates(
+    world: World, holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5280 §5.3.1: a renewed key verifies under both certificates, so a hold takes both."""
+    desk, now, before = world.desk, world.now, holders.official
+    after = lifecycle.renew(desk, before.id, now=now, by=BY)
+    pair = [serial(before), serial(after)]
+    lifecycle.suspend(desk, before.id, reason="mất máy", now=now, by=OFFICER)
+    assert [status(world, one) for one in pair] == [CertificateStatus.HELD] * 2
+    lifecycle.resume(desk, before.id, now=now, by=OFFICER)
+    assert [status(world, one) for one in pair] == [CertificateStatus.GOOD] * 2
+
+    def struck(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lifecycle.closing, "close_in", struck)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.suspend(desk, before.id, reason="x", now=now, by=OFFICER)
+    monkeypatch.undo()
+    assert credentials.find(desk, before.id).state == "active"
+    assert [status(world, one) for one in pair] == [CertificateStatus.GOOD] * 2
+
+
+@ONLY_SQLITE
+def test_what_was_begun_before_a_hand_over_does_not_outlive_it(
+    world: World, holders: Holders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DOMAIN.md §2: the old keeper's new PIN or mandate, half done meanwhile, opens nothing."""
+    seal, desk, now, code = holders.agency, world.desk, world.now, new_code()
+    opened = pins.unseal
+
+    def slow(*args: Any, **more: Any) -> bytes:
+        blob = opened(*args, **more)
+        monkeypatch.undo()
+        hand_over(world, seal.id, AGENCY_PIN, activation_code=code)
+        return blob
+
+    monkeypatch.setattr(pins, "unseal", slow)
+    with pytest.raises(CredentialUnusable) as caught:
+        pins.change(desk, seal.id, old=AGENCY_PIN, new=NEW_PIN, now=now, by=CLIENT)
+    assert caught.value.code == "credential-changed"
+    pins.activate(desk, seal.id, code=code, pin=AGENCY_PIN, now=now, by=BY)
+
+    def ended(*args: Any, **more: Any) -> bytes:
+        blob = opened(*args, **more)
+        monkeypatch.undo()
+        reason = RevocationReason.KEY_COMPROMISE
+        lifecycle.end(desk, seal.id, reason=reason, now=now, by=OFFICER)
+        return blob
+
+    monkeypatch.setattr(pins, "unseal", ended)
+    with pytest.raises(CredentialUnusable):
+        hand_over(
+            world, seal.id, AGENCY_PIN, given_by="CCCD:038800000004",
+            received_by="CCCD:038800000005",
+        )  # fmt: skip
+    with world.database.reading() as session:
+        assert session.get_one(CredentialRow, seal.id).sealed_key == b""
+    assert len(handovers.history(desk, seal.id)) == 1
+
+
+@ONLY_SQLITE
+def test_a_permission_is_dated_by_the_offices_calendar(world: World, holders: Holders) -> None:
+    """At half past six in the morning it is still yesterday in UTC, and today in Thanh Hóa."""
+    morning = world.now.replace(hour=23, minute=30) + timedelta(days=1)
+    today = (morning + timedelta(hours=7)).date()
+    paper = permission(world, date=today)
+    assert hand_over(world, holders.agency.id, AGENCY_PIN, permission=paper, now=morning)
+    with pytest.raises(SignerError):
+        handovers._require_permission(permission(world, date=today + timedelta(days=1)), morning)
+
+
+@ONLY_SQLITE
+def test_the_picture_that_carries_on_is_the_one_that_was_drawn(
+    world: World, holders: Holders
+) -> None:
+    """One sent in first and approved last is drawn; a successor has the same."""
+    desk, own, later = world.desk, holders.official, world.now + timedelta(hours=2)
+    sent = holder_images.submit(
+        desk, own.id, signature_png(500), now=world.now + timedelta(hours=1), by=CLIENT
+    )
+    holder_images.set_image(desk, own.id, signature_png(510), approved_by=OFFICER, now=later, by=BY)
+    holder_images.approve(desk, sent.id, now=later + timedelta(hours=1), by=OFFICER)
+    assert holder_images.image_digest(desk, own.id) == sent.digest
+    made = lifecycle.rekey(desk, own.id, pin=NEW_PIN, now=later, by=OFFICER)
+    assert holder_images.image_digest(desk, made.id) == sent.digest
 
 
 @ONLY_SQLITE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -14,13 +15,18 @@ from records.errors import DomainError
 from records.models import AuditEntry
 from signer import signing
 from signer.keys import credentials
+from signer.looks import placement
+from signer.pdf.document import Document
+from signer.pdf.original import Original
 from signer.routing import (
     delegations,
+    number_place,
     outgoing_numbers,
     routed_documents,
     step_changes,
     step_claims,
     step_order,
+    step_routes,
     steps,
 )
 from signer.routing.routed_documents import RoutedDocument
@@ -453,9 +459,53 @@ def test_two_who_sign(house: SigningHouse, monkeypatch: pytest.MonkeyPatch) -> N
     report = validate(data, trust=house.world.trust, now=house.world.now)
     assert [one.signer for one in report.signatures] == [DEPUTY.name, REVIEWER.name]
     assert report.passed
-    # The same box twice would hide the first signature; a file beyond the limit is not taken in.
-    over = dataclasses.replace(second, look=first.look)
-    document = house.sign(house.submit(route=(first, over)))
-    assert refusal(house.sign, document, **theirs) == "appearance-covers-signature"
+    # A file beyond the limit is not taken in.
     monkeypatch.setattr(steps, "MOST_BYTES", 1000)
     assert refusal(house.submit) == "document-too-large"
+
+
+@ONLY_SQLITE
+def test_places_that_meet_are_refused_before_anybody_signs(house: SigningHouse) -> None:
+    """A second signature never hides the first, and the second signer is not who finds out."""
+    desk, now = house.world.desk, house.world.now
+    first = PlannedStep(
+        StepKind.SIGNATURE, UNIT, DEPUTY.holder_id, look=Look(-1, (330, 60, 560, 190))
+    )
+    beside = dataclasses.replace(
+        first, holder_id=REVIEWER.holder_id, look=Look(-1, (60, 60, 290, 190))
+    )
+
+    def refused(*route: PlannedStep) -> str:
+        return refusal(house.submit, route=route)
+
+    def moved(step: PlannedStep, **look: Any) -> PlannedStep:
+        return dataclasses.replace(step, look=Look(**look))
+
+    # With the route: the same page and a common area, however the pages will be counted.
+    over = moved(beside, page=-1, box=(200, 70, 400, 180))
+    define = {"unit": UNIT, "name": "Hai người ký", "now": now, "by": "op:test"}
+    assert refusal(step_routes.define, desk, steps=(first, over), **define) == "route-boxes-overlap"
+    step_routes.define(desk, steps=(first, moved(over, page=2, box=over.look.box)), **define)
+    # With the draft: its second page is its last, a name in the text, the number's blanks.
+    assert refused(first, moved(over, page=2, box=over.look.box)) == "route-boxes-overlap"
+    named = dataclasses.replace(first, look=Look())
+    with Document.open(Original.of(house.draft()), desk.limits) as document:
+        _, y1, x2, y2 = placement.beside_anchor(document, 0, DEPUTY.name, 130, above=True).box
+        number = number_place.row(document).box
+    middle = (y1 + y2) / 2
+    on_name = moved(beside, page=-1, box=(x2 - 20, middle - 40, x2 + 100, middle + 40))
+    assert refused(named, on_name) == "route-boxes-overlap"
+    assert refused(named, moved(beside, anchor=DEPUTY.name)) == "no-room-at-anchor"
+    between = (number[0] + 60, number[1] - 1, number[0] + 160, number[1] + 60)
+    assert refused(moved(first, page=1, box=between), ROUTE[2]) in (
+        "route-boxes-overlap",
+        "appearance-covers-text",
+    )
+    # Too small for the name; an anchor that is not on the page where the signature looks for it.
+    assert refused(moved(first, page=-1, box=(330, 60, 350, 190))) == "box-too-small"
+    assert house.submit(route=(first, beside, *ROUTE[2:])).state == "under-way"
+    # The seal reaches left of the last signer's picture: there is nobody else.
+    near = moved(first, page=-1, box=(250, 60, 400, 190))
+    beside = moved(beside, page=-1, box=(405, 60, 560, 190))
+    assert refused(near, beside, *ROUTE[2:]) == "route-boxes-overlap"
+    assert house.submit(route=(near, beside, ROUTE[2])).state == "under-way"
