@@ -43,7 +43,7 @@ class Placement:
         bottom = min(grid.height_mm, (y + height - self.y) / self.scale)
         if right <= left or bottom <= top:
             return True
-        across = EDGE_MM <= left and right <= grid.width_mm - EDGE_MM
+        across = left >= EDGE_MM and right <= grid.width_mm - EDGE_MM
         if not across or top < EDGE_MM or bottom > grid.height_mm - EDGE_MM:
             return False
         return grid.is_free(x=left, y=top, width=right - left, height=bottom - top)
