@@ -242,6 +242,9 @@ def test_the_bank_calls_back(service: Service, hall: TownHall) -> None:
     write_secret(service.house.settings.secrets / "bank-webhook.secret", secret)
     wrong = "whsec_" + base64.b64encode(b"t" * 32).decode()
     assert tell("FT1", 4000, key=wrong).json()["code"] == "bank-signature-wrong"
+    unsigned = http.post("/api/v1/bank-notices", content=b"{}")
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, "bank-signature-wrong")
+    assert tell("FT1", 4000, text="a\0b").json()["code"] == "bank-notice-malformed"
     assert tell("FT1", 4000, odd=1).json()["code"] == "bank-notice-malformed"
     assert tell("FT1", 3999).json()["outcome"] == "payment-amount-wrong"
     assert tell("FT2", order["amount"]).json()["outcome"] == "matched"
