@@ -123,7 +123,10 @@ def recover(services: Services, now: datetime) -> None:
 def carry_deliveries(services: Services, now: datetime) -> int:
     """New copies and changed statuses reach their receivers; a status within the minute."""
     house = services.house
-    return deliveries.carry(house.office, carriers_of(house), now=now)
+    until = services.clock() + CARRIED_AT_ONCE
+    return deliveries.carry(
+        house.office, carriers_of(house), now=now, stop=lambda: services.clock() >= until
+    )
 
 
 def work_stacks(services: Services, now: datetime) -> int:
@@ -155,6 +158,7 @@ def keep_proofs(services: Services, now: datetime) -> None:
     long_life.keep(services.house, now=now, by="system:renewal")
 
 
+CARRIED_AT_ONCE = timedelta(seconds=30)
 STACKED_AT_ONCE = timedelta(seconds=12)
 ENROLLED_AT_ONCE = timedelta(seconds=12)
 RENEWED_BEFORE = timedelta(days=30)

@@ -7,6 +7,9 @@ import hashlib
 import io
 import json
 import re
+import socket
+import threading
+import time
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -210,6 +213,43 @@ def test_delivered_cancelled_and_told(
             f"/api/v1/certified-copies/copies/{copy.code}/replacement",
             json={"by": better.code}, headers=elsewhere,
         ).status_code == 404  # fmt: skip
+
+
+@ONLY_SQLITE
+def test_a_receiver_that_drips_holds_up_nobody(
+    service: Service, hall: TownHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread does all that is regular, CRLs too: a receiver gets its seconds, once a turn."""
+    monkeypatch.setattr(delivery_ways, "_SECONDS", 0.5)
+    http = service.http
+    with receiver_simulator.running() as other, socket.create_server(("127.0.0.1", 0)) as slow:
+        asked: list[bytes] = []
+
+        def drip() -> None:
+            while True:
+                try:
+                    connection, _ = slow.accept()
+                    asked.append(connection.recv(100))
+                    while connection.send(b"H" if len(asked) % 2 else b"HTTP/1.1 200 OK\r\nX: "):
+                        time.sleep(0.02)
+                except OSError:
+                    if slow.fileno() < 0:
+                        return
+
+        threading.Thread(target=drip, daemon=True).start()
+        hooks = {"slow": f"http://127.0.0.1:{slow.getsockname()[1]}/", "quick": f"{other.url}/hook"}
+        for name, url in hooks.items():
+            headers = service.bearer("certify", name=name)
+            http.put("/api/v1/webhook", json={"url": url}, headers=headers)
+        for by in ("client:slow", "client:slow", "client:quick"):
+            issue(hall, by=by)
+        begun = time.monotonic()
+        assert schedule.carry_deliveries(service.services, service.now) == 1
+        assert (len(asked), len(other.taken)) == (1, 1)
+        later = service.now + timedelta(minutes=1)
+        assert schedule.carry_deliveries(service.services, later) == 0
+        assert len(asked) == 2
+        assert time.monotonic() - begun < 5
 
 
 @ONLY_SQLITE
