@@ -188,6 +188,14 @@ def test_delivered_cancelled_and_told(
         assert done.json()["status"] == "cancelled"
         status = http.get(f"/api/v1/verifications/{copy.code}").json()
         assert status["status"] == "cancelled"
+        checked = http.post(
+            "/api/v1/validations",
+            files={"file": ("a.pdf", copy.data)},
+            headers=service.bearer("validate", name="checker"),
+        ).json()
+        assert (checked["verdict"], checked["indication"]) == ("invalid", "TOTAL_PASSED")
+        assert checked["text"]["vi"].startswith("KHÔNG CÒN GIÁ TRỊ")
+        assert "131/QĐ-UBND" in checked["text"]["en"].splitlines()[0]
         # The library of the standard reads its own clock.
         assert carried(datetime.now(UTC)) >= 2
         told = [one for one in other.taken if one.path == "/hook"]
