@@ -18,7 +18,7 @@ from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
 from certify import recovery
-from certify.stacks import stack_work
+from certify.stacks import stack_ending, stack_work
 from certify.stores import deliveries, store
 from records import audit
 from signer.batches import batch_upkeep
@@ -149,6 +149,7 @@ def forget(services: Services, now: datetime) -> None:
     """Notices delivered long ago, codes that were never fetched, scans whose term is over."""
     kept = timedelta(days=services.house.settings.images_days)
     store.purge_images(services.house.office, older_than=kept, now=now, by="system:forget")
+    stack_ending.forget_scans(services.house.office, older_than=kept, now=now)
     notices.purge(services.house.database, now=now)
     enrolment_results.close_old(services.house.desk, now=now, by="system:enrolment")
 

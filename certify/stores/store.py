@@ -179,7 +179,7 @@ def purge(office: Office, item_id: str, *, owner_id: str, now: datetime, by: str
             return
         row.purged_at = now
         session.flush()
-        unused = not _still_used(session, row.digest) and not _untouched(session, row)
+        unused = not still_used(session, row.digest) and not _untouched(session, row)
         _audit(session, Tag.ITEM_PURGED, row.id, {"digest": row.digest}, now=now, by=by)
     if unused:
         office.blobs.delete(row.digest)
@@ -204,7 +204,7 @@ def purge_images(office: Office, *, older_than: timedelta, now: datetime, by: st
             row.purged_at = now
             session.flush()
             digests = held_by(session, capture_id)
-            unused = [digest for digest in digests if not _still_used(session, digest)]
+            unused = [digest for digest in digests if not still_used(session, digest)]
             audit.record(
                 session,
                 tag=Tag.IMAGES_PURGED,
@@ -272,7 +272,7 @@ def as_item(row: ItemRow, copy: CopyRow | None) -> Item:
     )
 
 
-def _still_used(session: Session, digest: str) -> bool:
+def still_used(session: Session, digest: str) -> bool:
     """Whether anybody still needs these bytes: content is stored once, whoever brought it."""
     in_stores = select(ItemRow.id).where(ItemRow.digest == digest, ItemRow.purged_at.is_(None))
     in_captures = (
