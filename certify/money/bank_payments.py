@@ -117,6 +117,23 @@ def ask(office: Office, case_id: str, *, now: datetime, by: str) -> Order:
         return Order(known.reference, case_id, known.amount, account, known.payload)
 
 
+def asked(office: Office, case_id: str, *, now: datetime) -> Order | None:
+    """The code that was asked for and still has its amount to get, without making one."""
+    today = local(now).date()
+    with office.database.reading() as session:
+        row = case_row(session, case_id)
+        left = payments.outstanding(session, row, on=today)
+        known = session.scalars(
+            select(BankOrderRow)
+            .where(BankOrderRow.case_id == case_id, BankOrderRow.amount == left)
+            .order_by(BankOrderRow.created_at.desc())
+        ).first()
+        if known is None or left <= 0:
+            return None
+        account = vietqr.account_of(row.unit, on=today)
+        return Order(known.reference, case_id, known.amount, account, known.payload)
+
+
 def receive(office: Office, notice: Notice, *, now: datetime, by: str = "bank:callback") -> Told:
     """Write a notice down and, where it fits, take the fee; never refuses a well-formed one."""
     with office.database.transaction() as session:
