@@ -61,6 +61,15 @@ def test_sharing_and_reuse(service: Service, hall: TownHall) -> None:
         "until": until,
     }
     shares = f"{STORE}/items/{item['id']}/grants"
+    for slip in (
+        {"recipient": "motcau"},
+        {"recipient_kind": "agency", "recipient": "H56.NOPE"},
+        {"recipient_kind": "agency", "recipient": "link:x@example.vn"},
+        {"recipient_kind": "person", "recipient": "link:"},
+        {"recipient_kind": "person", "recipient": "motcua"},
+    ):
+        refused = http.post(shares, json={**order, **slip}, headers=portal)
+        assert (refused.status_code, refused.json()["code"][:9]) == (422, "recipient"), slip
     grant = http.post(shares, json=order, headers=portal).json()
     use = {"code": grant["code"], "purpose": "hồ sơ", "dossier_code": "H56.17.22-261123-0001"}
     used = http.post("/api/v1/shared-documents", json=use, headers=system)
