@@ -21,7 +21,7 @@ from api.services import Services
 from certify import register
 from certify.copy_lookup import code_of_case
 from certify.counter import case_lookup, intake
-from certify.counter.cases import Case, case_row
+from certify.counter.cases import Case, Presentation, case_row
 from certify.counter.viewers import Viewer
 from certify.counter.visit_lookup import visit_of_case
 from certify.models import CaseState
@@ -29,6 +29,7 @@ from certify.money import bank_payments, payments
 from certify.money.fees import fee
 from certify.scans import captures, comparison, page_findings, recognition
 from certify.scans.comparison import Checklist, PageFinding
+from certify.units import unit as find_unit
 from records.errors import DomainError
 from signer.keys import credentials
 from signer.routing.working_days import local
@@ -63,6 +64,22 @@ Ticked = Annotated[Checklist, Depends(ticked)]
 def look(case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn) -> Response:
     """Where the case stands and what may be done next."""
     return page(request, wired, person, case_id, now=now)
+
+
+@router.post("/{case_id}/presentation")
+def present(
+    case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn
+) -> Response:
+    """For a case that a system opened by itself; one of a visit is presented with its visit."""
+
+    def act(viewer: Viewer) -> object:
+        unit = find_unit(str(person.unit))
+        shown = Presentation(at=now, place=f"Bộ phận Một cửa, {unit.committee}", to=person.name)
+        return intake.record_presentation(
+            wired.house.office, case_id, shown, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
 
 
 @router.post("/{case_id}/examination")

@@ -189,6 +189,20 @@ def test_refused_at_the_counter(service: Service, hall: TownHall) -> None:
     assert service.http.get(f"{here}/refusal.pdf").content.startswith(b"%PDF-")
 
 
+def test_a_case_that_a_system_opened_alone(service: Service, hall: TownHall) -> None:
+    """ "opened … by the procedure system": it waits at the counter until the original is shown."""
+    case = hall.opened(presented=False)
+    here = f"/desk/cases/{case.id}"
+    as_official(service, ALL, unit="14758")
+    assert post(service, f"{here}/presentation").status_code == 404, "another unit's"
+    as_official(service, ALL)
+    assert here in page_of(service, "/desk/counter")
+    assert f"{here}/presentation" in page_of(service, here)
+    shown = post(service, f"{here}/presentation")
+    assert "Xem xét bản chính" in shown.text
+    assert post(service, f"{here}/presentation").status_code == 409
+
+
 def test_sao_y_at_the_screen(service: Service, hall: TownHall) -> None:
     """For the clerk only; an unsigned file is told in words."""
     as_official(service, ["intake"])
