@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from api.auth.guard import services
-from api.auth.people import SignInNeeded, to_sign_in
+from api.auth.people import SignInNeeded, recognise, to_sign_in
 from api.errors import ApiError, problem, status_of
 from api.house import House
 from api.openapi import describe
@@ -159,6 +159,8 @@ def _invalid_request(request: Request, error: Exception) -> Response:
         {"where": ".".join(str(step) for step in one["loc"]), "reason": one["msg"]}
         for one in error.errors()
     ]
+    if _for_a_browser(request):
+        return _shown(request, ApiError("request-invalid-here"), 422, {})
     return problem(request, ApiError("request-invalid"), errors=places)
 
 
@@ -184,8 +186,14 @@ def _unexpected(request: Request, error: Exception) -> Response:
 
 def _shown(request: Request, error: DomainError, status: int, headers: dict[str, str]) -> Response:
     """A page for a person's browser, problem+json for everybody else."""
-    path = request.url.path
-    machine = path.startswith(("/api/", "/pki/", "/oauth2/", "/static/"))
-    if not machine and "text/html" in request.headers.get("accept", ""):
+    if _for_a_browser(request):
+        if request.url.path.startswith("/desk"):
+            wired = services(request)
+            recognise(request, wired, now=wired.clock())
         return problem_page(request, error, status=status, headers=headers)
     return problem(request, error, status=status, headers=headers)
+
+
+def _for_a_browser(request: Request) -> bool:
+    machine = request.url.path.startswith(("/api/", "/pki/", "/oauth2/", "/static/"))
+    return not machine and "text/html" in request.headers.get("accept", "")

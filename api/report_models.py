@@ -8,6 +8,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class ValidationReportRow(Base):
@@ -21,6 +22,6 @@ class ValidationReportRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     policy: Mapped[str] = mapped_column(String(64))
     indication: Mapped[str] = mapped_column(String(32))
-    report: Mapped[str] = mapped_column(String(64))
-    paper: Mapped[str] = mapped_column(String(64))
+    report: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
+    paper: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

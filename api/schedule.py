@@ -18,7 +18,7 @@ from api.work import Task, republish
 from ca import renewal
 from ca.models import ServiceKeyRow
 from certify import recovery
-from certify.stacks import stack_work
+from certify.stacks import stack_ending, stack_work
 from certify.stores import deliveries, store
 from records import audit
 from signer.batches import batch_upkeep
@@ -123,7 +123,10 @@ def recover(services: Services, now: datetime) -> None:
 def carry_deliveries(services: Services, now: datetime) -> int:
     """New copies and changed statuses reach their receivers; a status within the minute."""
     house = services.house
-    return deliveries.carry(house.office, carriers_of(house), now=now)
+    until = services.clock() + CARRIED_AT_ONCE
+    return deliveries.carry(
+        house.office, carriers_of(house), now=now, stop=lambda: services.clock() >= until
+    )
 
 
 def work_stacks(services: Services, now: datetime) -> int:
@@ -146,6 +149,7 @@ def forget(services: Services, now: datetime) -> None:
     """Notices delivered long ago, codes that were never fetched, scans whose term is over."""
     kept = timedelta(days=services.house.settings.images_days)
     store.purge_images(services.house.office, older_than=kept, now=now, by="system:forget")
+    stack_ending.forget_scans(services.house.office, older_than=kept, now=now)
     notices.purge(services.house.database, now=now)
     enrolment_results.close_old(services.house.desk, now=now, by="system:enrolment")
 
@@ -155,6 +159,7 @@ def keep_proofs(services: Services, now: datetime) -> None:
     long_life.keep(services.house, now=now, by="system:renewal")
 
 
+CARRIED_AT_ONCE = timedelta(seconds=30)
 STACKED_AT_ONCE = timedelta(seconds=12)
 ENROLLED_AT_ONCE = timedelta(seconds=12)
 RENEWED_BEFORE = timedelta(days=30)

@@ -9,6 +9,7 @@ from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class ClosingRow(Base):
@@ -26,9 +27,9 @@ class ClosingRow(Base):
     year: Mapped[int] = mapped_column(Integer, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     frozen: Mapped[dict[str, Any]] = mapped_column(Json)
-    lines_digest: Mapped[str] = mapped_column(String(64))
+    lines_digest: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
     intended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     intended_by: Mapped[str] = mapped_column(String(128))
-    digest: Mapped[str | None] = mapped_column(String(64))
+    digest: Mapped[str | None] = mapped_column(String(64), info=KEEPS_FILE)
     made_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     evidence: Mapped[dict[str, Any] | None] = mapped_column(Json)

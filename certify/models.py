@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class CaseState(StrEnum):
@@ -240,7 +241,7 @@ class CancellationRow(Base):
     decided_on: Mapped[date] = mapped_column(Date)
     reason: Mapped[str] = mapped_column(Text)
     signer: Mapped[str] = mapped_column(String(128))
-    decision_digest: Mapped[str] = mapped_column(String(64))
+    decision_digest: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_by: Mapped[str] = mapped_column(String(128))
 

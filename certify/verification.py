@@ -62,6 +62,17 @@ class PublicStatus:
     def status_name(self, language: str = "vi") -> str:
         return catalogue_text(f"copy-status-{self.status.value}", {}, language)
 
+    def warning(self, language: str = "vi") -> str:
+        """What must be read before anything about the signatures; nothing while it is in force."""
+        if self.status is CopyStatus.IN_FORCE:
+            return ""
+        facts = {
+            "number": self.cancellation_number or "",
+            "day": f"{self.cancelled_on:%d/%m/%Y}" if self.cancelled_on else "",
+            "code": self.replaced_by or "",
+        }
+        return catalogue_text(f"copy-{self.status.value}-text", facts, language)
+
     def to_json(self) -> dict[str, object]:
         """The public fields, for the API and the page alike."""
         return {

@@ -1,6 +1,7 @@
 """What a failure of the database means to the person who waits for the answer.
 
-Only failures of the machinery are translated. A broken constraint is the caller's affair and
+Only failures of the machinery are translated, and values that no table can hold (they come from
+outside: they are refused, and nothing is half done). A broken constraint is the caller's affair and
 passes unchanged.
 """
 
@@ -10,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg import DataError as PostgresDataError
 from psycopg import Error as PostgresError
 from psycopg import OperationalError as PostgresOperationalError
 from sqlalchemy.exc import DBAPIError
@@ -65,6 +67,8 @@ def _of_postgresql(cause: PostgresError) -> RecordsError | None:
         return DatabaseBusy("database-busy")
     if state in ("XX001", "XX002"):  # data_corrupted, index_corrupted
         return RecordsError("database-damaged", reason=_first_line(cause))
+    if isinstance(cause, PostgresDataError):  # NUL in a text, longer than its column, out of range
+        return RecordsError("value-not-storable")
     gone = state is not None and (state[:2] in ("08", "28", "3D") or state[:4] in ("57P0", "5330"))
     if gone or (state is None and isinstance(cause, PostgresOperationalError)):
         return RecordsError("database-unreachable", reason=_first_line(cause))

@@ -207,3 +207,4 @@ class Tag(StrEnum):
     STACK_AUTHORIZED = "stack.authorized"
     STACK_FINISHED = "stack.finished"
     STACK_STOPPED = "stack.stopped"
+    STACK_DROPPED = "stack.dropped"

@@ -13,6 +13,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class CredentialRow(Base):
@@ -49,7 +50,7 @@ class ImageRow(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     credential_id: Mapped[str] = mapped_column(ForeignKey("signer_credentials.id"))
     kind: Mapped[str] = mapped_column(Text)
-    blob: Mapped[str] = mapped_column(Text)
+    blob: Mapped[str] = mapped_column(Text, info=KEEPS_FILE)
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -15,12 +15,13 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from standardwebhooks import Webhook
 
+from api.adapters.timed_connection import exchange
 from api.csc.outbox import Message, SpoolOutbox
 from api.house import House
 from api.settings import Settings, read_secret
@@ -35,7 +36,12 @@ from certify.units import unit as find_unit
 from records.database import Database
 
 _SECONDS = 10.0
+_STORE_SECONDS = 60.0  # the file travels with it
 LINK_LIVES = timedelta(days=30)
+
+
+class NotTaken(Exception):
+    """The receiver answered, and did not take it."""
 
 
 def webhook_secret(settings: Settings, client_id: str, version: int) -> str:
@@ -52,7 +58,6 @@ class WebhookCarrier:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        self._client = httpx.Client(timeout=_SECONDS, follow_redirects=False)
 
     def carry(self, delivery: Delivery, *, now: datetime) -> None:
         with self._database.reading() as session:
@@ -72,9 +77,9 @@ class WebhookCarrier:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": Webhook(secret).sign(delivery.key, now, text),
         }
-        answer = self._client.post(row.url, content=text.encode(), headers=headers)
-        if answer.status_code != httpx.codes.GONE and not answer.is_success:
-            raise httpx.HTTPStatusError("not taken", request=answer.request, response=answer)
+        status = exchange("POST", row.url, text.encode(), headers, seconds=_SECONDS)
+        if status != HTTPStatus.GONE and not 200 <= status < 300:
+            raise NotTaken(status)
 
 
 class MailCarrier:
@@ -141,9 +146,8 @@ class NationalStoreCarrier:
     way = deliveries.NATIONAL_STORE
 
     def __init__(self, office: Office, url: str, *, token: str = "") -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._office, self._url = office, url.rstrip("/")
-        self._client = httpx.Client(timeout=_SECONDS, headers=headers, follow_redirects=False)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def carry(self, delivery: Delivery, *, now: datetime) -> None:
         said = delivery.payload
@@ -165,7 +169,7 @@ class NationalStoreCarrier:
             "verification_url": said["verification_url"],
         }
         if delivery.event == ISSUED:
-            data = store.fetch(
+            copy = store.fetch(
                 self._office,
                 str(said["item"]),
                 owner_id=delivery.target,
@@ -173,12 +177,16 @@ class NationalStoreCarrier:
                 now=now,
                 by="system:national-store",
             )
-            body["content"] = base64.b64encode(data).decode()
-        headers = {"Idempotency-Key": hashlib.sha256(delivery.key.encode()).hexdigest()}
+            body["content"] = base64.b64encode(copy).decode()
+        headers = self._headers | {
+            "Content-Type": "application/json",
+            "Idempotency-Key": hashlib.sha256(delivery.key.encode()).hexdigest(),
+        }
         address = f"{self._url}/documents/{said['code']}"
-        answer = self._client.put(address, json=body, headers=headers)
-        if not answer.is_success:
-            raise httpx.HTTPStatusError("not taken", request=answer.request, response=answer)
+        data = json.dumps(body, ensure_ascii=False).encode()
+        status = exchange("PUT", address, data, headers, seconds=_STORE_SECONDS)
+        if not 200 <= status < 300:
+            raise NotTaken(status)
 
 
 def carriers_of(house: House) -> list[Carrier]:

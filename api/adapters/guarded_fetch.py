@@ -17,13 +17,13 @@ import hashlib
 import http.client
 import ipaddress
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from api.adapters.timed_connection import TimedConnection
 from signer.trust.status_fetching import FetchFailed
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -106,13 +106,10 @@ class GuardedFetch:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise FetchFailed("fetch-too-slow", address=_shown(url))
-            connection = _Connection(host, port, address, left, secure=parts.scheme == "https")
-            # One watch over the whole exchange: a server that drips octets does not hold us.
-            watch = threading.Timer(left, connection.cut)
-            watch.daemon = True
-            watch.start()
+            connection = TimedConnection(host, port, address, left, secure=parts.scheme == "https")
             try:
-                answer = self._exchange(connection, parts, body, kind, limit, url)
+                with connection.watched(left):
+                    answer = self._exchange(connection, parts, body, kind, limit, url)
             except FetchFailed:
                 raise
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -120,9 +117,6 @@ class GuardedFetch:
                     raise FetchFailed("fetch-too-slow", address=_shown(url)) from None
                 why = type(error).__name__
                 raise FetchFailed("fetch-failed", address=_shown(url), why=why) from None
-            finally:
-                watch.cancel()
-                connection.close()
             if isinstance(answer, bytes):
                 return answer
             url = urljoin(url, answer.location)
@@ -130,7 +124,7 @@ class GuardedFetch:
 
     def _exchange(
         self,
-        connection: _Connection,
+        connection: TimedConnection,
         parts: SplitResult,
         body: bytes | None,
         kind: str,
@@ -185,33 +179,6 @@ class GuardedFetch:
 @dataclass(frozen=True)
 class _Redirect:
     location: str
-
-
-class _Connection(http.client.HTTPConnection):
-    """To one address, in the name of one host."""
-
-    def __init__(self, host: str, port: int, address: str, seconds: float, *, secure: bool) -> None:
-        super().__init__(host, port, timeout=seconds)
-        self._address = address
-        self._secure = secure
-        self.was_cut = False
-
-    def connect(self) -> None:
-        connected = socket.create_connection((self._address, self.port), self.timeout)
-        if self._secure:
-            context = ssl.create_default_context()
-            connected = context.wrap_socket(connected, server_hostname=self.host)
-        self.sock = connected
-
-    def cut(self) -> None:
-        """End it from outside, whatever it waits for."""
-        self.was_cut = True
-        connected = self.sock
-        if connected is not None:
-            try:
-                connected.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
 
 
 def _public(address: str) -> bool:

@@ -104,7 +104,7 @@ def _text(code: str) -> tuple[str, bytes | None]:
     from api.qr_reading import text_in
 
     path = Path(code)
-    if len(code) > 1000 or "#" in code or not path.is_file():  # an address, not a file's name
+    if len(code) > 1000 or "#" in code or "://" in code:  # an address, not a file's name
         return code, None
     data = read_file(path)
     return text_in(data, name=path.name), data if data.startswith(b"%PDF") else None

@@ -201,9 +201,9 @@ async def notice(
     request: Request,
     wired: Wired,
     now: Now,
-    webhook_id: Annotated[str, Header(max_length=128)],
-    webhook_timestamp: Annotated[str, Header(max_length=20)],
-    webhook_signature: Annotated[str, Header(max_length=1000)],
+    webhook_id: Annotated[str, Header(max_length=128)] = "",
+    webhook_timestamp: Annotated[str, Header(max_length=20)] = "",
+    webhook_signature: Annotated[str, Header(max_length=1000)] = "",
 ) -> TransferShape:
     """Signed, and counted once however often it is told. What fits no case waits for a person."""
     from starlette.concurrency import run_in_threadpool

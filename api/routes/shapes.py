@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import Header
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.transit import Document
 from signer.keys.credentials import Credential
@@ -56,9 +56,20 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class Shape(BaseModel):
-    """Strict: a misspelt field is refused, not ignored."""
+    """Strict: a misspelt field is refused, not ignored, and so is NUL, which no PDF, CSV or
+    PostgreSQL text can hold."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nul(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for name, value in data.items():
+                said = value if isinstance(value, list) else [value]
+                if any(isinstance(one, str) and "\0" in one for one in said):
+                    raise ValueError(f"NUL in {str(name)[:40]}")
+        return data
 
 
 class DocumentShape(BaseModel):

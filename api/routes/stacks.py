@@ -16,9 +16,10 @@ from api.auth.guard import Now, Wired, caller
 from api.errors import ApiError
 from api.routes.certification_shapes import Hand
 from api.routes.shapes import Shape, problems
+from api.routes.visit_shapes import ReasonOrder
 from api.services import Services
 from certify.errors import NotFound
-from certify.stacks import stack_approval, stack_jobs
+from certify.stacks import stack_approval, stack_ending, stack_jobs
 from certify.stacks.stack_jobs import Outcome, Stack
 
 router = APIRouter(prefix="/api/v1/stacks", tags=["certified copies"])
@@ -34,7 +35,7 @@ class StackShape(BaseModel):
 
     id: str
     unit: str
-    state: str = Field(examples=["open", "preparing", "ready", "running", "finished"])
+    state: str = Field(examples=["open", "preparing", "ready", "running", "finished", "dropped"])
     total: int
     counts: dict[str, int]
     scans_missing: int
@@ -186,6 +187,20 @@ def authorize(
         by=client.by,
     )
     return StackShape.of(made)
+
+
+@router.post(
+    "/{stack_id}/drop", summary="Drop a stack before it is signed", responses=problems(404)
+)
+def drop(
+    stack_id: StackId, order: ReasonOrder, wired: Wired, now: Now, client: Certifier
+) -> StackShape:
+    """Numbers already taken are voided with the reason, fees given back; its scans are deleted."""
+    _stack(wired, client, stack_id)
+    office = wired.house.office
+    return StackShape.of(
+        stack_ending.drop(office, stack_id, reason=order.reason, now=now, by=client.by)
+    )
 
 
 @router.get("/{stack_id}", summary="How far it is", responses=problems(404))

@@ -20,6 +20,7 @@ from api.errors import ApiError
 from api.routes.shapes import Shape, problems
 from api.services import Services
 from api.store_archive import archive, pieces
+from api.store_recipients import require_known
 from certify.stores import sharing, store
 from certify.stores.sharing import Grant, Recipient, Reused
 from certify.stores.store import Access, Item
@@ -264,6 +265,7 @@ def share(
     """For a named recipient and a purpose, a year at most. The code is never shown again."""
     if order.until.tzinfo is None:
         raise ApiError("time-unreadable", value=order.until.isoformat())
+    require_known(wired, order.recipient_kind, order.recipient)
     office = wired.house.office
     made = sharing.share(
         office,

@@ -98,7 +98,7 @@ class ValidationShape(BaseModel):
                 "verdict_name": {one: judged.verdict.words(one) for one in ("vi", "en")},
                 "certified_copy": CopyStatusShape.of(judged.status) if judged.status else None,
                 "digest": judged.digest,
-                "text": {one: judged.report.to_text(one) for one in ("vi", "en")},
+                "text": {one: _words(judged, one) for one in ("vi", "en")},
                 "details": judged.report.details() if details else None,
             }
         )
@@ -209,6 +209,13 @@ def _evidence(record: UploadFile | None, companions: list[UploadFile]) -> Eviden
     if len(companions) > MOST_COMPANIONS:
         raise ApiError("validation-files-too-many", limit=MOST_COMPANIONS)
     return Evidence(record.file.read(), tuple(one.file.read() for one in companions))
+
+
+def _words(judged: Judged, language: str) -> str:
+    """The report in words; that a copy was cancelled comes before its valid signatures."""
+    warning = judged.status.warning(language) if judged.status else ""
+    report = judged.report.to_text(language)
+    return f"{warning}\n\n{report}" if warning else report
 
 
 def moment_of(text: str) -> datetime | None:

@@ -1,7 +1,7 @@
-"""One case at the screen: examined, captured, paid, assigned, frozen, withdrawn.
+"""One case at the screen: examined, captured, assigned, frozen, withdrawn.
 
 Every act is a domain function that is given the viewer. Comparing page by page is
-`api.screens.comparison_pages`. docs/flows/certify.md.
+`api.screens.comparison_pages`, the fee `api.screens.fee_pages`. docs/flows/certify.md.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from api.services import Services
 from certify import register
 from certify.copy_lookup import code_of_case
 from certify.counter import case_lookup, intake
-from certify.counter.cases import Case, case_row
+from certify.counter.cases import Case, Presentation, case_row
 from certify.counter.viewers import Viewer
 from certify.counter.visit_lookup import visit_of_case
 from certify.models import CaseState
-from certify.money import payments
+from certify.money import bank_payments, payments
 from certify.money.fees import fee
 from certify.scans import captures, comparison, page_findings, recognition
 from certify.scans.comparison import Checklist, PageFinding
+from certify.units import unit as find_unit
 from records.errors import DomainError
 from signer.keys import credentials
 from signer.routing.working_days import local
@@ -40,6 +41,7 @@ _HEAD = ["GET", "HEAD"]
 CaseId = Annotated[str, Path(max_length=32)]
 Reason = Annotated[str, Form(max_length=1000)]
 Tick = Annotated[bool, Form()]
+_ENDED_WITHOUT = (CaseState.REFUSED, CaseState.FROZEN, CaseState.WITHDRAWN)
 GROUNDS = ("altered", "damaged", "secret", "unlawful", "not_legalised", "private_unconfirmed")
 
 
@@ -62,6 +64,22 @@ Ticked = Annotated[Checklist, Depends(ticked)]
 def look(case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn) -> Response:
     """Where the case stands and what may be done next."""
     return page(request, wired, person, case_id, now=now)
+
+
+@router.post("/{case_id}/presentation")
+def present(
+    case_id: CaseId, request: Request, wired: Wired, now: Now, person: SignedIn
+) -> Response:
+    """For a case that a system opened by itself; one of a visit is presented with its visit."""
+
+    def act(viewer: Viewer) -> object:
+        unit = find_unit(str(person.unit))
+        shown = Presentation(at=now, place=f"Bộ phận Một cửa, {unit.committee}", to=person.name)
+        return intake.record_presentation(
+            wired.house.office, case_id, shown, viewer=viewer, now=now, by=person.by
+        )
+
+    return done(request, wired, person, case_id, act, now=now)
 
 
 @router.post("/{case_id}/examination")
@@ -110,27 +128,6 @@ def recognise(
         return recognition.recognise(
             wired.house.office, case_id, viewer=viewer, now=now, by=person.by
         )
-
-    return done(request, wired, person, case_id, act, now=now)
-
-
-@router.post("/{case_id}/payment")
-def pay(
-    case_id: CaseId,
-    request: Request,
-    wired: Wired,
-    now: Now,
-    person: SignedIn,
-    waiver: Reason = "",
-) -> Response:
-    """Cash at the counter, or a waiver with its reason."""
-    office = wired.house.office
-
-    def act(viewer: Viewer) -> object:
-        case_lookup.find_case(office, case_id, viewer=viewer)
-        if waiver.strip():
-            return payments.waive(office, case_id, reason=waiver.strip(), now=now, by=person.by)
-        return payments.pay(office, case_id, method="cash", now=now, by=person.by)
 
     return done(request, wired, person, case_id, act, now=now)
 
@@ -253,6 +250,7 @@ def page(
         found = page_findings.pages_found(office, case_id, viewer=viewer)
     with office.database.reading() as session:
         left = payments.outstanding(session, case_row(session, case_id), on=local(now).date())
+    paid = payments.receipts(office, case_id)
     newest = credentials.of_unit(office.desk, case.unit, "official")
     return render(
         request,
@@ -265,6 +263,9 @@ def page(
         compared_all=bool(pages) and all(one.number in found for one in pages),
         fee=fee(pages=case.original.pages, copies=case.copies, on=local(now).date()),
         left=left,
+        order=bank_payments.asked(office, case_id, now=now) if left > 0 else None,
+        receipts=paid,
+        refundable=case.state in _ENDED_WITHOUT and sum(one.amount for one in paid) > 0,
         code=code_of_case(office, case_id) if case.state is CaseState.ISSUED else None,
         grounds=GROUNDS,
         colleagues=list({one.holder_id: one for one in newest}.values()),

@@ -65,6 +65,7 @@ def listed(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respon
         )
         for case in case_lookup.list_cases(wired.house.office, unit=unit, state=state)
         if case.presented
+        or visit_lookup.visit_of_case(wired.house.office, case.id, viewer=viewer) is None
     ]
     return render(
         request,

@@ -15,6 +15,7 @@ from api.errors import ApiError
 from api.pages import language_for, render
 from api.services import Services
 from api.store_archive import archive, pieces
+from api.store_recipients import require_known
 from certify.stores import deliveries, sharing, store
 from certify.stores.sharing import LINK, Recipient
 from records.errors import DomainError
@@ -108,6 +109,7 @@ def share(
     recipient = recipient.strip()
     by_link = kind == "link"
     try:
+        require_known(wired, kind, recipient)
         made = sharing.share(
             wired.house.office,
             item_id,

@@ -26,8 +26,9 @@ from api.screens.certify_pages import NO_PIN, SealPin, standing_mandate, unit_se
 from api.services import Services
 from certify import competence
 from certify.errors import CertifyError, NotFound
-from certify.stacks import stack_approval, stack_jobs
+from certify.stacks import stack_approval, stack_ending, stack_jobs, stack_list
 from certify.stacks.stack_jobs import Stack, StackState
+from certify.units import unit as find_unit
 from records.errors import DomainError
 from signer.keys import credentials
 from signer.keys.activation import Authorization
@@ -81,6 +82,14 @@ def open_stack(
         status = record_refusal(request, wired, person, error, now=now)
         return _listed(request, wired, person, unit, now=now, refusal=error, status=status)
     return RedirectResponse(f"/desk/stacks/{made.id}", status_code=303)
+
+
+@router.get("/desk/stacks/list.csv")
+def pattern(person: SignedIn) -> Response:
+    """The list to begin with: its columns, and one made-up line."""
+    _unit(person)
+    headers = {"Content-Disposition": 'attachment; filename="danh-sach-doi-chieu.csv"'}
+    return Response(stack_list.example(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/desk/stacks/{stack_id}")
@@ -152,6 +161,26 @@ def authorize(
             now=now,
             by=person.by,
         )
+    except DomainError as error:
+        status = record_refusal(request, wired, person, error, now=now)
+        return _one(request, wired, person, found, now=now, refusal=error, status=status)
+    return RedirectResponse(f"/desk/stacks/{stack_id}", status_code=303)
+
+
+@router.post("/desk/stacks/{stack_id}/drop")
+def drop(
+    request: Request,
+    stack_id: StackId,
+    wired: Wired,
+    now: Now,
+    person: SignedIn,
+    reason: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """A stack that shall not be signed after all: numbers voided, cases withdrawn."""
+    found = _mine(wired, person, stack_id)
+    needs(person, Role.COMPARER, Role.SIGNER)
+    try:
+        stack_ending.drop(wired.house.office, stack_id, reason=reason, now=now, by=person.by)
     except DomainError as error:
         status = record_refusal(request, wired, person, error, now=now)
         return _one(request, wired, person, found, now=now, refusal=error, status=status)
@@ -235,6 +264,7 @@ def _listed(
         status=status,
         stacks=stack_jobs.stacks(wired.house.office, unit=unit),
         may_open=may_open,
+        unit_name=find_unit(unit).committee,
         signers=_signers(wired, unit, person, now=now) if may_open else [],
         refusal=refusal.message(language_for(request)) if refusal else None,
     )
@@ -271,5 +301,7 @@ def _one(
         approves=approves,
         chosen=fingerprint(stack_approval.chosen_digests(office, found.id)) if ready else "",
         passkey_offered=approves and key is not None and approval.offered(wired, key.id),
+        may_drop=found.state in stack_ending.DROPPABLE
+        and bool(person.roles & {Role.COMPARER, Role.SIGNER}),
         refusal=refusal.message(language) if refusal else None,
     )

@@ -14,6 +14,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class AppointmentState(StrEnum):
@@ -135,7 +136,7 @@ class RefusalRow(Base):
     frozen: Mapped[dict[str, Any]] = mapped_column(Json)
     intended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     intended_by: Mapped[str] = mapped_column(String(128))
-    digest: Mapped[str | None] = mapped_column(String(64))
+    digest: Mapped[str | None] = mapped_column(String(64), info=KEEPS_FILE)
     item_id: Mapped[str | None] = mapped_column(ForeignKey("certify_items.id"))
     made_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     evidence: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -151,13 +152,13 @@ class DigitalCopyRow(Base):
     form: Mapped[str] = mapped_column(String(16))
     title: Mapped[str] = mapped_column(String(512))
     owner_id: Mapped[str | None] = mapped_column(String(64), index=True)
-    source_digest: Mapped[str] = mapped_column(String(64), index=True)
-    report_digest: Mapped[str] = mapped_column(String(64))
+    source_digest: Mapped[str] = mapped_column(String(64), index=True, info=KEEPS_FILE)
+    report_digest: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
     state: Mapped[str] = mapped_column(String(16))
     frozen: Mapped[dict[str, Any]] = mapped_column(Json)
     intended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     intended_by: Mapped[str] = mapped_column(String(128))
-    digest: Mapped[str | None] = mapped_column(String(64), index=True)
+    digest: Mapped[str | None] = mapped_column(String(64), index=True, info=KEEPS_FILE)
     item_id: Mapped[str | None] = mapped_column(ForeignKey("certify_items.id"))
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reason: Mapped[str | None] = mapped_column(Text)

@@ -31,7 +31,7 @@ from records.tags import Tag
 from signer.routing.working_days import local
 
 MATCHED = "matched"
-_REFERENCE = re.compile(rf"DS[{ALPHABET}]{{10}}")
+_REFERENCE = re.compile(rf"(?=(DS[{ALPHABET}]{{10}}))")
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,29 @@ def ask(office: Office, case_id: str, *, now: datetime, by: str) -> Order:
         return Order(known.reference, case_id, known.amount, account, known.payload)
 
 
+def asked(office: Office, case_id: str, *, now: datetime) -> Order | None:
+    """The code that was asked for and still has its amount to get, without making one."""
+    today = local(now).date()
+    with office.database.reading() as session:
+        row = case_row(session, case_id)
+        left = payments.outstanding(session, row, on=today)
+        known = session.scalars(
+            select(BankOrderRow)
+            .where(BankOrderRow.case_id == case_id, BankOrderRow.amount == left)
+            .order_by(BankOrderRow.created_at.desc())
+        ).first()
+        if known is None or left <= 0:
+            return None
+        account = vietqr.account_of(row.unit, on=today)
+        return Order(known.reference, case_id, known.amount, account, known.payload)
+
+
 def receive(office: Office, notice: Notice, *, now: datetime, by: str = "bank:callback") -> Told:
     """Write a notice down and, where it fits, take the fee; never refuses a well-formed one."""
     with office.database.transaction() as session:
         before = session.get(BankNoticeRow, notice.transaction_id, with_for_update=True)
         if before is not None:
             return _told(before, repeated=True)
-        found = _REFERENCE.search(notice.text.upper().replace(" ", ""))
         row = BankNoticeRow(
             transaction_id=notice.transaction_id,
             account=notice.account,
@@ -131,7 +147,7 @@ def receive(office: Office, notice: Notice, *, now: datetime, by: str = "bank:ca
             text=notice.text,
             paid_at=notice.paid_at,
             received_at=now,
-            reference=found[0] if found else None,
+            reference=_named(session, notice.text),
             outcome=MATCHED,
         )
         try:
@@ -233,6 +249,15 @@ def unit_of(office: Office, transaction_id: str) -> str | None:
             raise NotFound("transfer-unknown")
         order = session.get(BankOrderRow, row.reference) if row.reference else None
         return case_row(session, order.case_id).unit if order is not None else None
+
+
+def _named(session: Session, text: str) -> str | None:
+    """The reference in what the payer's bank passed on. Words before it may end in DS, so every
+    place where one could begin is looked at: one that was given out comes first."""
+    found = list(dict.fromkeys(_REFERENCE.findall(text.upper().replace(" ", ""))))
+    given = select(BankOrderRow.reference).where(BankOrderRow.reference.in_(found))
+    known = set(session.scalars(given)) if found else set()
+    return next((one for one in found if one in known), found[0] if found else None)
 
 
 def _order(session: Session, row: BankNoticeRow) -> BankOrderRow:

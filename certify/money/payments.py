@@ -155,6 +155,17 @@ def refund(office: Office, case_id: str, *, reason: str, now: datetime, by: str)
     return _receipt(made)
 
 
+def receipts(office: Office, case_id: str) -> list[Receipt]:
+    """Every receipt of a case: payments, waivers, refunds, in the order of their numbers."""
+    query = (
+        select(PaymentRow)
+        .where(PaymentRow.case_id == case_id)
+        .order_by(PaymentRow.at, PaymentRow.receipt)
+    )
+    with office.database.reading() as session:
+        return [_receipt(row) for row in session.scalars(query)]
+
+
 def open_case_row(session: Session, case_id: str) -> CaseRow:
     """The locked row of a case that may still be paid for. Raises `case-state-wrong`."""
     row = case_row(session, case_id, lock=True)

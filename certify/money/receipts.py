@@ -19,6 +19,9 @@ _HEADINGS = {
     "waiver": "PHIẾU MIỄN PHÍ",
     "refund": "PHIẾU HOÀN PHÍ",
 }
+_PAPERS = {"payment": "Biên lai", "waiver": "Phiếu", "refund": "Phiếu"}
+_PAYERS = {"payment": "Người nộp", "waiver": "Người được miễn", "refund": "Người nhận"}
+_HANDS = {"payment": "NGƯỜI THU", "waiver": "NGƯỜI LẬP PHIẾU", "refund": "NGƯỜI CHI"}
 _METHODS = {
     "cash": "Tiền mặt tại quầy",
     "vietqr": "Chuyển khoản qua mã VietQR",
@@ -38,7 +41,7 @@ def receipt_pdf(office: Office, payment_id: str, *, case_id: str, now: datetime)
     at = local(row.at)
     day = day_text(at.date())
     facts = [
-        ("Người nộp", case.requester.name),
+        (_PAYERS[row.kind], case.requester.name),
         ("Nội dung", "Phí chứng thực bản sao từ bản chính"),
         ("Bản chính", case.original.sentence()),
         ("Số trang, số bản", f"{case.original.pages} trang, {case.copies} bản"),
@@ -58,8 +61,9 @@ def receipt_pdf(office: Office, payment_id: str, *, case_id: str, now: datetime)
             "unit_upper": unit.committee.upper(),
             "facts": facts,
             "place_day": f"{unit.place}, {day[0].lower()}{day[1:]}",
+            "hand": _HANDS[row.kind],
             "by": "Thu tự động" if row.by.startswith("bank:") else "",
             "footer": f"Lập lúc {at:%H:%M %d/%m/%Y}; in lúc {local(now):%H:%M %d/%m/%Y}. "
-            "Biên lai không chứa số định danh của người nộp.",
+            f"{_PAPERS[row.kind]} không chứa số định danh.",
         },
     )

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from certify.errors import CertifyError
-from certify.pages.occupancy import Occupancy
+from certify.pages.occupancy import EDGE_MM, Occupancy
 from certify.pages.statement import Box
 
 MM = 72 / 25.4
 A4 = (210.0, 297.0)
 MARGIN = 7.0
 GAP = 5.0
+HEAD = 15.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ class Placement:
     scale: float
 
     def is_free(self, grid: Occupancy, *, x: float, y: float, width: float, height: float) -> bool:
-        """Whether a box of the page is blank: off the scan, or on a blank part of it."""
+        """Whether a box of the page is blank: off the scan, or on a blank part of it.
+
+        The scan's outermost millimetres were not looked at (`occupancy`), so they count as taken:
+        a sheet smaller than the page has its frame and its last line there.
+        """
         if x < 0 or y < 0 or x + width > self.page_mm[0] or y + height > self.page_mm[1]:
             return False
         left = max(0.0, (x - self.x) / self.scale)
@@ -38,15 +43,23 @@ class Placement:
         bottom = min(grid.height_mm, (y + height - self.y) / self.scale)
         if right <= left or bottom <= top:
             return True
+        across = left >= EDGE_MM and right <= grid.width_mm - EDGE_MM
+        if not across or top < EDGE_MM or bottom > grid.height_mm - EDGE_MM:
+            return False
         return grid.is_free(x=left, y=top, width=right - left, height=bottom - top)
 
 
 def placement(grid: Occupancy) -> Placement:
-    """True size, centred on A4 in the scan's orientation; a larger sheet is reduced to fit."""
-    paper = A4 if grid.height_mm >= grid.width_mm else (A4[1], A4[0])
+    """True size on A4, at the head of the page; lying only for what is wider than A4 is.
+
+    A larger sheet is reduced to fit. Under a small one (a card, half a sheet) is room for the
+    statement.
+    """
+    upright = grid.height_mm >= grid.width_mm or grid.width_mm <= A4[0] + 1
+    paper = A4 if upright else (A4[1], A4[0])
     scale = min(1.0, paper[0] / grid.width_mm, paper[1] / grid.height_mm)
     x = (paper[0] - grid.width_mm * scale) / 2
-    y = (paper[1] - grid.height_mm * scale) / 2
+    y = min((paper[1] - grid.height_mm * scale) / 2, HEAD)
     return Placement(paper, x, y, scale)
 
 

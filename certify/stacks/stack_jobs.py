@@ -53,6 +53,7 @@ class StackState(StrEnum):
     READY = "ready"  # waits for the one authorisation
     RUNNING = "running"
     FINISHED = "finished"
+    DROPPED = "dropped"
 
 
 class LineState(StrEnum):
@@ -155,7 +156,16 @@ def add_scans(office: Office, stack_id: str, files: Mapping[str, bytes], *, now:
     """Scans by the names the list gives them; returns how many were wanted."""
     del now
     wanted = 0
-    digests = {name: office.blobs.put(data) for name, data in files.items() if data}
+    # Only what the list asks for is stored: a ZIP may unfold to anything.
+    with office.database.reading() as session:
+        asked = {
+            str(name)
+            for line in session.scalars(lines_of(stack_id, LineState.LISTED))
+            for name in line.said["scans"]
+        }
+    digests = {
+        name: office.blobs.put(data) for name, data in files.items() if data and name in asked
+    }
     with office.database.transaction() as session:
         row = stack_row(session, stack_id, lock=True)
         require_state(row, StackState.OPEN)

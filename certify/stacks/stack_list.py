@@ -77,6 +77,19 @@ class Line:
         )
 
 
+def example() -> bytes:
+    """A list to fill in, for a spreadsheet: the columns and one made-up line (DOMAIN.md §7)."""
+    heading = (
+        "Tệp quét;Người yêu cầu;Số định danh;Loại giấy tờ;Tên bản chính;Cơ quan cấp;Số trang;"
+        "Số hiệu;Ngày cấp;Số bản;Kết quả đối chiếu;Ghi chú"
+    )
+    line = (
+        '"a-1.jpg, a-2.jpg";Nguyễn Thị Mẫu;038812345678;Bảng điểm;Bảng điểm tốt nghiệp;'
+        "Trường Đại học Ví Dụ;2;VD-01;15/06/2026;1;khớp;"
+    )
+    return f"{heading}\r\n{line}\r\n".encode("utf-8-sig")
+
+
 def read_list(data: bytes) -> list[Line]:
     """Every line, in order. Raises `CertifyError` `stack-list-columns`, `stack-list-size`, and the
     signer's `ListRefused` for what is no table.

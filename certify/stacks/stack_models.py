@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class StackRow(Base):
@@ -19,7 +20,7 @@ class StackRow(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     unit: Mapped[str] = mapped_column(String(16), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
-    list_digest: Mapped[str] = mapped_column(String(64))
+    list_digest: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)
     place: Mapped[str] = mapped_column(Text)
     waiver: Mapped[str | None] = mapped_column(Text)
     person_id: Mapped[str | None] = mapped_column(String(64))

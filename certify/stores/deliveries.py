@@ -10,7 +10,7 @@ that fails holds up no other. After a week a delivery is given up, which is audi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ WEBHOOK, MAIL, NATIONAL_STORE, NOTICE = "webhook", "mail", "national-store", "no
 ISSUED, CANCELLED, REPLACED = "copy.issued", "copy.cancelled", "copy.replaced"
 GIVEN_UP_AFTER = timedelta(days=7)
 _LONGEST_WAIT = timedelta(hours=2)
+_AWAY = timedelta(minutes=1)
 _AT_ONCE = 200
 
 
@@ -148,8 +149,18 @@ def public_facts(session: Session, office: Office, copy: CopyRow) -> dict[str, A
     }
 
 
-def carry(office: Office, carriers: Sequence[Carrier], *, now: datetime) -> int:
-    """Hand over what is due; returns how many were taken."""
+def carry(
+    office: Office,
+    carriers: Sequence[Carrier],
+    *,
+    now: datetime,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Hand over what is due; returns how many were taken.
+
+    After a failure the receiver gets no more in this turn: the rest waits a minute. So a system
+    that is away costs one attempt, and the others are reached.
+    """
     ways = {one.way: one for one in carriers}
     query = (
         select(DeliveryRow)
@@ -165,12 +176,28 @@ def carry(office: Office, carriers: Sequence[Carrier], *, now: datetime) -> int:
     with office.database.reading() as session:
         due = [_as_delivery(row) for row in session.scalars(query)]
     taken = 0
+    away: set[str] = set()
     for one in due:
+        if stop():
+            break
+        receiver = _receiver(one)
+        if receiver in away:
+            with office.database.transaction() as session:
+                row = session.get_one(DeliveryRow, one.id, with_for_update=True)
+                row.due_at = now + _AWAY
+            continue
         failure = _carried(ways[one.way], one, now)
         taken += failure is None
         with office.database.transaction() as session:
             _settle(session, one, failure, now=now)
+        if failure is not None:
+            away.add(receiver)
     return taken
+
+
+def _receiver(one: Delivery) -> str:
+    """Who has to answer: each client's own system, the one national store, an address's mailbox."""
+    return one.way if one.way == NATIONAL_STORE else f"{one.way}:{one.target}"
 
 
 def messages(office: Office, *, to: str, limit: int = 50) -> list[Message]:

@@ -87,7 +87,7 @@ def share(
     by: str,
 ) -> Shared:
     """Let one recipient see one document until a moment (a year at most)."""
-    if recipient.kind not in RECIPIENT_KINDS or not recipient.id or not recipient.name.strip():
+    if not _reachable(recipient) or not recipient.name.strip():
         raise CertifyError("recipient-invalid")
     if not purpose.strip():
         raise CertifyError("purpose-missing")
@@ -230,6 +230,14 @@ def linked(office: Office, code: str, *, now: datetime) -> tuple[Grant, store.It
         item = session.get_one(ItemRow, row.item_id)
         copy = session.get(CopyRow, item.copy_id) if item.copy_id else None
         return _as_grant(row, now), store.as_item(item, copy)
+
+
+def _reachable(recipient: Recipient) -> bool:
+    """Whoever holds a link may open it: such a share is a person's, never called an agency's."""
+    before, colon, rest = recipient.id.partition(":")
+    if recipient.kind == "person":
+        return before in ("link", "citizen", "organisation") and bool(rest.strip())
+    return recipient.kind in RECIPIENT_KINDS and bool(before.strip()) and not colon
 
 
 def _digest(code: str) -> str:

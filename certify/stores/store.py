@@ -16,14 +16,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from certify.errors import CertifyError, NotFound
 from certify.models import AccessRow, CapturePageRow, CaptureRow, CaseRow, CopyRow, ItemRow
 from certify.office import Office
 from certify.scans.captures import held_by
+from certify.stacks.stack_jobs import LineState
+from certify.stacks.stack_models import StackLineRow
 from records import audit
+from records.kept_files import is_kept
 from records.tags import Tag
 
 CERTIFIED = "certified-copy"
@@ -176,7 +179,7 @@ def purge(office: Office, item_id: str, *, owner_id: str, now: datetime, by: str
             return
         row.purged_at = now
         session.flush()
-        unused = not _still_used(session, row.digest)
+        unused = not still_used(session, row.digest) and not _untouched(session, row)
         _audit(session, Tag.ITEM_PURGED, row.id, {"digest": row.digest}, now=now, by=by)
     if unused:
         office.blobs.delete(row.digest)
@@ -201,7 +204,7 @@ def purge_images(office: Office, *, older_than: timedelta, now: datetime, by: st
             row.purged_at = now
             session.flush()
             digests = held_by(session, capture_id)
-            unused = [digest for digest in digests if not _still_used(session, digest)]
+            unused = [digest for digest in digests if not still_used(session, digest)]
             audit.record(
                 session,
                 tag=Tag.IMAGES_PURGED,
@@ -269,15 +272,34 @@ def as_item(row: ItemRow, copy: CopyRow | None) -> Item:
     )
 
 
-def _still_used(session: Session, digest: str) -> bool:
-    """Whether any store or any capture still holds these bytes (content is stored once)."""
+def still_used(session: Session, digest: str) -> bool:
+    """Whether anybody still needs these bytes: content is stored once, whoever brought it."""
     in_stores = select(ItemRow.id).where(ItemRow.digest == digest, ItemRow.purged_at.is_(None))
     in_captures = (
         select(CaptureRow.id)
         .join(CapturePageRow, CapturePageRow.capture_id == CaptureRow.id)
         .where(CapturePageRow.digest == digest, CaptureRow.purged_at.is_(None))
     )
-    return any(session.scalar(query.limit(1)) for query in (in_stores, in_captures))
+    if any(session.scalar(query.limit(1)) for query in (in_stores, in_captures)):
+        return True
+    # The pages of a stack that is still to be prepared.
+    waiting = select(StackLineRow.scans).where(StackLineRow.state == LineState.LISTED.value)
+    if any(digest in scans for scans in session.scalars(waiting)):
+        return True
+    return is_kept(session, digest)
+
+
+def _untouched(session: Session, row: ItemRow) -> bool:
+    """Whether this is also the untouched scan of a page, in an open case or one of its owner's."""
+    theirs = or_(CaseRow.closed_at.is_(None), CaseRow.requester_id == row.owner_id)
+    query = (
+        select(CaptureRow.id)
+        .join(CapturePageRow, CapturePageRow.capture_id == CaptureRow.id)
+        .join(CaseRow, CaseRow.id == CaptureRow.case_id)
+        .where(theirs, CaptureRow.purged_at.is_(None))
+        .where(CapturePageRow.facts["untouched"].as_string() == row.digest)
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _audit(

@@ -8,6 +8,7 @@ from sqlalchemy import Date, ForeignKey, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class SuccessionRow(Base):
@@ -36,7 +37,7 @@ class HandoverRow(Base):
     permission_number: Mapped[str] = mapped_column(Text)
     permission_date: Mapped[date] = mapped_column(Date)
     permission_signer: Mapped[str] = mapped_column(Text)
-    permission_document: Mapped[str] = mapped_column(Text)
+    permission_document: Mapped[str] = mapped_column(Text, info=KEEPS_FILE)
     """Digest of the written permission in the blob store."""
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     by: Mapped[str] = mapped_column(Text)

@@ -12,6 +12,7 @@ from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class ArchiveTreeRow(Base):
@@ -32,8 +33,8 @@ class ArchiveTreeRow(Base):
     algorithm: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(Integer)
     width: Mapped[int] = mapped_column(Integer)
-    leaves: Mapped[str] = mapped_column(Text)
-    companion: Mapped[str | None] = mapped_column(Text)
+    leaves: Mapped[str] = mapped_column(Text, info=KEEPS_FILE)
+    companion: Mapped[str | None] = mapped_column(Text, info=KEEPS_FILE)
     token: Mapped[bytes] = mapped_column(LargeBinary)
     stamped_at: Mapped[datetime] = mapped_column(UtcDateTime)
     made_by: Mapped[str] = mapped_column(Text)

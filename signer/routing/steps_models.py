@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Date, ForeignKey, Index, Integer, Te
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
+from records.kept_files import KEEPS_FILE
 
 
 class SigningDelegationRow(Base):
@@ -77,8 +78,8 @@ class RoutedDocumentRow(Base):
     state: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(Integer)
     position: Mapped[int] = mapped_column(Integer)
-    original: Mapped[str] = mapped_column(Text)
-    file: Mapped[str] = mapped_column(Text)
+    original: Mapped[str] = mapped_column(Text, info=KEEPS_FILE)
+    file: Mapped[str] = mapped_column(Text, info=KEEPS_FILE)
     size: Mapped[int] = mapped_column(BigInteger)
     pages: Mapped[int] = mapped_column(Integer)
     number: Mapped[int | None] = mapped_column(Integer)
@@ -124,7 +125,7 @@ class RouteStepRow(Base):
     done_for: Mapped[str | None] = mapped_column(Text)
     done_name: Mapped[str | None] = mapped_column(Text)
     shown: Mapped[str | None] = mapped_column(Text)
-    result: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[str | None] = mapped_column(Text, info=KEEPS_FILE)
     credential_id: Mapped[str | None] = mapped_column(Text)
     field: Mapped[str | None] = mapped_column(Text)
     authority_lines: Mapped[list[str] | None] = mapped_column(Json)

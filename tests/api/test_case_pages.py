@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
 
 import pytest
+import zxingcpp
+from PIL import Image
 
 from certify.counter.appointments import free_slots
 from certify.counter.case_lookup import list_cases
 from certify.counter.visit_lookup import list_visits
 from certify.models import CaseState
+from certify.money import bank_payments
 from signer.keys import mandates
 from tests.api import people
 from tests.api.conftest import ONLY_SQLITE, Service
@@ -73,6 +77,9 @@ def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownH
 
     as_official(service, ALL, unit="14758")
     assert service.http.get(f"/desk/counter/{visit.id}").status_code == 404, "another unit's"
+    for act in ("transfer", "payment", "refund"):
+        there = f"/desk/cases/{visit.cases[0].id}/{act}"
+        assert post(service, there, reason="x").status_code == 404
     as_official(service, ALL)
     today = page_of(service, "/desk/counter")
     assert "Nguyễn Thị Mẫu" in today
@@ -96,7 +103,19 @@ def test_from_the_citizens_sofa_to_the_signed_copy(service: Service, hall: TownH
     assert 'id="conclusion"' in after.text
     post(service, f"{here}/conclusion", security="dấu nổi")
     assert "Còn phải thu 12.000" in page_of(service, here)
-    post(service, f"{here}/payment")
+    assert service.http.get(f"{here}/transfer.png").status_code == 404, "nobody asked for it yet"
+    asked = post(service, f"{here}/transfer")
+    order = bank_payments.ask(hall.office, case_id, now=service.now, by=BY)
+    assert order.reference in asked.text
+    code = Image.open(io.BytesIO(service.http.get(f"{here}/transfer.png").content))
+    assert [one.text for one in zxingcpp.read_barcodes(code)] == [order.payload]
+    paid = post(service, f"{here}/payment")
+    assert "Đã đủ phí (12.000 đồng)" in paid.text
+    assert f"{here}/transfer.png" not in paid.text
+    receipt = re.search(rf"{here}/receipts/[0-9a-f]+\.pdf", paid.text)
+    assert receipt is not None
+    assert service.http.get(receipt[0]).content.startswith(b"%PDF-")
+    assert "refund" not in paid.text, "only for a case that ended without a copy"
 
     seen = post(service, f"{here}/preparation")
     assert "Số 01, quyển 01/" in seen.text
@@ -148,8 +167,13 @@ def test_refused_at_the_counter(service: Service, hall: TownHall) -> None:
     )  # fmt: skip
     assert opened.status_code == 200, opened.text
     here = str(opened.url.path)
+    post(service, f"{here}/payment")
     ended = post(service, f"{here}/examination", altered="true")
     assert "Bị từ chối" in ended.text
+    assert f"{here}/refund" in ended.text
+    given_back = post(service, f"{here}/refund", reason="bị từ chối")
+    assert "Phiếu hoàn" in given_back.text
+    assert f"{here}/refund" not in given_back.text
     draft = post(service, f"{here}/refusal/draft", explanation="Sửa ngày sinh.")
     digest = re.search(r'name="digest" value="([0-9a-f]{64})"', draft.text)
     assert digest is not None
@@ -163,6 +187,20 @@ def test_refused_at_the_counter(service: Service, hall: TownHall) -> None:
     made = post(service, f"{here}/refusal", **given)
     assert "Đã ký và gửi" in made.text
     assert service.http.get(f"{here}/refusal.pdf").content.startswith(b"%PDF-")
+
+
+def test_a_case_that_a_system_opened_alone(service: Service, hall: TownHall) -> None:
+    """ "opened … by the procedure system": it waits at the counter until the original is shown."""
+    case = hall.opened(presented=False)
+    here = f"/desk/cases/{case.id}"
+    as_official(service, ALL, unit="14758")
+    assert post(service, f"{here}/presentation").status_code == 404, "another unit's"
+    as_official(service, ALL)
+    assert here in page_of(service, "/desk/counter")
+    assert f"{here}/presentation" in page_of(service, here)
+    shown = post(service, f"{here}/presentation")
+    assert "Xem xét bản chính" in shown.text
+    assert post(service, f"{here}/presentation").status_code == 409
 
 
 def test_sao_y_at_the_screen(service: Service, hall: TownHall) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from api import schedule
-from tests.api.conftest import Service
+from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import PIN, SEAL_PIN, UNIT, TownHall, scans
 
 CASES = "/api/v1/certified-copies/cases"
@@ -119,6 +119,18 @@ def test_the_whole_way(service: Service, hall: TownHall) -> None:
     assert "images.purged" not in service.tags()
     schedule.forget(service.services, service.now + timedelta(days=366))
     assert service.tags().count("images.purged") == 1
+
+
+@ONLY_SQLITE
+def test_nul_is_refused_wherever_it_stands(service: Service) -> None:
+    """Hostile input: 422 whatever the database, before anything is stored."""
+    headers = service.bearer("certify", "validate")
+    for requester in ({"name": "a\0b"}, {"email": "\0"}):
+        order = {**CASE, "requester": {**CASE["requester"], **requester}}
+        refused = service.http.post(CASES, json=order, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, "request-invalid")
+    marks = {**CASE["original"], "security_elements": ["dấu nổi", "x\0"]}
+    assert service.http.post(CASES, json={**CASE, "original": marks}, headers=headers).is_error
 
 
 def test_refusal_ground(service: Service, hall: TownHall) -> None:

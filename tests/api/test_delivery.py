@@ -7,6 +7,9 @@ import hashlib
 import io
 import json
 import re
+import socket
+import threading
+import time
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -58,6 +61,15 @@ def test_sharing_and_reuse(service: Service, hall: TownHall) -> None:
         "until": until,
     }
     shares = f"{STORE}/items/{item['id']}/grants"
+    for slip in (
+        {"recipient": "motcau"},
+        {"recipient_kind": "agency", "recipient": "H56.NOPE"},
+        {"recipient_kind": "agency", "recipient": "link:x@example.vn"},
+        {"recipient_kind": "person", "recipient": "link:"},
+        {"recipient_kind": "person", "recipient": "motcua"},
+    ):
+        refused = http.post(shares, json={**order, **slip}, headers=portal)
+        assert (refused.status_code, refused.json()["code"][:9]) == (422, "recipient"), slip
     grant = http.post(shares, json=order, headers=portal).json()
     use = {"code": grant["code"], "purpose": "hồ sơ", "dossier_code": "H56.17.22-261123-0001"}
     used = http.post("/api/v1/shared-documents", json=use, headers=system)
@@ -185,6 +197,14 @@ def test_delivered_cancelled_and_told(
         assert done.json()["status"] == "cancelled"
         status = http.get(f"/api/v1/verifications/{copy.code}").json()
         assert status["status"] == "cancelled"
+        checked = http.post(
+            "/api/v1/validations",
+            files={"file": ("a.pdf", copy.data)},
+            headers=service.bearer("validate", name="checker"),
+        ).json()
+        assert (checked["verdict"], checked["indication"]) == ("invalid", "TOTAL_PASSED")
+        assert checked["text"]["vi"].startswith("KHÔNG CÒN GIÁ TRỊ")
+        assert "131/QĐ-UBND" in checked["text"]["en"].splitlines()[0]
         # The library of the standard reads its own clock.
         assert carried(datetime.now(UTC)) >= 2
         told = [one for one in other.taken if one.path == "/hook"]
@@ -210,6 +230,43 @@ def test_delivered_cancelled_and_told(
             f"/api/v1/certified-copies/copies/{copy.code}/replacement",
             json={"by": better.code}, headers=elsewhere,
         ).status_code == 404  # fmt: skip
+
+
+@ONLY_SQLITE
+def test_a_receiver_that_drips_holds_up_nobody(
+    service: Service, hall: TownHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread does all that is regular, CRLs too: a receiver gets its seconds, once a turn."""
+    monkeypatch.setattr(delivery_ways, "_SECONDS", 0.5)
+    http = service.http
+    with receiver_simulator.running() as other, socket.create_server(("127.0.0.1", 0)) as slow:
+        asked: list[bytes] = []
+
+        def drip() -> None:
+            while True:
+                try:
+                    connection, _ = slow.accept()
+                    asked.append(connection.recv(100))
+                    while connection.send(b"H" if len(asked) % 2 else b"HTTP/1.1 200 OK\r\nX: "):
+                        time.sleep(0.02)
+                except OSError:
+                    if slow.fileno() < 0:
+                        return
+
+        threading.Thread(target=drip, daemon=True).start()
+        hooks = {"slow": f"http://127.0.0.1:{slow.getsockname()[1]}/", "quick": f"{other.url}/hook"}
+        for name, url in hooks.items():
+            headers = service.bearer("certify", name=name)
+            http.put("/api/v1/webhook", json={"url": url}, headers=headers)
+        for by in ("client:slow", "client:slow", "client:quick"):
+            issue(hall, by=by)
+        begun = time.monotonic()
+        assert schedule.carry_deliveries(service.services, service.now) == 1
+        assert (len(asked), len(other.taken)) == (1, 1)
+        later = service.now + timedelta(minutes=1)
+        assert schedule.carry_deliveries(service.services, later) == 0
+        assert len(asked) == 2
+        assert time.monotonic() - begun < 5
 
 
 @ONLY_SQLITE
@@ -242,6 +299,9 @@ def test_the_bank_calls_back(service: Service, hall: TownHall) -> None:
     write_secret(service.house.settings.secrets / "bank-webhook.secret", secret)
     wrong = "whsec_" + base64.b64encode(b"t" * 32).decode()
     assert tell("FT1", 4000, key=wrong).json()["code"] == "bank-signature-wrong"
+    unsigned = http.post("/api/v1/bank-notices", content=b"{}")
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, "bank-signature-wrong")
+    assert tell("FT1", 4000, text="a\0b").json()["code"] == "bank-notice-malformed"
     assert tell("FT1", 4000, odd=1).json()["code"] == "bank-notice-malformed"
     assert tell("FT1", 3999).json()["outcome"] == "payment-amount-wrong"
     assert tell("FT2", order["amount"]).json()["outcome"] == "matched"

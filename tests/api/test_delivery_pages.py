@@ -20,7 +20,7 @@ from tests.api.conftest import ONLY_SQLITE, Service
 from tests.api.people import CITIZEN_ID, csrf, sign_in
 from tests.api.signing_passkeys import approved, passkey_of
 from tests.certify.test_stack_jobs import a_list, opened
-from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, TownHall, scans
+from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
 
 pytestmark = ONLY_SQLITE
 
@@ -118,6 +118,31 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         headers=headers,
     )  # fmt: skip
     assert bad.json()["code"] == "stack-zip-wrong"
+    # One that shall not be signed after all
+    pattern = http.get("/desk/stacks/list.csv")
+    assert "Tệp quét" in pattern.text
+    sent = http.post(
+        "/desk/stacks",
+        data={"csrf": csrf(http), "place": "Quầy"},
+        files=[("comparison_list", ("ds.csv", a_list("x"))), ("scans", ("a-1.jpg", first))],
+    )
+    page = str(sent.url).removeprefix("http://pki.dauso.vn")
+    assert "Bỏ tập này" not in sent.text, "it is being prepared"
+    assert http.post(f"{page}/drop", data={"csrf": csrf(http), "reason": "x"}).status_code == 422
+    go_on()
+    over = service.http.post(
+        "/api/v1/stacks", headers=headers, data={"unit": UNIT, "place": "Quầy"},
+        files={"comparison_list": ("ds.csv", a_list("x"))},
+    ).json()  # fmt: skip
+    page = f"/desk/stacks/{over['id']}"
+    assert "Bỏ tập này" in http.get(page).text
+    assert http.post(f"{page}/drop", data={"csrf": csrf(http)}).status_code == 422
+    dropped = http.post(f"{page}/drop", data={"csrf": csrf(http), "reason": "nhầm"})
+    assert "Đã bỏ" in dropped.text
+    again = service.http.post(
+        f"/api/v1/stacks/{over['id']}/drop", json={"reason": "x"}, headers=headers
+    )
+    assert again.json()["state"] == "dropped"
 
 
 def test_a_stack_is_approved_by_passkey(service: Service, hall: TownHall) -> None:

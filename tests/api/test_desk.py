@@ -156,6 +156,25 @@ def test_others_batches_and_keys_do_not_exist(service: Service, hall: TownHall) 
     assert http.get(batch, follow_redirects=False).status_code == 303
 
 
+def test_a_wrong_address_keeps_the_desk_around_it(service: Service) -> None:
+    """Whoever is signed in finds their menu and the way back; nobody's menu stays the public one.
+    A browser never gets JSON for a wrong value in a page's address."""
+    http, html = service.http, {"accept": "text/html"}
+    for _ in range(2):
+        page = http.get("/desk/no-such-place", headers=html)
+        assert page.status_code == 404
+        assert "Về trang chủ" in page.text
+        http.cookies.set("nonsense", "x")
+    sign_in(http, service.house, roles=["clerk"], now=service.now)
+    page = http.get("/desk/no-such-place", headers=html)
+    assert page.status_code == 404
+    assert 'href="/desk"' in page.text
+    assert "Đăng xuất" in page.text
+    wrong = http.get("/desk/register?year=abc", headers=html)
+    assert (wrong.status_code, wrong.headers["content-type"][:9]) == (422, "text/html")
+    assert "Đăng xuất" in wrong.text
+
+
 def test_the_holders_portal(service: Service) -> None:
     """Activate with the code, change the PIN, stop the certificate, ask for a new key."""
     http, code = service.http, new_code()

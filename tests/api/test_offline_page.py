@@ -121,3 +121,6 @@ def test_at_the_terminal(service: Service, copy: bytes, tmp_path: Path) -> None:
     wrong = run("changed.pdf")
     assert (wrong.returncode, "không phải bản sao" in wrong.stderr) == (1, True)
     assert run("root.pem").returncode == 3
+    missing = run("not-there.pdf")
+    assert missing.returncode != 0
+    assert "not-there.pdf" in missing.stderr, "a file that is missing, not a code without a seal"

@@ -15,7 +15,7 @@ import pikepdf
 import pypdfium2
 import pytest
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from certify.pages.assembly import Assembled, ScanPage, assemble
 from certify.pages.statement import Statement, draw
@@ -180,6 +180,39 @@ def test_landscape_and_larger_sheets() -> None:
         image.resize(scale).save(out, "JPEG", dpi=(200, 200))
         with pikepdf.open(io.BytesIO(put_together(out.getvalue()).pdf)) as pdf:
             assert round(float(pdf.pages[0].MediaBox[2])) == width
+
+
+def sheet(width_mm: float, height_mm: float, *, frame_mm: float, lines: float) -> bytes:
+    """A scan of a sheet with a frame along its edge and writing in its upper part."""
+    mm = 200 / 25.4
+    image = Image.new("RGB", (round(width_mm * mm), round(height_mm * mm)), (252, 250, 240))
+    pen = ImageDraw.Draw(image)
+    inner = frame_mm * mm
+    pen.rectangle((inner, inner, image.width - inner, image.height - inner), outline=0, width=4)
+    for line in range(round(10 * mm), round(height_mm * lines * mm), round(6 * mm)):
+        pen.rectangle((10 * mm, line, image.width - 10 * mm, line + 8), fill=0)
+    out = io.BytesIO()
+    image.save(out, "JPEG", dpi=(200, 200))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(85.6, 54), (210, 148)])
+def test_under_a_small_sheet_is_room_for_the_statement(width: float, height: float) -> None:
+    """DOMAIN.md §4: "On the last page if it fits": a card and half a sheet stand upright on A4."""
+    made = put_together(sheet(width, height, frame_mm=2, lines=0.9))
+    with pikepdf.open(io.BytesIO(made.pdf)) as pdf:
+        widths = [round(float(page.MediaBox[2])) for page in pdf.pages]
+    assert widths == [595]
+    codes = {found.text for found in zxingcpp.read_barcodes(rendered(made.pdf, 1))}
+    assert codes == {ADDRESS}
+
+
+def test_the_frame_along_a_smaller_sheets_edge_is_not_covered() -> None:
+    """ "never over content": a sheet of letter size ends inside the page, and so does its frame."""
+    made = put_together(sheet(216, 279, frame_mm=1.5, lines=0.7))
+    dark = np.asarray(rendered(made.pdf, 1, 100).convert("L")) < 140
+    lower = dark[dark.shape[0] * 3 // 4 :, 20:-20].mean(axis=1)
+    assert lower.max() > 0.99, "the frame's lower line goes from side to side"
 
 
 def test_two_empty_fields_wait_for_the_signatures() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from datetime import date
 from pathlib import Path
 
+import pypdfium2
 import pytest
 import segno
 import zxingcpp
@@ -75,6 +76,8 @@ def test_paid_by_transfer(hall: TownHall, tmp_path: Path) -> None:
     assert tell("FT1", order.amount, "NGUYEN THI MAU chuyen tien") == "transfer-reference-unknown"
     assert tell("FT2", order.amount - 1, order.reference) == "payment-amount-wrong"
     assert tell("FT3", order.amount, order.reference, "999") == "transfer-account-wrong"
+    assert tell("FT0", order.amount - 1, f"TRAN VAN DS {order.reference}") == "payment-amount-wrong"
+    bank_payments.reconcile(office, "FT0", note="Đã hoàn lại", now=now, by=BY)
     assert tell("FT4", order.amount, f"MBVCB.{order.reference.lower()} LE PHI") == "matched"
     assert tell("FT4", order.amount, order.reference) == "matched", "told again"
     assert tell("FT5", order.amount, order.reference) == "fee-nothing-due", "paid twice"
@@ -117,3 +120,14 @@ def test_receipts_are_numbered_without_a_gap(hall: TownHall) -> None:
     third = payments.waive(office, other.id, reason="Hộ nghèo", now=now, by=BY)
     year = local(now).year
     assert [one.number for one in (first, second, third)] == [f"{n:06d}/{year}" for n in (1, 2, 3)]
+    for made, says in (
+        (first, ("BIÊN LAI THU PHÍ", "Người nộp", "NGƯỜI THU")),
+        (second, ("PHIẾU HOÀN PHÍ", "Người nhận", "NGƯỜI CHI")),
+        (third, ("PHIẾU MIỄN PHÍ", "Người được miễn", "NGƯỜI LẬP PHIẾU")),
+    ):
+        document = pypdfium2.PdfDocument(
+            receipt_pdf(office, made.id, case_id=made.case_id, now=now)
+        )
+        read = document[0].get_textpage().get_text_range()
+        document.close()
+        assert [words for words in says if words not in read] == []

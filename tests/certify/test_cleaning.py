@@ -16,9 +16,10 @@ from certify.errors import CertifyError, NotFound
 from certify.scans import captures
 from certify.scans.capture import read_scans
 from certify.scans.captures import captured_pages, page_image, record_capture
+from certify.stores import store
 from tests.api.conftest import ONLY_SQLITE
 from tests.certify.test_capture import saved, scan
-from tests.certify.town_hall import BY, UNIT, TownHall
+from tests.certify.town_hall import BY, MAU, UNIT, TownHall
 
 
 def leaning(degrees: float) -> bytes:
@@ -131,6 +132,11 @@ def test_the_untouched_scan_stays_beside_the_cleaned_one(hall: TownHall) -> None
     _, pages = captured_pages(hall.office, case.id, viewer=clerk)
     assert pages[0].untouched == hashlib.sha256(untouched).hexdigest()
     look = {"viewer": clerk, "now": hall.now, "by": BY}
+    own = store.add(
+        hall.office, owner_id=MAU.owner_id, kind="own-paper", title="trang 1", data=untouched,
+        now=hall.now, by=BY,
+    )  # fmt: skip
+    store.purge(hall.office, own.id, owner_id=MAU.owner_id, now=hall.now, by=BY)
     assert page_image(hall.office, case.id, 1, untouched=True, **look) == untouched
     assert (
         hashlib.sha256(page_image(hall.office, case.id, 1, **look)).hexdigest() == made.digests[0]

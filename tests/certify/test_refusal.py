@@ -21,6 +21,7 @@ from certify.models import CaseState
 from certify.register import entries
 from certify.scans.comparison import Checklist, Ground, PageFinding, examine, freeze
 from certify.scans.page_findings import conclude, pages_found, record_page
+from certify.stores import store
 from certify.stores.store import items
 from records import audit
 from records.errors import DomainError
@@ -153,6 +154,17 @@ def test_copies_of_a_digital_original(hall: TownHall, tmp_path: Path) -> None:
     assert find_digital_copy(office, made.id, viewer=Viewer.citizen(MAU.owner_id)).data == made.data
     with pytest.raises(NotFound):
         find_digital_copy(office, made.id, viewer=ELSEWHERE)
+    # Files are stored once: what its owner deletes from the store stays the agency's document.
+    for title, data in (("bản gốc", source), ("báo cáo", office.blobs.get(made.report_digest))):
+        own = store.add(
+            office, owner_id=MAU.owner_id, kind="own-paper", title=title, data=data,
+            now=hall.now, by=BY,
+        )  # fmt: skip
+        store.purge(office, own.id, owner_id=MAU.owner_id, now=hall.now, by=BY)
+    store.purge(office, item.id, owner_id=MAU.owner_id, now=hall.now, by=BY)
+    assert find_digital_copy(office, made.id, viewer=CLERK).data == made.data
+    assert office.blobs.get(made.source_digest) == source
+    assert office.blobs.exists(made.report_digest)
 
 
 @ONLY_SQLITE

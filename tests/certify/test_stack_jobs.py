@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,9 +12,11 @@ import pytest
 from openpyxl import Workbook
 
 from certify import intention, issuance
+from certify.counter.case_lookup import find_case
 from certify.errors import CertifyError
+from certify.money import payments
 from certify.register import entries, gaps
-from certify.stacks import stack_approval, stack_jobs, stack_work
+from certify.stacks import stack_approval, stack_ending, stack_jobs, stack_list, stack_work
 from certify.stacks.stack_jobs import LineState, StackState
 from certify.stacks.stack_list import read_list
 from certify.stores import store
@@ -136,6 +139,62 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
     assert sorted(str(item.code) for item in kept) == sorted(str(one.code) for one in found)
     data = office.blobs.get(kept[0].digest)
     assert verdict(*verify_file(office, data, now=hall.now)) is Verdict.VALID
+
+
+@ONLY_SQLITE
+def test_a_stack_is_dropped_before_it_is_signed(hall: TownHall) -> None:
+    """DOMAIN.md §4: a number is never used again; it is voided with a reason. Nothing of a stack
+    that nobody will sign stays: no case, no fee, no scan."""
+    office = hall.office
+    stack_id = opened(hall, a_list("x", "x"))
+    end = {"reason": "nhầm danh sách", "now": hall.now, "by": BY}
+    with pytest.raises(CertifyError) as caught:
+        stack_ending.drop(office, stack_id, **end)
+    assert caught.value.code == "stack-state-wrong", "it is being prepared"
+    work(hall)
+    with pytest.raises(CertifyError):
+        stack_ending.drop(office, stack_id, **{**end, "reason": " "})
+    for _ in range(2):
+        done = stack_ending.drop(office, stack_id, **end)
+        assert (done.state, done.counts["failed"]) == (StackState.DROPPED, 2)
+    lines = entries(office, unit=UNIT, year=hall.now.year)
+    assert [(one.state.value, one.notes) for one in lines] == [
+        ("void", "Hủy số: nhầm danh sách")
+    ] * 2
+    found = stack_jobs.outcomes(office, stack_id)
+    cases = [find_case(office, str(one.case_id)) for one in found if one.failure == "stack-dropped"]
+    assert {one.state.value for one in cases} == {"withdrawn"}
+    for one in cases:
+        with pytest.raises(CertifyError) as caught:
+            payments.refund(office, one.id, reason="x", now=hall.now, by=BY)
+        assert caught.value.code == "fee-nothing-paid", "given back already"
+    with pytest.raises(CertifyError) as caught:
+        stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
+    assert caught.value.code == "stack-state-wrong"
+    kept = hashlib.sha256(scans()[0]).hexdigest()
+    assert stack_ending.forget_scans(office, older_than=timedelta(365), now=hall.now) == 1
+    assert office.blobs.exists(kept), "also the page of a case, which has its own term"
+    later = hall.now + timedelta(days=2)
+    assert store.purge_images(office, older_than=timedelta(1), now=later, by=BY) > 0
+    assert not office.blobs.exists(kept)
+    assert stack_ending.forget_scans(office, older_than=timedelta(0), now=later) == 0
+
+
+@ONLY_SQLITE
+def test_only_what_the_list_asks_for_is_stored(hall: TownHall) -> None:
+    """A ZIP may unfold to anything; the list of the screen is one that can be read."""
+    lines = read_list(stack_list.example())
+    assert [(one.problems, one.scans) for one in lines] == [((), ("a-1.jpg", "a-2.jpg"))]
+    stack = stack_jobs.open_stack(
+        hall.office, unit=UNIT, data=a_list("x"), place="Quầy", now=hall.now, by=BY
+    )
+    sent = {"a-1.jpg": b"one", "other.jpg": b"two"}
+    assert stack_jobs.add_scans(hall.office, stack.id, sent, now=hall.now) == 1
+    stored = [hall.office.blobs.exists(hashlib.sha256(one).hexdigest()) for one in sent.values()]
+    assert stored == [True, False]
+    stack_ending.drop(hall.office, stack.id, reason="thử", now=hall.now, by=BY)
+    stack_ending.forget_scans(hall.office, older_than=timedelta(365), now=hall.now)
+    assert not hall.office.blobs.exists(hashlib.sha256(b"one").hexdigest())
 
 
 @ONLY_SQLITE

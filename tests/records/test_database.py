@@ -279,3 +279,22 @@ def test_a_server_that_went_away_is_said_and_found_again(database: Database) -> 
         database.perform(cut)
     assert caught.value.code == "database-unreachable"
     assert _bodies(database) == []
+
+
+@pytest.mark.parametrize("value", ["a\0b", "x" * 40, 2**70])
+def test_a_value_no_column_holds_is_refused_not_a_crash(database: Database, value: object) -> None:
+    """Hostile input: a clear refusal, and nothing half done. SQLite keeps what it is given."""
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite's columns have no such limits")
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE notes (body VARCHAR(32), count INTEGER)"))
+    column = "count" if isinstance(value, int) else "body"
+
+    def write(session: Session) -> None:
+        session.execute(text("INSERT INTO notes (body) VALUES ('before')"))
+        session.execute(text(f"INSERT INTO notes ({column}) VALUES (:value)"), {"value": value})
+
+    with pytest.raises(RecordsError) as caught:
+        database.perform(write)
+    assert caught.value.code == "value-not-storable"
+    assert _bodies(database) == []

@@ -1,0 +1,35 @@
+"""Which rows keep a stored file: all of them are asked before one is deleted.
+
+    digest: Mapped[str] = mapped_column(String(64), info=KEEPS_FILE)    # in any room's table
+    is_kept(session, digest)                                            # by whichever row
+
+A file is stored once, whoever brought it (`records.blobs`). So one who may delete what is theirs
+must not take it from others: an agency's signed decision is also in the store of the citizen who
+got it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, literal, select
+from sqlalchemy.orm import Session
+
+from records.database import Base
+
+KEEPS_FILE = {"keeps": "file"}
+"""On a column with a file's SHA-256 in hex, which its row needs for as long as it is there."""
+
+
+def keeping_columns() -> list[Column[Any]]:
+    """Every column of every room that says so."""
+    tables = Base.metadata.sorted_tables
+    return [one for table in tables for one in table.columns if one.info == KEEPS_FILE]
+
+
+def is_kept(session: Session, digest: str) -> bool:
+    """Whether any row needs this file."""
+    return any(
+        session.scalar(select(literal(1)).where(column == digest).limit(1))
+        for column in keeping_columns()
+    )
