@@ -223,9 +223,14 @@ def _require_raised(before: Report, after: Report, to: Level) -> None:
     if [one.signer_certificate for one in after.signatures] != known:
         reason = "signatures"
     for one in after.signatures:
-        if one.indication is Indication.TOTAL_FAILED or rank(one) < to.rank:
+        low = rank(one) < to.rank and not one.countersigns
+        if one.indication is Indication.TOTAL_FAILED or low:
             reason = (one.sub_indication.value if one.sub_indication else one.level) or "?"
-    if (before.passed or to.long_term) and not after.passed:
+    # A counter-signature is left as it was: nothing was asked of it but not to be harmed.
+    own = [one for one in after.signatures if not one.countersigns]
+    alone = len(own) == len(after.signatures)
+    as_good = after.passed or (not alone and all(one.sub_indication is None for one in own))
+    if (before.passed and not after.passed) or (to.long_term and not as_good):
         reason = after.sub_indication.value if after.sub_indication else "?"
     if reason:
         raise DocumentRefused("result-not-as-asked", reason=reason)

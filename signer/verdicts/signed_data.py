@@ -94,15 +94,15 @@ DigestOf = Callable[[str], bytes]
 
 
 def read_signed_data(
-    encoded: bytes, *, content_type: str, digest_of: DigestOf | None
+    encoded: bytes, *, content_type: str, digest_of: DigestOf | None, counter: bool = False
 ) -> SignedData:
     """Parse and verify one SignedData with one signer; raises Rejected with the finding.
 
     `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
-    which carries what it signs.
+    which carries what it signs. A counter-signature has no content type (RFC 5652, 11.4).
     """
     try:
-        return _read(encoded, content_type, digest_of)
+        return _read(encoded, content_type, digest_of, counter)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         kind = type(error).__name__
         raise _format("validation-cms-damaged", detail=kind) from None
@@ -142,7 +142,9 @@ def _format(code: str, **params: object) -> Rejected:
     return Rejected(fails(code, SubIndication.FORMAT_FAILURE, **params))
 
 
-def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def _read(
+    encoded: bytes, content_type: str, digest_of: DigestOf | None, counter: bool
+) -> SignedData:
     # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
     info = cms.ContentInfo.load(encoded, strict=True)
     if info["content_type"].native != "signed_data":
@@ -185,7 +187,10 @@ def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> Sign
     expected = digest_of(algorithm) if digest_of else digest(algorithm, content or b"")
     if _single(attributes, "message_digest").native != expected:
         raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
-    if _single(attributes, "content_type").dotted != content_type:
+    if counter:
+        if "content_type" in attributes:
+            raise _format("validation-cms-attribute", attribute="content_type")
+    elif _single(attributes, "content_type").dotted != content_type:
         raise _format("validation-cms-content")
     _require_known_method(signer)
     if not _verifies(certificate, signer, signed_attributes, algorithm):
