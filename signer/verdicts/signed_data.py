@@ -77,6 +77,8 @@ class SignedData:
     timestamps: tuple[bytes, ...]
     reference_is_v2: bool
     content: bytes | None
+    mask_digest: str | None = None
+    """What MGF1 was built on, of a signature by RSASSA-PSS."""
     unknown_attributes: tuple[str, ...] = ()
     """Unsigned attributes that no standard we read knows, as dotted OIDs."""
 
@@ -210,6 +212,7 @@ def _read(
         timestamps=tokens,
         reference_is_v2=is_v2,
         content=content,
+        mask_digest=_mask_digest(signer["signature_algorithm"]),
         unknown_attributes=unknown(one["type"].dotted for one in signer["unsigned_attrs"] or ()),
     )
 
@@ -342,6 +345,13 @@ def _verifies(
     except (InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _mask_digest(method: algos.SignedDigestAlgorithm) -> str | None:
+    if method.signature_algo != "rsassa_pss":
+        return None
+    name: str = method["parameters"]["mask_gen_algorithm"]["parameters"]["algorithm"].native
+    return name
 
 
 def _pss(parameters: algos.RSASSAPSSParams, algorithm: str) -> padding.PSS:

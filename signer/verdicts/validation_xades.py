@@ -193,6 +193,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
         timestamps=(),
         reference_is_v2=is_v2,
         content=None,
+        mask_digest=name if scheme is Scheme.RSA_PSS else None,
     )
 
 
