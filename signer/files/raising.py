@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 RANKS = {"BES": 0, "B": 0, "T": 1, "LT": 2, "XL": 2, "LTA": 3, "A": 3}
 """By the end of a level's name: baseline signatures, and those of others without its rules."""
 _FOLDER = "META-INF/"
+_NO_SIGNED_KIND = frozenset({"validation-not-a-pdf", "validation-not-asic"})
+"""A picture, a text, an office file: nothing is wrong with it, it just holds no signature."""
 
 
 def raise_file(
@@ -202,7 +204,8 @@ def _own(name: str) -> bool:
 
 
 def _require_intact(report: Report) -> None:
-    if report.sub_indication is SubIndication.NO_SIGNATURE_FOUND:
+    unsigned = report.sub_indication is SubIndication.NO_SIGNATURE_FOUND
+    if unsigned or any(one.code in _NO_SIGNED_KIND for one in report.findings):
         raise DocumentRefused("not-signed")
     broken = [one for one in report.signatures if one.indication is Indication.TOTAL_FAILED]
     if broken or not report.signatures:

@@ -138,7 +138,9 @@ def test_what_cannot_be_raised_says_why(world: World) -> None:
         archive.writestr("META-INF/ASiCArchiveManifest001.xml", "<a/>")
     for data, content, code in (
         (paper.decision(), None, "not-signed"),
-        (REPORT.data, None, "signature-not-intact"),
+        (REPORT.data, None, "not-signed"),
+        (b"PK\x05\x06" + bytes(18), None, "not-signed"),
+        (b"%PDF-1.4 torn", None, "signature-not-intact"),
         (detached, None, "content-needed"),
         (detached, b"another", "signature-not-intact"),
         (bytes(broken), None, "signature-not-intact"),
