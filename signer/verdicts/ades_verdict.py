@@ -190,6 +190,9 @@ def _judge(
     findings += acceptance_findings(signed, moment, best is not None, policy)
     findings += _reference_findings(claim, moment, best is not None, policy)
     findings += chain.findings
+    if any(one.code == "validation-no-chain" for one in chain.findings):
+        # Of an authority that nobody knows nothing at hand can say that its papers are whole.
+        findings = [one for one in findings if one.code != "validation-archive-damaged"]
     findings += spoiled_copies(signed.bag, chain.certificates)
     findings += anchors.told(material.paths.terms, chain.certificates)
     if signed.claimed_time and signed.claimed_time > moment + policy.clock_skew:

@@ -118,6 +118,16 @@ def test_by_openssl(
         assert "changes that are NOT allowed" in changed.to_text("en")
 
 
+def test_an_unknown_authority_is_all_that_is_told(tmp_path: Path) -> None:
+    """EN 319 102-1 §5.1.3: NO_CERTIFICATE_CHAIN_FOUND. A stranger's certificate beside the signature
+    is not thereby damaged: the reason that people read must be the one that is true."""
+    data = _openssl(tmp_path, "-cades")
+    report = validate(data, trust=TrustStore(()), now=NOW, content=DOCUMENT)
+    assert report.sub_indication == "NO_CERTIFICATE_CHAIN_FOUND"
+    (signature,) = report.signatures
+    assert [one.code for one in signature.findings if one.sub] == ["validation-no-chain"]
+
+
 def test_curves_and_masks_are_the_policys(tmp_path: Path) -> None:
     """TS 119 312 names P-256, P-384, P-521 and three of Brainpool's. Until 2026-2 length alone was
     asked; what was judged by that version stays explainable by it."""
