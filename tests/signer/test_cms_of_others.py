@@ -119,8 +119,8 @@ def test_by_openssl(
 
 
 def test_an_unknown_authority_is_all_that_is_told(tmp_path: Path) -> None:
-    """EN 319 102-1 §5.1.3: NO_CERTIFICATE_CHAIN_FOUND. A stranger's certificate beside the signature
-    is not thereby damaged: the reason that people read must be the one that is true."""
+    """EN 319 102-1 §5.1.3: NO_CERTIFICATE_CHAIN_FOUND. The certificate of a stranger is not
+    thereby damaged: the reason that people read must be the one that is true."""
     data = _openssl(tmp_path, "-cades")
     report = validate(data, trust=TrustStore(()), now=NOW, content=DOCUMENT)
     assert report.sub_indication == "NO_CERTIFICATE_CHAIN_FOUND"
