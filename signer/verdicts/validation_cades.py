@@ -256,11 +256,15 @@ def _carried(one: _Signer) -> tuple[frozenset[bytes], frozenset[bytes]]:
 
 
 def statement(choice: bytes) -> bytes | None:
-    """The CRL or OCSP response in one RevocationInfoChoice (RFC 5652 §10.2.1, RFC 5940)."""
+    """The CRL or OCSP response in one RevocationInfoChoice (RFC 5652 §10.2.1, RFC 5940).
+
+    Raises MalformedDer for what is neither a CRL nor in another format: nobody signs it, and an
+    altered tag would make it disappear.
+    """
     if choice[0] == _CRL:
         return choice
     if choice[0] != _OTHER:
-        return None
+        raise MalformedDer("revocation data of no kind there is")
     reader = Reader(choice).inside(_OTHER)
     kind = reader.raw(der.OBJECT_IDENTIFIER)
     value = reader.whole()

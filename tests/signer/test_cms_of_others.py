@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 
 from ca.trust import TrustStore
+from signer.cms_parts import CmsParts
 from signer.trust.certificates import issued, read_all
 from signer.trust.chain import Material, judge_chain
 from signer.trust.path import Paths
@@ -126,6 +128,15 @@ def test_an_unknown_authority_is_all_that_is_told(tmp_path: Path) -> None:
     assert report.sub_indication == "NO_CERTIFICATE_CHAIN_FOUND"
     (signature,) = report.signatures
     assert [one.code for one in signature.findings if one.sub] == ["validation-no-chain"]
+
+
+def test_revocation_data_do_not_disappear_by_one_bit(tmp_path: Path) -> None:
+    """RFC 5652 §10.2.1: a CertificateList or [1], nothing else. Found by flipping bits."""
+    parts = CmsParts.read(_openssl(tmp_path, "-cades"))
+    crl = pki().crl(pki().issuing, SIGNED_AT).public_bytes(Encoding.DER)
+    for held, passes in ((crl, True), (bytes([crl[0] ^ 0x80]) + crl[1:], False)):
+        data = replace(parts, revocation=(held,)).encode()
+        assert _judged(data, _party("rsa"), content=DOCUMENT).passed is passes
 
 
 def test_curves_and_masks_are_the_policys(tmp_path: Path) -> None:
