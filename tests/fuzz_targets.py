@@ -37,7 +37,7 @@ from signer.trust import trusted_lists
 from signer.trust.certificates import is_authority, is_timestamper, normal_name, read_certificate
 from signer.trust.crl_statements import read_crl
 from signer.trust.revocation_status import read_ocsp
-from signer.verdicts import validation_asic, validation_xades
+from signer.verdicts import validation_asic, validation_cades, validation_xades
 from signer.verdicts.policy import load_policy
 from signer.verdicts.signed_data import (
     DATA_CONTENT,
@@ -49,6 +49,7 @@ from signer.verdicts.signed_data import (
 )
 from signer.verdicts.validation import validate
 from signer.verdicts.verdict import Unreadable
+from tests.countersigner import countersigned
 from tests.signed_samples import pki, plain_pdf, signed
 from tests.small_pki import SIGNED_AT, ec_key, name
 
@@ -253,6 +254,11 @@ TARGETS = (
     Target("signed-data", _signature, _cms),
     Target("time-stamp-token", _token, _cms),
     Target("cms-parts", lambda data: CmsParts.read(data).encode(), _cms),
+    Target(
+        "cades",
+        lambda data: validation_cades.read_claims(data, b"content"),
+        lambda: [countersigned(one, pki().agency) for one in _cms()],
+    ),
     Target("evidence-record", _record, _records),
     Target("certificate", _certificate, _certificates),
     Target(

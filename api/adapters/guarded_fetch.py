@@ -102,7 +102,7 @@ class GuardedFetch:
         deadline = time.monotonic() + self._seconds
         for _ in range(_MOST_REDIRECTS + 1):
             parts, host, port = self._checked(url)
-            address = self._resolved(host, port, url)
+            address = self._resolved(host, port, url, deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise FetchFailed("fetch-too-slow", address=_shown(url))
@@ -164,14 +164,14 @@ class GuardedFetch:
             raise FetchFailed("fetch-refused", address=_shown(url))
         return parts, host, port or known
 
-    def _resolved(self, host: str, port: int, url: str) -> str:
+    def _resolved(self, host: str, port: int, url: str, deadline: float) -> str:
         """The address to connect to. One that is not public among them spoils the whole name."""
-        try:
-            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise FetchFailed("fetch-failed", address=_shown(url), why="name") from None
-        addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
-        if not addresses or not (self._private_too or all(map(_public, addresses))):
+        addresses = _addresses(host, port, max(0.0, deadline - time.monotonic()))
+        if addresses is None:
+            raise FetchFailed("fetch-too-slow", address=_shown(url))
+        if not addresses:
+            raise FetchFailed("fetch-failed", address=_shown(url), why="name")
+        if not (self._private_too or all(map(_public, addresses))):
             raise FetchFailed("fetch-refused", address=_shown(url))
         return addresses[0]
 
@@ -179,6 +179,26 @@ class GuardedFetch:
 @dataclass(frozen=True)
 class _Redirect:
     location: str
+
+
+def _addresses(host: str, port: int, seconds: float) -> list[str] | None:
+    """What a name resolves to; None when it takes too long.
+
+    Whoever owns the name may also own its name server, and the resolver takes no time limit.
+    """
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        found.extend(dict.fromkeys(str(row[4][0]) for row in rows))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return None if asking.is_alive() else found
 
 
 def _public(address: str) -> bool:

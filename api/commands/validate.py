@@ -83,7 +83,7 @@ def validate(
         typer.Option(help="sha256:HEX of what a detached signature is about, instead of it"),
     ] = None,
     at: Annotated[str | None, typer.Option(help="Judge as of this time (ISO 8601)")] = None,
-    policy: Annotated[str, typer.Option(help="Validation policy, as dauso-2026-2")] = "",
+    policy: Annotated[str, typer.Option(help="Validation policy, as dauso-2026-3")] = "",
     evidence: Annotated[
         Path | None, typer.Option(help="An evidence record about the file (RFC 4998)")
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,11 @@ class CopyView:
     facts: tuple[tuple[str, str], ...]
 
 
+_SHOWN = frozenset({Weight.FAILS, Weight.WARNS})
+_TOLD = frozenset({"validation-counter-signature"})
+_SAID_BY_THE_PAGE = frozenset({"validation-no-signature"})
+
+
 @dataclass(frozen=True)
 class SignatureView:
     signer: str
@@ -38,6 +43,8 @@ class SignatureView:
     signing_time: datetime | None
     best_signature_time: datetime | None
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What does not decide: warnings, and what kind of signature this is."""
     changes: str
 
 
@@ -51,6 +58,8 @@ class ReportView:
     words: str
     words_other: str
     explanation: str
+    notes: tuple[str, ...]
+    """What is said of the file itself and of none of its signatures."""
     signatures: tuple[SignatureView, ...]
     copy: CopyView | None
     document: str = ""
@@ -78,6 +87,7 @@ def report_view(
         words=words(language)[key],
         words_other=words(other)[key],
         explanation=explanation,
+        notes=_about_the_file(report, language) if report.readable else (),
         signatures=tuple(_signature(one, language) for one in report.signatures),
         copy=copy,
         document=document,
@@ -98,16 +108,25 @@ def _signature(one: SignatureVerdict, language: str) -> SignatureView:
         level=one.level or "",
         signing_time=one.signing_time,
         best_signature_time=one.best_signature_time,
-        reasons=tuple(_reasons(one.findings, language)),
+        reasons=tuple(_reasons(one.findings, language, {Weight.FAILS})),
+        notes=(
+            *_reasons(one.findings, language, {Weight.WARNS}),
+            *(text(found.code, {}, language) for found in one.findings if found.code in _TOLD),
+        ),
         changes=_without_lead(text(changes, {}, language)) if shown else "",
     )
 
 
-def _reasons(findings: Sequence[Finding], language: str) -> list[str]:
+def _about_the_file(report: Report, language: str) -> tuple[str, ...]:
+    told = {one.code for each in report.signatures for one in each.findings} | _SAID_BY_THE_PAGE
+    return tuple(_reasons([one for one in report.findings if one.code not in told], language))
+
+
+def _reasons(
+    findings: Sequence[Finding], language: str, weights: Collection[Weight] = _SHOWN
+) -> list[str]:
     return [
-        text(found.code, found.params, language)
-        for found in findings
-        if found.weight is not Weight.INFORMS
+        text(found.code, found.params, language) for found in findings if found.weight in weights
     ]
 
 

@@ -210,11 +210,11 @@ def pages(
 class PolicyShape(BaseModel):
     """One version of the validation rules; old ones stay, so that old reports stay explainable."""
 
-    id: str = Field(examples=["dauso-2026-2"])
-    title: str = Field(examples=["dauso 2026-2"])
+    id: str = Field(examples=["dauso-2026-3"])
+    title: str = Field(examples=["dauso 2026-3"])
     description: dict[str, str]
     current: bool = Field(description="What is used when none is named")
-    url: str = Field(examples=["/api/v1/validation-policies/dauso-2026-2"])
+    url: str = Field(examples=["/api/v1/validation-policies/dauso-2026-3"])
 
 
 @router.get(
@@ -246,7 +246,7 @@ def policies() -> list[PolicyShape]:
     responses={**problems(404), 200: {"content": {"application/yaml": {}}, "description": "YAML"}},
 )
 def policy(
-    identifier: Annotated[str, Path(max_length=60, examples=["dauso-2026-2"])],
+    identifier: Annotated[str, Path(max_length=60, examples=["dauso-2026-3"])],
 ) -> Response:
     """Algorithms and sizes with their end dates, purposes, limits, and how constraints weigh."""
     return Response(policy_text(identifier), media_type="application/yaml")

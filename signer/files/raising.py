@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 RANKS = {"BES": 0, "B": 0, "T": 1, "LT": 2, "XL": 2, "LTA": 3, "A": 3}
 """By the end of a level's name: baseline signatures, and those of others without its rules."""
 _FOLDER = "META-INF/"
+_NO_SIGNED_KIND = frozenset({"validation-not-a-pdf", "validation-not-asic"})
+"""A picture, a text, an office file: nothing is wrong with it, it just holds no signature."""
 
 
 def raise_file(
@@ -202,7 +204,8 @@ def _own(name: str) -> bool:
 
 
 def _require_intact(report: Report) -> None:
-    if report.sub_indication is SubIndication.NO_SIGNATURE_FOUND:
+    unsigned = report.sub_indication is SubIndication.NO_SIGNATURE_FOUND
+    if unsigned or any(one.code in _NO_SIGNED_KIND for one in report.findings):
         raise DocumentRefused("not-signed")
     broken = [one for one in report.signatures if one.indication is Indication.TOTAL_FAILED]
     if broken or not report.signatures:
@@ -223,9 +226,14 @@ def _require_raised(before: Report, after: Report, to: Level) -> None:
     if [one.signer_certificate for one in after.signatures] != known:
         reason = "signatures"
     for one in after.signatures:
-        if one.indication is Indication.TOTAL_FAILED or rank(one) < to.rank:
+        low = rank(one) < to.rank and not one.countersigns
+        if one.indication is Indication.TOTAL_FAILED or low:
             reason = (one.sub_indication.value if one.sub_indication else one.level) or "?"
-    if (before.passed or to.long_term) and not after.passed:
+    # A counter-signature is left as it was: nothing was asked of it but not to be harmed.
+    own = [one for one in after.signatures if not one.countersigns]
+    alone = len(own) == len(after.signatures)
+    as_good = after.passed or (not alone and all(one.sub_indication is None for one in own))
+    if (before.passed and not after.passed) or (to.long_term and not as_good):
         reason = after.sub_indication.value if after.sub_indication else "?"
     if reason:
         raise DocumentRefused("result-not-as-asked", reason=reason)

@@ -32,7 +32,7 @@ def raised(
     now: datetime,
 ) -> bytes:
     """`verdicts` are on the signatures in document order."""
-    signatures = document.signatures
+    signatures = [one for one in document.signatures if not _countersigns(one)]
     if len(signatures) != len(verdicts):
         raise DocumentRefused("signature-not-intact", reason="signatures")
     if to.time_stamped and time_stamper is None:
@@ -49,6 +49,12 @@ def raised(
         if to.archived and time_stamper is not None:
             xades_levels.archive(document, signature, time_stamper, now=now)
     return xades.write(document)
+
+
+def _countersigns(signature: Element) -> bool:
+    """It stands inside another's unsigned properties, which only that one's level is about."""
+    holder = signature.getparent()
+    return holder is not None and holder.tag == named("CounterSignature")
 
 
 def _bag(signature: Element) -> list[bytes]:

@@ -23,9 +23,16 @@ class NotCanonical(Exception):
 
 
 def canonical(
-    element: Element, algorithm: str, prefixes: Sequence[str] = (), *, whole: bool = False
+    element: Element,
+    algorithm: str,
+    prefixes: Sequence[str] = (),
+    *,
+    whole: bool = False,
+    comments: bool = True,
 ) -> bytes:
-    """The octets of `element` and all below it; comments are never part (they are not signed).
+    """The octets of `element` and all below it, with comments where the algorithm keeps them.
+
+    A reference inside the document never does (XML Signature 1.1 §4.4.3.3): `comments` is False.
 
     `whole` is the document of that root, with the instructions beside it; `prefixes` is the
     InclusiveNamespaces PrefixList of the exclusive form.
@@ -38,7 +45,7 @@ def canonical(
             element.getroottree() if whole else element,
             method="c14n",
             exclusive=method.exclusive,
-            with_comments=False,
+            with_comments=method.comments and comments,
             inclusive_ns_prefixes=list(prefixes) if method.exclusive and prefixes else None,
         )
     return written

@@ -19,11 +19,13 @@ _FRAME_ATTRIBUTES = frozenset({"Id", "ID", "id", f"{{{XML}}}id", f"{{{XML}}}spac
 
 class Coverage(Enum):
     """WHOLE: every octet that matters. FRAME: only elements that hold nothing but signed ones
-    stand outside (as in electronic invoices). PART: something with content is not signed."""
+    stand outside (as in electronic invoices). PART: something with content is not signed.
+    COUNTERSIGNED: another signature, which it confirms; the document is that one's matter."""
 
     WHOLE = "whole"
     FRAME = "frame"
     PART = "part"
+    COUNTERSIGNED = "countersigned"
 
 
 def coverage(

@@ -61,7 +61,7 @@ DIGEST_NAMES = {uri: name for name, uri in DIGESTS.items()}
 
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 _MORE_2007 = "http://www.w3.org/2007/05/xmldsig-more#"
-_SHA2 = ("sha256", "sha384", "sha512")
+_SHA2 = ("sha224", "sha256", "sha384", "sha512")
 SIGNATURES = {
     f"{DS}rsa-sha1": (Scheme.RSA_PKCS1, "sha1"),
     f"{_MORE}ecdsa-sha1": (Scheme.ECDSA, "sha1"),

@@ -177,7 +177,7 @@ class Reference:
             inside = [one for one in self.left_out if _within(one, self.target)]
             try:
                 stack.enter_context(without(inside))
-                return canonical(self.target, method, prefixes, whole=not self.uri)
+                return canonical(self.target, method, prefixes, whole=not self.uri, comments=False)
             except NotCanonical as found:
                 raise refused("validation-xml-transform", transform=str(found)[:80]) from None
 

@@ -200,6 +200,8 @@ def _newest(data: bytes, evidence: Evidence | None, limits: Limits) -> tuple[Pro
     if evidence is not None:
         record = EvidenceRecord.read(evidence.record)
         return Proof.EVIDENCE_RECORD, [record.chains[-1][-1].token]
+    if not data.lstrip().startswith(b"%PDF"):  # a text, a picture: no signed file at all
+        raise DocumentRefused("not-signed")
     with Document.open(Original.of(data), limits) as document:
         stamps: list[tuple[int, bytes]] = []
         signatures: list[bytes] = []
@@ -228,6 +230,8 @@ def _ends_of_file(
     try:
         claims = read_claims(data, content, policy.limits).signatures
     except Unreadable as refusal:
+        if refusal.code == "validation-not-asic":
+            raise DocumentRefused("not-signed") from None
         raise DocumentRefused(refusal.code, **refusal.params) from None
     if not claims:
         raise DocumentRefused("not-signed")

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
 from ca import der as asn1
 from signer.verdicts.verdict import Finding, SubIndication, fails
@@ -62,6 +62,15 @@ class Certificate:
     @property
     def self_signed(self) -> bool:
         return self.subject == self.issuer and issued(self, self)
+
+    @property
+    def mask_digest(self) -> str | None:
+        """What MGF1 was built on, where the issuer signed by RSASSA-PSS."""
+        if self.x509.signature_algorithm_oid != SignatureAlgorithmOID.RSASSA_PSS:
+            return None
+        parameters = asn1_x509.Certificate.load(self.der)["signature_algorithm"]["parameters"]
+        name: str = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+        return name
 
     def common_name(self) -> str:
         """The name a person would use for the holder."""

@@ -10,6 +10,7 @@ the network is reached, and what is refused there, is the business of the `Fetch
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,8 @@ _LARGEST_LIST = 32 << 20
 _MOST_LEAVES = 8
 _MOST_ASKED = 24
 _LONGEST = 6
+_MOST_SECONDS = 30.0
+"""For all questions about one file: each may be slow, and somebody waits for the verdict."""
 _MOST_ADDRESSES = 3
 
 
@@ -56,16 +59,22 @@ class Fetched:
     revocation: list[bytes] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     asked: int = 0
+    begun: float = field(default_factory=time.monotonic)
 
 
 def fetch_status(
-    leaves: Iterable[bytes], trust: Trust, fetcher: Fetcher, at_hand: Iterable[bytes] = ()
+    leaves: Iterable[bytes],
+    trust: Trust,
+    fetcher: Fetcher,
+    at_hand: Iterable[bytes] = (),
+    *,
+    found: Fetched | None = None,
 ) -> Fetched:
     """Ask for the issuers and the status of these certificates (DER) up to an anchor.
 
-    `at_hand` are certificates that need not be asked for.
+    `at_hand` are certificates that need not be asked for, `found` is what an earlier call found.
     """
-    found = Fetched()
+    found = found or Fetched()
     anchors = [_read(one) for one in trust.anchors]
     known = [*anchors, *(_read(one) for one in trust.intermediates)]
     known += [read_certificate(one) for one in at_hand]
@@ -118,7 +127,7 @@ def _status(one: Certificate, issuer: Certificate, fetcher: Fetcher, found: Fetc
 
 
 def _asked(found: Fetched, url: str, ask: Callable[[], bytes]) -> bytes | None:
-    if found.asked >= _MOST_ASKED:
+    if found.asked >= _MOST_ASKED or time.monotonic() - found.begun > _MOST_SECONDS:
         return None
     found.asked += 1
     try:

@@ -24,12 +24,19 @@ _MOST_TOLD = 5
 
 
 def own_stamp_findings(inner: Iterable[Stamp]) -> list[Finding]:
-    """A signature time-stamp that is broken, or younger than its archive, is no accident."""
+    """A signature time-stamp that is broken, or younger than its archive, is no accident.
+
+    One that is whole but not believed (its authority unknown, expired, revoked) is told of: the
+    level names a time-stamp, and nobody should wonder why it proves no time.
+    """
     found = []
     for one in inner:
         if one.broken:
             sub = SubIndication.SIG_CONSTRAINTS_FAILURE
             found.append(fails("validation-signature-timestamp-broken", sub))
+        elif not one.good and one.signed is not None:
+            name = one.signed.certificate.common_name()
+            found.append(warns("validation-timestamp-not-believed", authority=name))
         for finding in one.findings:
             if finding.sub is SubIndication.TIMESTAMP_ORDER_FAILURE or (
                 finding.code == "validation-bag-damaged"
@@ -45,6 +52,7 @@ def acceptance_findings(
     findings = []
     if not is_signer(signed.certificate, policy.signer_key_usage, policy.signer_extended_key_usage):
         findings.append(fails("validation-wrong-purpose", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
+    findings += policy.mask_findings(signed.mask_digest, proven=proven)
     names = {signed.digest} | (set() if signed.reference_is_v2 else {"sha1"})
     for name in sorted(names):
         if not policy.digest_good(name, moment):

@@ -22,7 +22,7 @@ from signer.trust.revocation_status import is_answered, vouched
 from signer.verdicts.acceptance import acceptance_findings, own_stamp_findings
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.verdicts.policy import Policy
-from signer.verdicts.report import Changes, Report, SignatureVerdict
+from signer.verdicts.report import COUNTER, Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
 from signer.verdicts.verdict import (
@@ -38,6 +38,11 @@ from signer.verdicts.verdict import (
 )
 
 _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
+
+
+def counter_name(name: str, number: int) -> str:
+    """What a counter-signature is called: after the signatures it stands among."""
+    return f"{name}{COUNTER}{number}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,11 @@ class Claim:
     whole_file: bool = True
     size: int = 0
     references: tuple[SignedReference, ...] = ()
+
+    @property
+    def countersigns(self) -> bool:
+        """Whether it confirms another signature and not the document."""
+        return COUNTER in self.name
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,9 @@ def _judge(
     findings += acceptance_findings(signed, moment, best is not None, policy)
     findings += _reference_findings(claim, moment, best is not None, policy)
     findings += chain.findings
+    if any(one.code == "validation-no-chain" for one in chain.findings):
+        # Of an authority that nobody knows nothing at hand can say that its papers are whole.
+        findings = [one for one in findings if one.code != "validation-archive-damaged"]
     findings += spoiled_copies(signed.bag, chain.certificates)
     findings += anchors.told(material.paths.terms, chain.certificates)
     if signed.claimed_time and signed.claimed_time > moment + policy.clock_skew:

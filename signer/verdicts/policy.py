@@ -17,9 +17,9 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signer.errors import SignerError
-from signer.verdicts.verdict import Finding, SubIndication, Weight
+from signer.verdicts.verdict import Finding, SubIndication, Weight, fails
 
-CURRENT = "dauso-2026-2"
+CURRENT = "dauso-2026-3"
 ENDLESS = datetime.max.replace(tzinfo=UTC, microsecond=0)
 """The end of what no catalogue gives an end."""
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -61,6 +61,10 @@ class Policy:
     version: str
     digests: Mapping[str, datetime]
     keys: Mapping[str, tuple[tuple[int, datetime], ...]]
+    curves: frozenset[str] | None
+    """The elliptic curves that are accepted; None: whatever is long enough (before 2026-3)."""
+    mask_digests: frozenset[str] | None
+    """The digests that MGF1 of RSASSA-PSS may be built on; None: any (before 2026-3)."""
     signer_key_usage: tuple[str, ...]
     signer_extended_key_usage: frozenset[str]
     clock_skew: timedelta
@@ -102,25 +106,35 @@ class Policy:
 
     def believed_until(self, key: object, digest: str) -> datetime | None:
         """The end of a key and digest together; None when either was never believed."""
-        until = self.digests.get(digest.replace("-", "_"))
-        kind, bits = key_kind(key)
-        sizes = [end for size, end in self.keys.get(kind, ()) if size <= bits]
-        return min(until, sizes[-1]) if until and sizes else None
+        until, end = self.digests.get(digest.replace("-", "_")), self.key_end(key)
+        return min(until, end) if until and end else None
 
     def key_good(self, key: object, at: datetime) -> bool:
-        """Whether a key of this kind and size can be believed at that moment."""
-        kind, bits = key_kind(key)
-        until = [end for size, end in self.keys.get(kind, ()) if size <= bits]
-        return bool(until) and at < until[-1]
+        """Whether a key of this kind, curve and size can be believed at that moment."""
+        until = self.key_end(key)
+        return until is not None and at < until
 
+    def key_end(self, key: object) -> datetime | None:
+        """Until when such a key is believed; None when it never was."""
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            named = self.curves is None or key.curve.name in self.curves
+            return self._end_of("ec", key.curve.key_size) if named else None
+        return self._end_of("rsa", key.key_size) if isinstance(key, rsa.RSAPublicKey) else None
 
-def key_kind(key: object) -> tuple[str, int]:
-    """(`rsa` or `ec`, bits) as policies name them; another kind has no name."""
-    if isinstance(key, rsa.RSAPublicKey):
-        return "rsa", key.key_size
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return "ec", key.curve.key_size
-    return "", 0
+    def _end_of(self, kind: str, bits: int) -> datetime | None:
+        ends = [end for size, end in self.keys.get(kind, ()) if size <= bits]
+        return ends[-1] if ends else None
+
+    def mask_findings(self, digest: str | None, *, proven: bool) -> list[Finding]:
+        """What stands against RSASSA-PSS with MGF1 on this digest; None where there is no mask."""
+        if digest is None or self.mask_digests is None or digest in self.mask_digests:
+            return []
+        sub = (
+            SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+            if proven
+            else SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
+        )
+        return [fails("validation-weak-mask", sub, algorithm=digest.upper())]
 
 
 @functools.cache
@@ -143,6 +157,8 @@ def load_policy(name: str = CURRENT) -> Policy:
             kind: tuple(sorted((size, _end(day)) for size, day in rows.items()))
             for kind, rows in raw["keys"].items()
         },
+        curves=_names(raw.get("curves")),
+        mask_digests=_names(raw.get("pss_mask_digests")),
         signer_key_usage=tuple(raw["signer"]["key_usage"]),
         signer_extended_key_usage=frozenset(raw["signer"]["extended_key_usage"]),
         clock_skew=timedelta(seconds=raw["clock_skew_seconds"]),
@@ -162,6 +178,10 @@ def policy_text(name: str) -> str:
     """The data of one version as they are kept; raises SignerError `policy-unknown`."""
     load_policy(name)
     return (_FOLDER / f"{name}.yaml").read_text("utf-8")
+
+
+def _names(listed: list[str] | None) -> frozenset[str] | None:
+    return None if listed is None else frozenset(listed)
 
 
 def _end(day: date | None) -> datetime:

@@ -21,6 +21,8 @@ from records.errors import text
 from signer.verdicts.verdict import Finding, Indication, SubIndication, Weight, indication_of
 
 _HANOI = timezone(timedelta(hours=7))
+COUNTER = ":counter-"
+"""In the name of a counter-signature: after the signatures that it stands among."""
 
 
 class Changes(StrEnum):
@@ -56,6 +58,11 @@ class SignatureVerdict:
     @property
     def indication(self) -> Indication:
         return indication_of(self.sub_indication)
+
+    @property
+    def countersigns(self) -> bool:
+        """Whether it confirms another signature and not the document."""
+        return COUNTER in self.field
 
     @property
     def changes_known(self) -> bool:

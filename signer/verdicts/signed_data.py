@@ -77,6 +77,8 @@ class SignedData:
     timestamps: tuple[bytes, ...]
     reference_is_v2: bool
     content: bytes | None
+    mask_digest: str | None = None
+    """What MGF1 was built on, of a signature by RSASSA-PSS."""
     unknown_attributes: tuple[str, ...] = ()
     """Unsigned attributes that no standard we read knows, as dotted OIDs."""
 
@@ -94,15 +96,15 @@ DigestOf = Callable[[str], bytes]
 
 
 def read_signed_data(
-    encoded: bytes, *, content_type: str, digest_of: DigestOf | None
+    encoded: bytes, *, content_type: str, digest_of: DigestOf | None, counter: bool = False
 ) -> SignedData:
     """Parse and verify one SignedData with one signer; raises Rejected with the finding.
 
     `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
-    which carries what it signs.
+    which carries what it signs. A counter-signature has no content type (RFC 5652, 11.4).
     """
     try:
-        return _read(encoded, content_type, digest_of)
+        return _read(encoded, content_type, digest_of, counter)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         kind = type(error).__name__
         raise _format("validation-cms-damaged", detail=kind) from None
@@ -142,7 +144,9 @@ def _format(code: str, **params: object) -> Rejected:
     return Rejected(fails(code, SubIndication.FORMAT_FAILURE, **params))
 
 
-def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> SignedData:
+def _read(
+    encoded: bytes, content_type: str, digest_of: DigestOf | None, counter: bool
+) -> SignedData:
     # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
     info = cms.ContentInfo.load(encoded, strict=True)
     if info["content_type"].native != "signed_data":
@@ -188,7 +192,10 @@ def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> Sign
     expected = digest_of(algorithm) if digest_of else digest(algorithm, content or b"")
     if _single(attributes, "message_digest").native != expected:
         raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
-    if _single(attributes, "content_type").dotted != content_type:
+    if counter:
+        if "content_type" in attributes:
+            raise _format("validation-cms-attribute", attribute="content_type")
+    elif _single(attributes, "content_type").dotted != content_type:
         raise _format("validation-cms-content")
     _require_known_method(signer)
     if not _verifies(certificate, signer, signed_attributes, algorithm):
@@ -208,6 +215,7 @@ def _read(encoded: bytes, content_type: str, digest_of: DigestOf | None) -> Sign
         timestamps=tokens,
         reference_is_v2=is_v2,
         content=content,
+        mask_digest=_mask_digest(signer["signature_algorithm"]),
         unknown_attributes=unknown(one["type"].dotted for one in signer["unsigned_attrs"] or ()),
     )
 
@@ -362,6 +370,13 @@ def _verifies(
     except (InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _mask_digest(method: algos.SignedDigestAlgorithm) -> str | None:
+    if method.signature_algo != "rsassa_pss":
+        return None
+    name: str = method["parameters"]["mask_gen_algorithm"]["parameters"]["algorithm"].native
+    return name
 
 
 def _pss(parameters: algos.RSASSAPSSParams, algorithm: str) -> padding.PSS:

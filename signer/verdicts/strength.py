@@ -15,7 +15,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import yaml
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ca import der
 from signer.cms_parts import CmsParts
@@ -125,14 +124,7 @@ def genuine_time(token: bytes) -> datetime:
 
 def key_end(key: object, policy: Policy) -> datetime:
     """Until when the policy believes a key of this kind and size."""
-    if isinstance(key, rsa.RSAPublicKey):
-        kind, bits = "rsa", key.key_size
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        kind, bits = "ec", key.curve.key_size
-    else:
-        return NEVER
-    ends = [end for size, end in policy.keys[kind] if size <= bits]
-    return ends[-1] if ends else NEVER
+    return policy.key_end(key) or NEVER
 
 
 def digest_end(name: str, policy: Policy) -> datetime:

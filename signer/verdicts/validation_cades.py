@@ -7,7 +7,7 @@ may sign one file in one CMS, and its mathematics checked; what else it carries 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from asn1crypto import core
@@ -16,7 +16,7 @@ from ca import der
 from ca.der import MalformedDer, Reader
 from signer.cms import SIGNATURE_TIME_STAMP, attribute
 from signer.cms_parts import CmsParts, SignerParts, elements
-from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
+from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
@@ -39,7 +39,10 @@ _REVOCATION_VALUES = der.oid("1.2.840.113549.1.9.16.2.24")
 _BASIC_OCSP = der.oid("1.3.6.1.5.5.7.48.1.1")
 _OCSP_RESPONSE = der.oid("1.3.6.1.5.5.7.16.2")
 _CRL, _OTHER = der.SEQUENCE, 0xA1
+_COUNTER_SIGNATURE = der.oid("1.2.840.113549.1.9.6")
 _MOST_STAMPS = 50
+_MOST_COUNTERS = 50
+_DEEPEST_COUNTER = 4
 
 
 def read_claims(
@@ -72,7 +75,10 @@ def read_detached(data: bytes, content: bytes, *, name: str) -> tuple[Claim, ...
         raise Unreadable("validation-cms-unreadable", detail=error.params["found"]) from None
     if parts.content is not None:
         raise Unreadable("validation-cms-unreadable", detail="content inside")
-    return tuple(replace(one, name=name) for one in _claims(parts, content))
+    return tuple(
+        replace(one, name=one.name.replace("signature", name, 1) if one.countersigns else name)
+        for one in _claims(parts, content)
+    )
 
 
 def _claims(
@@ -81,9 +87,72 @@ def _claims(
     def named(number: int) -> str:
         return "signature" if len(parts.signers) == 1 else f"signature-{number}"
 
-    return tuple(
+    claims = [
         _claim(_Signer(parts, signer, content, named(number), digests))
         for number, signer in enumerate(parts.signers, start=1)
+    ]
+    counters = [one for signer in parts.signers for one in _counters(parts, signer)]
+    if len(counters) > _MOST_COUNTERS:
+        raise Unreadable("validation-too-many-signatures", limit=_MOST_COUNTERS)
+    for number, each in enumerate(counters, start=1):
+        claims.append(_counter_claim(each, counter_name("signature", number)))
+    return tuple(claims)
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """A SignerInfo among another's unsigned attributes, over that one's signature value."""
+
+    parts: CmsParts
+    signer: SignerParts
+    value: bytes
+
+
+def _counters(parts: CmsParts, above: SignerParts, depth: int = 1) -> Iterator[_Counter]:
+    """Every counter-signature on a signer, and those on it (RFC 5652, 11.4)."""
+    for encoded in above.values(_COUNTER_SIGNATURE):
+        try:
+            signer = SignerParts.read(Reader(encoded).read(der.SEQUENCE))
+        except MalformedDer as error:
+            detail = error.params["found"]
+            raise Unreadable("validation-cms-unreadable", detail=detail) from None
+        if depth > _DEEPEST_COUNTER:
+            raise Unreadable("validation-too-deep")
+        yield _Counter(parts, signer, above.signature_value)
+        yield from _counters(parts, signer, depth + 1)
+
+
+def _counter_claim(one: _Counter, name: str) -> Claim:
+    """It confirms a signature and says nothing of the content (EN 319 122-1 §5.2.7)."""
+    told = informs("validation-counter-signature")
+    try:
+        signed = _mathematics(
+            _Signer(replace(one.parts, content=None), one.signer, one.value, name), counter=True
+        )
+    except Rejected as rejected:
+        return Claim(name, FAMILY, None, (rejected.finding, told), whole_file=False)
+    except (MalformedDer, ValueError) as error:
+        sub = SubIndication.FORMAT_FAILURE
+        found = fails("validation-cms-damaged", sub, detail=type(error).__name__)
+        return Claim(name, FAMILY, None, (found, told), whole_file=False)
+    return Claim(
+        name=name,
+        family=FAMILY,
+        signed=signed,
+        findings=(told,),
+        stamps=_stamps(signed, name),
+        baseline=signed.claimed_time is not None and signed.reference_is_v2,
+        whole_file=False,
+        references=(
+            SignedReference("MESSAGE_DIGEST", signed.digest, digest(signed.digest, one.value)),
+        ),
+    )
+
+
+def _stamps(signed: SignedData, name: str) -> tuple[Stamp, ...]:
+    return tuple(
+        read_stamp(token, lambda algorithm: digest(algorithm, signed.signature), field=name)
+        for token in signed.timestamps[:_MOST_STAMPS]
     )
 
 
@@ -130,10 +199,7 @@ def _claim(one: _Signer) -> Claim:
         name=one.name,
         family=FAMILY,
         signed=signed,
-        stamps=tuple(
-            read_stamp(token, lambda name: digest(name, signed.signature), field=one.name)
-            for token in signed.timestamps[:_MOST_STAMPS]
-        ),
+        stamps=_stamps(signed, one.name),
         archives=archives,
         certificates=certificates,
         revocation=revocation,
@@ -145,9 +211,10 @@ def _claim(one: _Signer) -> Claim:
     )
 
 
-def _mathematics(one: _Signer) -> SignedData:
+def _mathematics(one: _Signer, *, counter: bool = False) -> SignedData:
     """The signature alone: no other signer, no unsigned attribute but its time-stamps."""
-    if _kind(one.signer.digest_algorithm) not in map(_kind, one.parts.digest_algorithms):
+    listed = map(_kind, one.parts.digest_algorithms)
+    if not counter and _kind(one.signer.digest_algorithm) not in listed:
         # RFC 5652, 5.1: such a signature may be refused; what says so was altered.
         raise Rejected(fails("validation-cms-digest-algorithms", SubIndication.FORMAT_FAILURE))
     if not (one.parts.version_fits and one.signer.version_fits):
@@ -159,6 +226,7 @@ def _mathematics(one: _Signer) -> SignedData:
         one.parts.alone(one.signer, *stamps),
         content_type=DATA_CONTENT,
         digest_of=None if enveloped else one.content_digest,
+        counter=counter,
     )
     kinds = {core.ObjectIdentifier.load(kind).dotted for kind, _ in one.signer.unsigned_values()}
     # The content is not needed twice.
@@ -190,11 +258,15 @@ def _carried(one: _Signer) -> tuple[frozenset[bytes], frozenset[bytes]]:
 
 
 def statement(choice: bytes) -> bytes | None:
-    """The CRL or OCSP response in one RevocationInfoChoice (RFC 5652 §10.2.1, RFC 5940)."""
+    """The CRL or OCSP response in one RevocationInfoChoice (RFC 5652 §10.2.1, RFC 5940).
+
+    Raises MalformedDer for what is neither a CRL nor in another format: nobody signs it, and an
+    altered tag would make it disappear.
+    """
     if choice[0] == _CRL:
         return choice
     if choice[0] != _OTHER:
-        return None
+        raise MalformedDer("revocation data of no kind there is")
     reader = Reader(choice).inside(_OTHER)
     kind = reader.raw(der.OBJECT_IDENTIFIER)
     value = reader.whole()

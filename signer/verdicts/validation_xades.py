@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -30,24 +29,26 @@ from signer.files.xml_names import (
     xades141,
 )
 from signer.files.xml_reading import Element, parse
-from signer.files.xml_references import Document, Reference, decoded, digest_named, refused
+from signer.files.xml_references import Document, decoded, digest_named, refused
 from signer.trust.certificates import Certificate, read_all
 from signer.trust.revocation_status import read_ocsp
-from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
+from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
 from signer.verdicts.signed_data import Rejected, SignedData, digest
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import response
 from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails, informs, warns
+from signer.verdicts.xml_signature import XmlSignature
 
 FAMILY = "XAdES"
 _MOST_SIGNATURES = 50
-_MOST_REFERENCES = 1_000
 _MOST_STAMPS = 50
+_MOST_NAMED = 5
 _CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 – recognised so that the policy can name it too weak
+    "sha224": hashes.SHA224(),
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
@@ -81,72 +82,29 @@ def read_signatures(
     document: Document, *, name: str, size: int, files: frozenset[str] | None
 ) -> tuple[Claim, ...]:
     """The claims of a document. `files` are the names a container's signature should cover."""
-    found = document.signatures
+    found = [XmlSignature(document, one, files) for one in document.signatures]
     if len(found) > _MOST_SIGNATURES:
         raise Unreadable("validation-too-many-signatures", limit=_MOST_SIGNATURES)
-    return tuple(
-        _claim(
-            _Signature(document, one, files),
-            name if len(found) == 1 else f"{name}-{number}",
-            size,
-        )
-        for number, one in enumerate(found, start=1)
-    )
+    own = [one for one in found if not one.is_counter]
+    names = {
+        id(one): f"{name}-{number}" if len(own) > 1 else name
+        for number, one in enumerate(own, start=1)
+    }
+    counters = [one for one in found if one.is_counter]
+    names |= {id(one): counter_name(name, at) for at, one in enumerate(counters, start=1)}
+    return tuple(_claim(one, names[id(one)], size) for one in found)
 
 
-@dataclass(frozen=True)
-class _Signature:
-    """One ds:Signature with its parts found strictly where they belong."""
-
-    document: Document
-    element: Element
-    files: frozenset[str] | None
-
-    def child(self, name: str) -> Element:
-        found = self.element.findall(ds(name))
-        if len(found) != 1:
-            raise refused("validation-xml-structure", part=name)
-        return found[0]
-
-    @cached_property
-    def references(self) -> tuple[Reference, ...]:
-        found = self.child("SignedInfo").findall(ds("Reference"))
-        if not 1 <= len(found) <= _MOST_REFERENCES:
-            raise refused("validation-xml-structure", part="Reference")
-        return tuple(Reference.read(self.document, self.element, one) for one in found)
-
-    @cached_property
-    def signed_properties(self) -> Element:
-        """The one SignedProperties of this signature, which exactly one reference must sign."""
-        found = self.element.findall(
-            "/".join((ds("Object"), xades("QualifyingProperties"), xades("SignedProperties")))
-        )
-        own = [one for one in self.references if one.is_properties]
-        if len(found) != 1 or len(own) != 1 or own[0].target is not found[0]:
-            raise refused("validation-xml-structure", part="SignedProperties")
-        properties: Element = found[0]
-        if properties.getparent().get("Target") != f"#{self.element.get('Id')}":
-            raise refused("validation-xml-structure", part="QualifyingProperties")
-        return properties
-
-    @cached_property
-    def bag(self) -> tuple[bytes, ...]:
-        path = "/".join((ds("KeyInfo"), ds("X509Data"), ds("X509Certificate")))
-        return tuple(decoded(one.text) for one in self.element.findall(path))
-
-    @cached_property
-    def signed_data_references(self) -> tuple[Reference, ...]:
-        return tuple(one for one in self.references if not one.is_properties)
-
-
-def _claim(one: _Signature, name: str, size: int) -> Claim:
+def _claim(one: XmlSignature, name: str, size: int) -> Claim:
     try:
         _require_shape(one)
         signed = _mathematics(one)
         stamps = _stamps(one, name)
         certificates, revocation = _carried(one)
         archives = _archives(one, name)
-        covers = coverage(one.document, one.element, one.signed_data_references, one.files)
+        covers = Coverage.COUNTERSIGNED
+        if not one.countersigns:
+            covers = coverage(one.document, one.element, one.signed_data_references, one.files)
     except Rejected as rejected:
         return Claim(name, FAMILY, None, (rejected.finding,))
     except (NotCanonical, ValueError, TypeError, KeyError) as error:
@@ -162,18 +120,24 @@ def _claim(one: _Signature, name: str, size: int) -> Claim:
         archives=archives,
         certificates=certificates,
         revocation=revocation,
-        digests=frozenset(each.digest for each in one.references),
+        digests=frozenset(each.digest for each in (*one.references, *one.listed)),
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
         whole_file=covers is Coverage.WHOLE,
         size=size,
-        references=tuple(
-            SignedReference(
-                "SIGNED_PROPERTIES" if each.is_properties else "REFERENCE",
-                each.digest,
-                each.value,
-                each.uri,
-            )
-            for each in one.references
+        references=(
+            *(
+                SignedReference(
+                    "SIGNED_PROPERTIES" if each.is_properties else "REFERENCE",
+                    each.digest,
+                    each.value,
+                    each.uri,
+                )
+                for each in one.references
+            ),
+            *(
+                SignedReference("MANIFEST_ENTRY", each.digest, each.value, each.uri)
+                for each in one.listed
+            ),
         ),
     )
 
@@ -183,9 +147,11 @@ def _coverage_findings(covers: Coverage) -> Iterator[Finding]:
         yield fails("validation-partly-signed", SubIndication.SIG_CONSTRAINTS_FAILURE)
     elif covers is Coverage.FRAME:
         yield warns("validation-frame-unsigned")
+    elif covers is Coverage.COUNTERSIGNED:
+        yield informs("validation-counter-signature")
 
 
-def _require_shape(one: _Signature) -> None:
+def _require_shape(one: XmlSignature) -> None:
     """Nothing in a ds:Signature but what XML Signature puts there, in its order."""
     names = [each.tag for each in one.element.iterchildren("*")]
     order = [ds(name) for name in _CHILDREN]
@@ -195,7 +161,7 @@ def _require_shape(one: _Signature) -> None:
         raise refused("validation-xml-structure", part="Signature")
 
 
-def _mathematics(one: _Signature) -> SignedData:
+def _mathematics(one: XmlSignature) -> SignedData:
     # 1. The signing certificate, pinned by the signed properties.
     properties = one.signed_properties.find(xades("SignedSignatureProperties"))
     if properties is None:
@@ -203,9 +169,7 @@ def _mathematics(one: _Signature) -> SignedData:
     certificate, is_v2 = _signing_certificate(one, properties)
 
     # 2. Every reference comes to the octets that were hashed.
-    for reference in one.references:
-        if not hmac.compare_digest(reference.hashed(), reference.value):
-            raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
+    _compare(one)
 
     # 3. The signature over the canonical SignedInfo.
     info = one.child("SignedInfo")
@@ -229,10 +193,28 @@ def _mathematics(one: _Signature) -> SignedData:
         timestamps=(),
         reference_is_v2=is_v2,
         content=None,
+        mask_digest=name if scheme is Scheme.RSA_PSS else None,
     )
 
 
-def _signing_certificate(one: _Signature, properties: Element) -> tuple[Certificate, bool]:
+def _compare(one: XmlSignature) -> None:
+    """Raises Rejected. Of several files beside the signature one alone may have been given: the
+    others are then missing, which accuses nobody."""
+    everything = (*one.references, *one.listed)
+    wrong = [each for each in everything if not hmac.compare_digest(each.hashed(), each.value)]
+    if not wrong:
+        return
+    several = one.files is None and len(one.files_beside) > 1
+    outside = sum(each.external for each in everything)
+    if several and all(each.external for each in wrong) and len(wrong) < outside:
+        missing = sorted(each.file_name for each in wrong)
+        sub = SubIndication.SIGNED_DATA_NOT_FOUND
+        names = ", ".join(name[:60] for name in missing[:_MOST_NAMED])
+        raise Rejected(fails("validation-others-missing", sub, count=len(missing), names=names))
+    raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
+
+
+def _signing_certificate(one: XmlSignature, properties: Element) -> tuple[Certificate, bool]:
     missing = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
     for name in ("SigningCertificateV2", "SigningCertificate"):
         pin = properties.find(f"{xades(name)}/{xades('Cert')}/{xades('CertDigest')}")
@@ -272,7 +254,7 @@ def _verifies(
     return True
 
 
-def _stamps(one: _Signature, name: str) -> tuple[Stamp, ...]:
+def _stamps(one: XmlSignature, name: str) -> tuple[Stamp, ...]:
     found = []
     for holder in _unsigned(one, xades("SignatureTimeStamp")):
         method = _canonicalization(holder)
@@ -281,7 +263,7 @@ def _stamps(one: _Signature, name: str) -> tuple[Stamp, ...]:
     return tuple(found[:_MOST_STAMPS])
 
 
-def _archives(one: _Signature, name: str) -> tuple[ArchiveStamp, ...]:
+def _archives(one: XmlSignature, name: str) -> tuple[ArchiveStamp, ...]:
     found: list[ArchiveStamp] = []
     for holder in list(_unsigned(one, xades141("ArchiveTimeStamp")))[:_MOST_STAMPS]:
         method = _canonicalization(holder)
@@ -308,7 +290,7 @@ def _tokens(holder: Element) -> list[bytes]:
     return [decoded(one.text) for one in holder.findall(xades("EncapsulatedTimeStamp"))]
 
 
-def _carried(one: _Signature) -> tuple[frozenset[bytes], frozenset[bytes]]:
+def _carried(one: XmlSignature) -> tuple[frozenset[bytes], frozenset[bytes]]:
     return _values(unsigned_properties(one.element))
 
 
@@ -326,7 +308,7 @@ def _values(properties: Iterable[Element]) -> tuple[frozenset[bytes], frozenset[
     return frozenset(certificates), frozenset(revocation)
 
 
-def _unsigned(one: _Signature, tag: str) -> Iterator[Element]:
+def _unsigned(one: XmlSignature, tag: str) -> Iterator[Element]:
     return (each for each in unsigned_properties(one.element) if each.tag == tag)
 
 

@@ -68,7 +68,8 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
         found = ahead.json()
         assert (found["answer"], found["proof"]) == ("stands", "archive-time-stamp")
     assert preview(detached).json()["code"] == "validation-content-missing"
-    assert preview(b"<a/>").json()["code"] == "not-signed"
+    for unsigned in (b"<a/>", b"a text", b"PK\x05\x06" + bytes(18)):
+        assert preview(unsigned).json()["code"] == "not-signed"
     assert preview(b"PK").status_code == 422
 
     # An evidence record that somebody else kept.

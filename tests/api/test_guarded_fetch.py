@@ -12,7 +12,9 @@ import pytest
 
 from api.adapters import guarded_fetch
 from api.adapters.guarded_fetch import GuardedFetch
-from signer.trust.status_fetching import FetchFailed
+from ca.trust import TrustStore
+from signer.trust.status_fetching import Fetched, FetchFailed, fetch_status
+from tests.small_pki import SmallPki
 
 
 class Server(ThreadingHTTPServer):
@@ -166,3 +168,32 @@ def test_a_redirect_inwards_is_refused(server: Server, monkeypatch: pytest.Monke
     inward = f"{server.url}/to/http://127.0.0.2:{server.server_address[1]}/a"
     assert code(lambda: fetcher.get(inward, limit=9)) == "fetch-refused"
     assert server.asked == 1
+
+
+def test_a_name_server_that_does_not_answer_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes a certificate may own the name in it and its name server: resolving counts
+    against the time of the question, and no file asks for longer than its whole allowance."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: release.wait(10) and [])
+    began = time.monotonic()
+    fetch = GuardedFetch(seconds=0.2)
+    assert code(lambda: fetch.get("http://slow.example/ca.crl", limit=10)) == "fetch-too-slow"
+    assert time.monotonic() - began < 3
+    release.set()
+
+
+def test_all_questions_about_one_file_share_their_time() -> None:
+    """Twenty-four slow answers in a row would keep a person waiting for minutes."""
+    pki = SmallPki()
+    late = Fetched(begun=time.monotonic() - 31)
+
+    class Never:
+        def get(self, url: str, *, limit: int) -> bytes:
+            raise AssertionError(f"{url} was asked for, {limit}")
+
+        def post(self, url: str, body: bytes, content_type: str, *, limit: int) -> bytes:
+            raise AssertionError(f"{url} was asked for, {len(body)}, {content_type}, {limit}")
+
+    trust = TrustStore((pki.root.certificate,), (pki.issuing.certificate,))
+    found = fetch_status([pki.official.der], trust, Never(), found=late)
+    assert (found.asked, found.revocation) == (0, [])

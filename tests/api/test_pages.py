@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from api.pages import words
+from api.pages.views import report_view
+from records.errors import text
+from signer.verdicts.report import Changes, Report, SignatureVerdict
+from signer.verdicts.verdict import informs, warns
 from tests.api.conftest import ONLY_SQLITE, Service
 
 PAGES = Path(__file__).parents[2] / "api" / "pages"
@@ -58,3 +62,23 @@ def test_htmx_gets_the_report_alone(service: Service) -> None:
     assert "Không đọc được tệp" in whole.text
     missing = service.http.post("/verify", headers={"Accept": "text/html"})
     assert missing.status_code == 422
+
+
+def test_what_decides_and_what_is_only_worth_knowing() -> None:
+    """DOMAIN §4: "with reasons". A warning on a valid signature is no reason against it, who
+    countersigned is not told as a signer of the document, and what is wrong with the file itself is
+    said although each of its signatures is good."""
+    counter = informs("validation-counter-signature")
+    unproven = informs("validation-time-not-proven")
+    late = warns("validation-claimed-time-later")
+    foreign = warns("validation-active-content")
+    one = SignatureVerdict(
+        None, "Lê Văn Thử", "CAdES-BASELINE-B", None, None, False, Changes.UNTOUCHED,
+        "signature:counter-1", (counter, unproven, late),
+    )  # fmt: skip
+    report = Report(None, signatures=(one,), findings=(foreign, late))
+    view = report_view(report, file="a.p7s", language="en", copy=None)
+    (shown,) = view.signatures
+    assert shown.reasons == ()
+    assert shown.notes == tuple(text(each.code, {}, "en") for each in (late, counter))
+    assert view.notes == (text(foreign.code, {}, "en"),)

@@ -46,7 +46,7 @@ def test_a_report_in_every_form(service: Service, signed: bytes) -> None:
         return answer
 
     simple = ask(report="simple", language="en").json()
-    assert simple["ValidationPolicy"]["PolicyName"] == "dauso 2026-2"
+    assert simple["ValidationPolicy"]["PolicyName"] == "dauso 2026-3"
     one = simple["signatureOrTimestampOrEvidenceRecord"][0]["Signature"]
     assert (one["Indication"], one["SignatureFormat"]) == ("TOTAL_PASSED", "PAdES-BASELINE-LTA")
     detailed = ask(report="detailed").json()
@@ -61,7 +61,7 @@ def test_a_report_in_every_form(service: Service, signed: bytes) -> None:
     assert b"http://uri.etsi.org/19102/v1.4.1#" in etsi.content
     siva = ask(report="siva").json()["validationReport"]["validationConclusion"]
     assert siva["signatures"][0]["indication"] == "TOTAL-PASSED"
-    assert siva["policy"]["policyUrl"] == "/api/v1/validation-policies/dauso-2026-2"
+    assert siva["policy"]["policyUrl"] == "/api/v1/validation-policies/dauso-2026-3"
 
     # The paper is sealed by the service: it validates like any other document of the house.
     sealed = ask("application/pdf").content
@@ -94,7 +94,7 @@ def test_policies_many_files_and_hostile_ones(service: Service, signed: bytes) -
     cannot be read is an answer too."""
     headers = service.bearer("validate")
     listed = service.http.get("/api/v1/validation-policies").json()
-    assert [one["id"] for one in listed if one["current"]] == ["dauso-2026-2"]
+    assert [one["id"] for one in listed if one["current"]] == ["dauso-2026-3"]
     assert "dauso-2026-1" in {one["id"] for one in listed}  # old ones stay
     text = service.http.get("/api/v1/validation-policies/dauso-archive-2026-1").text
     assert "sha1: 2012-08-01" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 
 from ca.trust import TrustStore
+from signer.cms_parts import CmsParts
+from signer.trust.certificates import issued, read_all
+from signer.trust.chain import Material, judge_chain
+from signer.trust.path import Paths
+from signer.verdicts.policy import load_policy, policy_ids
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate
 from tests.signed_samples import MINUTE, chain_store, pki, plain_pdf, pyhanko_cert, pyhanko_key
@@ -26,6 +32,7 @@ KEYS: dict[str, Any] = {
     "rsa": lambda: rsa_key("of others"),
     "p256": lambda: ec_key("of others"),
     "brainpool": lambda: ec.generate_private_key(ec.BrainpoolP384R1()),
+    "koblitz": lambda: ec.generate_private_key(ec.SECP256K1()),
     "dsa": lambda: dsa.generate_private_key(1024),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
@@ -70,6 +77,13 @@ def _openssl(folder: Path, *options: str, kinds: tuple[str, ...] = ("rsa",)) -> 
         (("p256",), ("-cades", "-md", "sha384"), None, None),
         (("brainpool",), ("-cades",), None, None),
         (("rsa",), ("-cades", "-keyopt", "rsa_padding_mode:pss"), None, None),
+        (
+            ("rsa",),
+            ("-cades", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_mgf1_md:sha1"),
+            "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
+            "weak-mask",
+        ),
+        (("koblitz",), ("-cades",), "CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "weak-key"),
         (("rsa",), ("-cades", "-keyid"), None, None),
         (("rsa", "p256"), ("-cades",), None, None),
         (("rsa",), ("-cades", "-md", "sha1"), "CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "weak-digest"),
@@ -104,6 +118,68 @@ def test_by_openssl(
         changed = _judged(data, *map(_party, kinds), content=DOCUMENT + b" ")
         assert changed.sub_indication == "HASH_FAILURE"
         assert "changes that are NOT allowed" in changed.to_text("en")
+
+
+def test_an_unknown_authority_is_all_that_is_told(tmp_path: Path) -> None:
+    """EN 319 102-1 §5.1.3: NO_CERTIFICATE_CHAIN_FOUND. The certificate of a stranger is not
+    thereby damaged: the reason that people read must be the one that is true."""
+    data = _openssl(tmp_path, "-cades")
+    report = validate(data, trust=TrustStore(()), now=NOW, content=DOCUMENT)
+    assert report.sub_indication == "NO_CERTIFICATE_CHAIN_FOUND"
+    (signature,) = report.signatures
+    assert [one.code for one in signature.findings if one.sub] == ["validation-no-chain"]
+
+
+def test_revocation_data_do_not_disappear_by_one_bit(tmp_path: Path) -> None:
+    """RFC 5652 §10.2.1: a CertificateList or [1], nothing else. Found by flipping bits."""
+    parts = CmsParts.read(_openssl(tmp_path, "-cades"))
+    crl = pki().crl(pki().issuing, SIGNED_AT).public_bytes(Encoding.DER)
+    for held, passes in ((crl, True), (bytes([crl[0] ^ 0x80]) + crl[1:], False)):
+        data = replace(parts, revocation=(held,)).encode()
+        assert _judged(data, _party("rsa"), content=DOCUMENT).passed is passes
+
+
+def test_curves_and_masks_are_the_policys(tmp_path: Path) -> None:
+    """TS 119 312 names P-256, P-384, P-521 and three of Brainpool's. Until 2026-2 length alone was
+    asked; what was judged by that version stays explainable by it."""
+    trust = TrustStore((pki().root.certificate,), (pki().issuing.certificate,))
+    masked = ("-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_mgf1_md:sha1")
+    for kind, options in (("koblitz", ()), ("rsa", masked)):
+        data = _openssl(tmp_path, "-cades", *options, kinds=(kind,))
+        lists = pki().evidence(_party(kind))
+        told = {
+            name: validate(
+                data, trust=trust, now=NOW, revocation=lists, content=DOCUMENT,
+                policy=load_policy(name),
+            ).passed
+            for name in policy_ids()
+        }  # fmt: skip
+        assert told == {
+            "dauso-2026-1": True,
+            "dauso-2026-2": True,
+            "dauso-2026-3": False,
+            "dauso-archive-2026-1": False,  # no time-stamp
+            "dauso-archive-2026-2": False,
+        }
+    # A certificate that its issuer signed so is judged the same way.
+    issuer = pki().issuing
+    pem = issuer.certificate.public_bytes(Encoding.PEM) + issuer.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    (tmp_path / "issuer.pem").write_bytes(pem)
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-new", "-key", "rsa.pem", "-CA", "issuer.pem",
+            "-CAkey", "issuer.pem", "-subj", "/CN=TEST", "-outform", "DER", "-out", "weak.cer",
+            "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_mgf1_md:sha1",
+        ],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    weak, above = read_all([(tmp_path / "weak.cer").read_bytes(), issuer.der])
+    assert issued(weak, above)
+    paths = Paths(trust, [], seconds=2)
+    chain = judge_chain(weak, NOW, False, Material(paths, {}, NOW, load_policy()))
+    assert "validation-weak-mask" in {one.code for one in chain.findings}
 
 
 def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from signer.verdicts.validation import validate
@@ -70,6 +71,60 @@ def test_every_format_of_dss_is_recognised(written: tuple[Path, Trust], level: s
         # Archive data of a PDF are appended to it; everything else is inside the signature.
         appended = family == "PAdES" and level.startswith("LT")
         assert verdict.covers_whole_file != appended, said
+
+
+@pytest.mark.parametrize("name", ["unusual-counter.xml", "unusual-counter.p7"])
+def test_counter_signatures_are_judged_too(written: tuple[Path, Trust], name: str) -> None:
+    """EN 319 132-1 §5.2.7.2, RFC 5652 §11.4: over the value of another signature; DSS lists them
+    as signatures of their own. One that is broken does not go unnoticed."""
+    out, trust = written
+    data, now = (out / name).read_bytes(), dt.datetime.now(dt.UTC)
+    lists = [(out / "pki" / f"{one}.crl").read_bytes() for one in ("root", "issuing")]
+    report = validate(data, trust=trust, now=now, revocation=lists)
+    assert report.passed, report.to_text("en")
+    document, counter = report.signatures
+    assert (document.countersigns, counter.countersigns) == (False, True)
+    assert document.covers_whole_file
+    assert not counter.covers_whole_file
+    assert [one.code for one in counter.findings] == ["validation-counter-signature"]
+    # The last octet of the counter-signature's own value.
+    if name.endswith(".xml"):
+        start = data.rindex(b"</ds:SignatureValue>") - 20
+        broken = data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :]
+    else:
+        signer = cms.ContentInfo.load(data)["content"]["signer_infos"][0]
+        (unsigned,) = (
+            one for one in signer["unsigned_attrs"] if one["type"].native == "counter_signature"
+        )
+        value = unsigned["values"][0]["signature"].native
+        broken = data.replace(value, value[:-1] + bytes([value[-1] ^ 1]))
+    document, counter = validate(broken, trust=trust, now=now, revocation=lists).signatures
+    assert document.sub_indication is None
+    assert counter.sub_indication == "SIG_CRYPTO_FAILURE"
+
+
+def test_what_a_signed_list_names_is_compared(written: tuple[Path, Trust]) -> None:
+    """XML Signature 1.1 §5.1: "the application" decides what a ds:Manifest means. Here: whoever
+    gives a file beside the signature gets a verdict about that file, never about the list alone."""
+    out, trust = written
+    now = dt.datetime.now(dt.UTC)
+
+    def judged(name: str, content: bytes | None) -> str | None:
+        return validate(
+            (out / f"unusual-{name}.xml").read_bytes(), trust=trust, now=now, content=content
+        ).sub_indication
+
+    assert judged("manifest-1", REPORT.data) is None
+    assert judged("manifest-1", REPORT.data + b" ") == "HASH_FAILURE"
+    assert judged("manifest-1", None) == "SIGNED_DATA_NOT_FOUND"
+    # Of two files one alone can be given: the other is missing, which accuses nobody.
+    for name in ("manifest-2", "two-files"):
+        for content in (REPORT.data, DOSSIER.data):
+            assert judged(name, content) == "SIGNED_DATA_NOT_FOUND"
+        assert judged(name, b"neither") == "HASH_FAILURE"
+    # Canonical XML with comments: they count in a file, not in what a reference inside names.
+    assert judged("comments", DOSSIER.data) is None
+    assert judged("comments", DOSSIER.data.replace(b"<!-- ", b"<!--")) == "HASH_FAILURE"
 
 
 def test_an_archive_manifest_is_believed_only_whole(written: tuple[Path, Trust]) -> None:

@@ -21,7 +21,9 @@ from signer.long_life import time_stamping
 from signer.signature import SignatureRequest
 from signer.signing import document_digest, sign_pdf
 from signer.verdicts.validation import validate
+from tests.countersigner import countersigned
 from tests.interop import maven_judges
+from tests.signed_samples import pki
 from tests.signer import paper
 from tests.signer.elsewhere import Citizen
 from tests.signer.holders import BY, OFFICIAL_PIN, authorizer
@@ -138,7 +140,9 @@ def test_what_cannot_be_raised_says_why(world: World) -> None:
         archive.writestr("META-INF/ASiCArchiveManifest001.xml", "<a/>")
     for data, content, code in (
         (paper.decision(), None, "not-signed"),
-        (REPORT.data, None, "signature-not-intact"),
+        (REPORT.data, None, "not-signed"),
+        (b"PK\x05\x06" + bytes(18), None, "not-signed"),
+        (b"%PDF-1.4 torn", None, "signature-not-intact"),
         (detached, None, "content-needed"),
         (detached, b"another", "signature-not-intact"),
         (bytes(broken), None, "signature-not-intact"),
@@ -176,3 +180,21 @@ def test_time_stamps_asked_for(world: World, tmp_path: Path) -> None:
     with pytest.raises(DocumentRefused) as refused:
         time_stamping.time_stamp_pdf(world.desk, locked, now=world.now, by=BY)
     assert refused.value.code == "document-encrypted"
+
+
+def test_a_counter_signature_is_left_as_it_was(world: World) -> None:
+    """EN 319 122-1 §5.2.7: it is on the signature, whose level alone is raised; nothing is asked of
+    whoever countersigned, and their signature still holds."""
+    official, agency = Official.of(world), pki().agency
+    plain = official.sign(FileRequest(Format.CADES_ENVELOPING, level=Level.B_B)).data
+    data = countersigned(plain, agency)
+    lists = pki().evidence(agency, at=world.now)
+    for level in (Level.B_T, Level.B_LTA):
+        data = raise_file(world.desk, data, to=level, revocation=lists, now=world.now, by=BY)
+        report = validate(data, trust=world.trust, now=world.now, revocation=lists)
+        document, counter = report.signatures
+        assert document.level == f"CAdES-BASELINE-{level.value.removeprefix('B-')}"
+        assert document.sub_indication is None or level is Level.B_T
+        assert counter.signer == "UBND phường Hạc Thành TEST"
+        assert counter.sub_indication == "NO_CERTIFICATE_CHAIN_FOUND"  # not of this world
+        assert counter.countersigns

@@ -161,7 +161,7 @@ def test_what_a_policy_may_weigh() -> None:
         assert (told.code, told.weight) == ("validation-claimed-time-later", Weight.WARNS)
     # Nothing proves when: the general policy lets it pass, the archive's does not.
     bare = signed("B", 1)
-    assert judged(bare, "dauso-2026-2").passed
+    assert judged(bare, "dauso-2026-3").passed
     archive = judged(bare, "dauso-archive-2026-1")
     assert archive.sub_indication is SubIndication.SIG_CONSTRAINTS_FAILURE
     with pytest.raises(Exception, match="no validation policy"):

@@ -357,7 +357,7 @@ def test_words_for_citizens() -> None:
     vietnamese = judged(signed("T")).named("quyet-dinh.pdf").to_text("vi")
     assert vietnamese.startswith("CHƯA ĐỦ CĂN CỨ: quyet-dinh.pdf")
     assert "Không có dữ liệu cho biết chứng thư số của Nguyễn Thị Mẫu có bị thu hồi" in vietnamese
-    assert "dauso 2026-2" in vietnamese
+    assert "dauso 2026-3" in vietnamese
     english = judged(signed("LTA", 2)).to_text("en")
     assert "Signature 2: UBND phường Hạc Thành TEST – valid" in english
 

@@ -4,6 +4,7 @@ import eu.europa.esig.dss.asic.common.signature.AbstractASiCSignatureService;
 import eu.europa.esig.dss.asic.xades.ASiCWithXAdESSignatureParameters;
 import eu.europa.esig.dss.asic.xades.signature.ASiCWithXAdESService;
 import eu.europa.esig.dss.cades.CAdESSignatureParameters;
+import eu.europa.esig.dss.cades.signature.CAdESCounterSignatureParameters;
 import eu.europa.esig.dss.cades.signature.CAdESService;
 import eu.europa.esig.dss.enumerations.ASiCContainerType;
 import eu.europa.esig.dss.enumerations.DigestAlgorithm;
@@ -24,7 +25,12 @@ import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
 import eu.europa.esig.dss.spi.x509.tsp.KeyEntityTSPSource;
 import eu.europa.esig.dss.pades.PAdESSignatureParameters;
 import eu.europa.esig.dss.pades.signature.PAdESService;
+import eu.europa.esig.dss.validation.SignedDocumentValidator;
 import eu.europa.esig.dss.xades.XAdESSignatureParameters;
+import eu.europa.esig.dss.xades.reference.CanonicalizationTransform;
+import eu.europa.esig.dss.xades.reference.DSSReference;
+import eu.europa.esig.dss.xades.signature.ManifestBuilder;
+import eu.europa.esig.dss.xades.signature.XAdESCounterSignatureParameters;
 import eu.europa.esig.dss.xades.signature.XAdESService;
 import java.io.File;
 import java.nio.file.Files;
@@ -71,6 +77,7 @@ public final class Signer {
         tsa = new KeyEntityTSPSource(key("tsa.key"), certificate("tsa.cer"),
             List.of(certificate("tsa.cer"), issuing, root));
         tsa.setTsaPolicy("1.2.3.4");
+        unusual(file, xml);
         for (String level : List.of("B", "T", "LT", "LTA")) {
             SignatureLevel cades = SignatureLevel.valueOf("CAdES_BASELINE_" + level);
             SignatureLevel xades = SignatureLevel.valueOf("XAdES_BASELINE_" + level);
@@ -105,6 +112,71 @@ public final class Signer {
                 many(new ASiCWithXAdESService(verifier), files, withXades, "asic-xades-" + kind + "-" + level + ".asic");
             }
         }
+    }
+
+    /** What few programs write: counter-signatures, a list of digests, several files, comments. */
+    private static void unusual(DSSDocument file, DSSDocument xml) throws Exception {
+        XAdESService xades = new XAdESService(verifier);
+        xades.setTspSource(tsa);
+        CAdESService cades = new CAdESService(verifier);
+        cades.setTspSource(tsa);
+
+        XAdESSignatureParameters enveloped = new XAdESSignatureParameters();
+        prepare(enveloped);
+        enveloped.setSignatureLevel(SignatureLevel.XAdES_BASELINE_LT);
+        enveloped.setSignaturePackaging(SignaturePackaging.ENVELOPED);
+        DSSDocument first = xades.signDocument(xml, enveloped, signed(xades.getDataToSign(xml, enveloped)));
+        XAdESCounterSignatureParameters counterXades = new XAdESCounterSignatureParameters();
+        prepare(counterXades);
+        counterXades.setSignatureLevel(SignatureLevel.XAdES_BASELINE_B);
+        counterXades.setSignatureIdToCounterSign(id(first));
+        ToBeSigned octets = xades.getDataToBeCounterSigned(first, counterXades);
+        xades.counterSignSignature(first, counterXades, signed(octets)).save(out.resolve("unusual-counter.xml").toString());
+
+        CAdESSignatureParameters enveloping = new CAdESSignatureParameters();
+        prepare(enveloping);
+        enveloping.setSignatureLevel(SignatureLevel.CAdES_BASELINE_LT);
+        enveloping.setSignaturePackaging(SignaturePackaging.ENVELOPING);
+        first = cades.signDocument(file, enveloping, signed(cades.getDataToSign(file, enveloping)));
+        CAdESCounterSignatureParameters counterCades = new CAdESCounterSignatureParameters();
+        prepare(counterCades);
+        counterCades.setSignatureLevel(SignatureLevel.CAdES_BASELINE_B);
+        counterCades.setSignatureIdToCounterSign(id(first));
+        octets = cades.getDataToBeCounterSigned(first, counterCades);
+        cades.counterSignSignature(first, counterCades, signed(octets)).save(out.resolve("unusual-counter.p7").toString());
+
+        for (List<DSSDocument> files : List.of(List.of(file), List.of(file, xml))) {
+            XAdESSignatureParameters listed = new XAdESSignatureParameters();
+            listed.setSignatureLevel(SignatureLevel.XAdES_BASELINE_LTA);
+            listed.setSignaturePackaging(SignaturePackaging.ENVELOPING);
+            listed.setManifestSignature(true);
+            DSSDocument list = new ManifestBuilder(DigestAlgorithm.SHA256, files).build();
+            one(xades, list, listed, "unusual-manifest-" + files.size() + ".xml");
+        }
+        XAdESSignatureParameters detached = new XAdESSignatureParameters();
+        prepare(detached);
+        detached.setSignatureLevel(SignatureLevel.XAdES_BASELINE_LT);
+        detached.setSignaturePackaging(SignaturePackaging.DETACHED);
+        List<DSSDocument> both = List.of(file, xml);
+        octets = xades.getDataToSign(both, detached);
+        xades.signDocument(both, detached, signed(octets)).save(out.resolve("unusual-two-files.xml").toString());
+
+        XAdESSignatureParameters commented = new XAdESSignatureParameters();
+        commented.setSignatureLevel(SignatureLevel.XAdES_BASELINE_LT);
+        commented.setSignaturePackaging(SignaturePackaging.DETACHED);
+        DSSReference reference = new DSSReference();
+        reference.setId("with-comments");
+        reference.setUri("ho-so.xml");
+        reference.setContents(xml);
+        reference.setDigestMethodAlgorithm(DigestAlgorithm.SHA256);
+        reference.setTransforms(List.of(
+            new CanonicalizationTransform("http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments")));
+        commented.setReferences(List.of(reference));
+        one(xades, xml, commented, "unusual-comments.xml");
+    }
+
+    private static String id(DSSDocument document) {
+        return SignedDocumentValidator.fromDocument(document).getSignatures().get(0).getId();
     }
 
     private static <P extends AbstractSignatureParameters<?>> void one(
