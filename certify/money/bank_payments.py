@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from certify.codes import ALPHABET
@@ -136,6 +137,13 @@ def asked(office: Office, case_id: str, *, now: datetime) -> Order | None:
 
 def receive(office: Office, notice: Notice, *, now: datetime, by: str = "bank:callback") -> Told:
     """Write a notice down and, where it fits, take the fee; never refuses a well-formed one."""
+    try:
+        return _received(office, notice, now=now, by=by)
+    except IntegrityError:  # told twice at the same moment: the other one was first
+        return _received(office, notice, now=now, by=by)
+
+
+def _received(office: Office, notice: Notice, *, now: datetime, by: str) -> Told:
     with office.database.transaction() as session:
         before = session.get(BankNoticeRow, notice.transaction_id, with_for_update=True)
         if before is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -107,6 +109,24 @@ def test_paid_by_transfer(hall: TownHall, tmp_path: Path) -> None:
     for words in ("BIÊN LAI THU PHÍ", f"000002/{local(now).year}", "4.000 đồng", "VietQR", "FT1"):
         assert words in read.stdout, read.stdout
     assert "038812345678" not in read.stdout
+
+
+def test_told_twice_at_the_same_moment(hall: TownHall) -> None:
+    """A bank that hears nothing repeats its notice; every repetition is answered, one pays."""
+    office, now = hall.office, hall.now
+    order = bank_payments.ask(office, hall.compared(paid=False).id, now=now, by=BY)
+    notice = Notice("FT-1", order.account.number, order.amount, order.reference, now)
+    together = threading.Barrier(4)
+
+    def tell(_: int) -> bank_payments.Told:
+        together.wait(timeout=30)
+        return bank_payments.receive(office, notice, now=now)
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(tell, range(4)))
+    assert {one.outcome for one in told} == {bank_payments.MATCHED}
+    assert [one.repeated for one in told].count(False) == 1
+    assert len(payments.receipts(office, order.case_id)) == 1
 
 
 def test_receipts_are_numbered_without_a_gap(hall: TownHall) -> None:
