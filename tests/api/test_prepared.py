@@ -125,7 +125,7 @@ def test_time_stamps_and_higher_levels(service: Service) -> None:
     none = service.http.post(
         "/api/v1/augmentations", json={"document_id": text["id"]}, headers=headers
     )
-    assert (none.status_code, none.json()["code"]) == (422, "signature-not-intact")
+    assert (none.status_code, none.json()["code"]) == (422, "not-signed")
 
     citizen = Citizen.of(service.world)
     order = {
