@@ -70,5 +70,6 @@ def _strange(data: bytes, start: int, end: int) -> bool:
             at = string.end() if string else opening.end()
         else:
             close = data.find(b"endstream", opening.end(), end)
-            at = close if close >= 0 else end
+            # Past the word: its end would pass for the opening of another stream.
+            at = close + len(b"endstream") if close >= 0 else end
     return _STRANGE.search(data, at, end) is not None

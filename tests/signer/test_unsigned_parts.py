@@ -166,6 +166,16 @@ def test_what_follows_a_signature_is_read_to_the_letter(
     assert judged(data).passed
 
 
+def test_nothing_strange_stands_between_any_two_streams() -> None:
+    """ISO 32000-2, 7.2.3. One in two was passed over: `endstream` ends like the word that opens."""
+    data = signed("LT", 3)
+    end = max(covered for _start, _end, covered in gaps(data))
+    places = [one.start() for one in re.finditer(rb"(?<=0 obj)\n(?=<<)", data) if one.start() > end]
+    assert len(places) > 4
+    for place in places:
+        assert not judged(patched(data, place, b"\x0b")).passed, place
+
+
 def test_an_attribute_made_unreadable_is_told_and_counts_for_nothing() -> None:
     """EN 319 102-1, 5.5.4: without its time-stamp a signature is judged as of now."""
     data = signed("LT")
