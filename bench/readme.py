@@ -6,6 +6,7 @@ markers of the README, with the date and the machine they were measured on. Nobo
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -56,11 +57,13 @@ def write(readme: Path, folder: Path) -> int:
     return len(results)
 
 
-def main() -> None:
+def main(arguments_: list[str] | None = None) -> int:
     """Entry point of `./dauso bench readme`."""
+    argparse.ArgumentParser("bench readme", description=__doc__).parse_args(arguments_)
     count = write(ROOT / "README.md", ROOT / "bench/results")
     print(f"README.md: {count} results")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
