@@ -1,7 +1,4 @@
-"""What a long-lived process sets in Python itself, once the house is open.
-
-tune()
-"""
+"""What a long-lived process sets in Python itself, once the house is open."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from signer.trust.revocation_status import is_answered, vouched
 from signer.verdicts.acceptance import acceptance_findings, own_stamp_findings
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
 from signer.verdicts.policy import Policy
-from signer.verdicts.report import COUNTER, Changes, Report, SignatureVerdict
+from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
 from signer.verdicts.verdict import (
@@ -42,7 +42,7 @@ _NAMES = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}
 
 def counter_name(name: str, number: int) -> str:
     """What a counter-signature is called: after the signatures it stands among."""
-    return f"{name}{COUNTER}{number}"
+    return f"{name}:counter-{number}"
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,8 @@ class Claim:
     whole_file: bool = True
     size: int = 0
     references: tuple[SignedReference, ...] = ()
-
-    @property
-    def countersigns(self) -> bool:
-        """Whether it confirms another signature and not the document."""
-        return COUNTER in self.name
+    countersigns: bool = False
+    """Whether it confirms another signature and not the document."""
 
 
 @dataclass(frozen=True)
@@ -327,4 +324,5 @@ def _verdict(
         findings=tuple(dict.fromkeys(findings)),
         signer_certificate=signed.certificate.der if signed else None,
         covered_bytes=claim.size,
+        countersigns=claim.countersigns,
     )

@@ -21,8 +21,6 @@ from records.errors import text
 from signer.verdicts.verdict import Finding, Indication, SubIndication, Weight, indication_of
 
 _HANOI = timezone(timedelta(hours=7))
-COUNTER = ":counter-"
-"""In the name of a counter-signature: after the signatures that it stands among."""
 
 
 class Changes(StrEnum):
@@ -54,15 +52,12 @@ class SignatureVerdict:
     signer_certificate: bytes | None = None
     covered_bytes: int = 0
     certification: int | None = None
+    countersigns: bool = False
+    """Whether it confirms another signature and not the document."""
 
     @property
     def indication(self) -> Indication:
         return indication_of(self.sub_indication)
-
-    @property
-    def countersigns(self) -> bool:
-        """Whether it confirms another signature and not the document."""
-        return COUNTER in self.field
 
     @property
     def changes_known(self) -> bool:
@@ -225,6 +220,7 @@ class Report:
                     and base64.b64encode(one.signer_certificate).decode(),
                     "covered_bytes": one.covered_bytes,
                     "certification": one.certification,
+                    "countersigns": one.countersigns,
                 }
                 for one in self.signatures
             ],
@@ -295,6 +291,7 @@ def _read_signature(one: Mapping[str, object]) -> SignatureVerdict:
         signer_certificate=base64.b64decode(certificate) if certificate else None,
         covered_bytes=covered,
         certification=certification,
+        countersigns=bool(one.get("countersigns")),
     )
 
 

@@ -95,7 +95,8 @@ def _claims(
     if len(counters) > _MOST_COUNTERS:
         raise Unreadable("validation-too-many-signatures", limit=_MOST_COUNTERS)
     for number, each in enumerate(counters, start=1):
-        claims.append(_counter_claim(each, counter_name("signature", number)))
+        claim = _counter_claim(each, counter_name("signature", number))
+        claims.append(replace(claim, whole_file=False, countersigns=True))
     return tuple(claims)
 
 
@@ -130,11 +131,11 @@ def _counter_claim(one: _Counter, name: str) -> Claim:
             _Signer(replace(one.parts, content=None), one.signer, one.value, name), counter=True
         )
     except Rejected as rejected:
-        return Claim(name, FAMILY, None, (rejected.finding, told), whole_file=False)
+        return Claim(name, FAMILY, None, (rejected.finding, told))
     except (MalformedDer, ValueError) as error:
         sub = SubIndication.FORMAT_FAILURE
         found = fails("validation-cms-damaged", sub, detail=type(error).__name__)
-        return Claim(name, FAMILY, None, (found, told), whole_file=False)
+        return Claim(name, FAMILY, None, (found, told))
     return Claim(
         name=name,
         family=FAMILY,
@@ -142,7 +143,6 @@ def _counter_claim(one: _Counter, name: str) -> Claim:
         findings=(told,),
         stamps=_stamps(signed, name),
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
-        whole_file=False,
         references=(
             SignedReference("MESSAGE_DIGEST", signed.digest, digest(signed.digest, one.value)),
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -92,7 +93,9 @@ def read_signatures(
     }
     counters = [one for one in found if one.is_counter]
     names |= {id(one): counter_name(name, at) for at, one in enumerate(counters, start=1)}
-    return tuple(_claim(one, names[id(one)], size) for one in found)
+    return tuple(
+        replace(_claim(one, names[id(one)], size), countersigns=one.is_counter) for one in found
+    )
 
 
 def _claim(one: XmlSignature, name: str, size: int) -> Claim:

@@ -10,6 +10,7 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 
+from signer.signature import SignatureRequest
 from signer.verdicts.policy import load_policy
 from signer.verdicts.report import Changes
 from signer.verdicts.structure import open_document
@@ -18,6 +19,7 @@ from signer.verdicts.verdict import Indication, SubIndication
 from tests import attacks, attacks_prepared
 from tests.pdf_surgery import append, changed, opened, size_of, stream
 from tests.signed_samples import MINUTE, add_dss, document_timestamp, pki, plain_pdf, raised, sign
+from tests.signer import software_desk
 from tests.signer.test_validation import NOW, codes, fresh, judged, trust
 from tests.small_pki import SIGNED_AT
 
@@ -164,3 +166,11 @@ def test_both_parsers_are_asked() -> None:
         data[:digits] + (b"1" if data[digits : digits + 1] != b"1" else b"2") + data[digits + 1 :]
     )
     assert not validate(spoiled, trust=trust(), now=NOW).passed
+
+
+def test_a_name_makes_no_counter_signature() -> None:
+    """EN 319 122-1 §5.2.7: it is one by where it stands; names are its author's choice."""
+    data = software_desk.sign(plain_pdf(), SignatureRequest(field_name="a:counter-1"))
+    (signature,) = judged(data).signatures
+    assert signature.field == "a:counter-1"
+    assert not signature.countersigns
