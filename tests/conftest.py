@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from records.blobs import BlobStore
 from records.database import Database
@@ -19,6 +20,14 @@ pytest_plugins = [
     f"tests.{plugin}" for plugin in ("world",) if (Path(__file__).parent / f"{plugin}.py").exists()
 ]
 
+
+# The suite answers alike on every machine and every day: drawn examples are the same ones, and a
+# slow machine is no finding. New ground is for `pytest --hypothesis-profile=explore`.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile("suite")
 
 # Few tests that take long: a worker is given whole modules, so these begin first, and none of them
 # is left running alone at the end while the other processors wait.
