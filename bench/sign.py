@@ -138,6 +138,8 @@ def _wrapped(report: Report, office: Bureau, data: bytes) -> None:
     kept, original = office.pen(), Original.of(data)
     opening = Pen(kept.template, partial(custody.unwrapped, office.wrapped), kept.name)
 
+    attributes = kept.template.attributes(original.sha256)
+
     def whole() -> None:
         office.sign(original, opening, Level.B_B, visible=False)
 
@@ -145,11 +147,18 @@ def _wrapped(report: Report, office: Bureau, data: bytes) -> None:
         "whole": whole,
         "kept": lambda: office.sign(original, kept, Level.B_B, visible=False),
         "groups": _in_groups(office, data, kept, Level.B_B),
+        "value whole": lambda: opening.sign(attributes),
+        "value kept": lambda: office.pen().sign(attributes),
     }
     with bare_works(office.world.token) as bare:
         works["bare whole"] = bare["rsa-2048 unwrap+sign+destroy"]
         works["bare kept"] = bare["rsa-2048 kept"]
         rates = _rates(office, works, report)
+    for name, key in (("unwrapped for it", "whole"), ("kept", "kept")):
+        report.add(
+            f"signature value alone, key {name}", rates[f"value {key}"], "1/s",
+            limit=rates[f"bare {key}"], peer=peer, goal=0.80,
+        )  # fmt: skip
     limit = rates["bare whole"]
     report.add(
         "B-B, key unwrapped for it", rates["whole"], "1/s", limit=limit, peer=peer, goal=0.80

@@ -3,9 +3,10 @@
     for result in write_in_groups(desk, tasks, request, credential, pen, stamp_of, now=now):
         result.revisions, result.digest      # or the SignerError that this document met
 
-Laying out, the token, checking and writing are four programs that drive each other out of the
-processor's caches when they take turns for every document; a group gains a quarter. Each document
-has its own outcome, and nothing about a single signature differs from `place_signature`.
+Opening, writing the field, laying out, the token, checking and closing are programs that drive each
+other out of the processor's caches when they take turns for every document (docs/decisions/0204).
+Each document has its own outcome, and nothing about a single signature differs from
+`place_signature`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
 from signer.long_life import augmentation
 from signer.pdf.document import Document
 from signer.pdf.original import Original
 from signer.pdf.revision import Appender
-from signer.signature import LaidOut, Pen, SignatureRequest, lay_out, stamp_value
+from signer.signature import Begun, LaidOut, Pen, SignatureRequest, begin, stamp_value
 
 if TYPE_CHECKING:
     from signer.desk import Desk
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from signer.looks.drawing import Placed
 
 GROUP = 32
-P = ParamSpec("P")
 Made = TypeVar("Made")
 
 
@@ -73,25 +74,28 @@ class _Group:
     def written(self, originals: Sequence[Original]) -> list[Written | SignerError]:
         documents: list[Document] = []
         try:
-            # 1. Lay out.
-            laid = [_tried(self._lay_out, one, documents) for one in originals]
+            # 1. Inspect, write the field, lay out the revision.
+            opened = _each(partial(self._open, documents), originals)
+            begun = _each(self._begin, opened)
+            laid = _each(self._lay_out, begun)
             # 2. Sign in the token, 3. check with the public key, 4. time-stamp.
-            values = [_then(self._value, one) for one in laid]
-            checked = [_then(self._checked, *pair) for pair in zip(laid, values, strict=True)]
-            stamped = [_then(self._stamped, one) for one in checked]
-            # 5. Write, and add what the level asks for.
-            return [
-                _then(self._close, *three) for three in zip(laid, checked, stamped, strict=True)
-            ]
+            values = _each(self._value, laid)
+            checked = _each(self._checked, laid, values)
+            stamped = _each(self._stamped, checked)
+            # 5. Put the value in its place, and add what the level asks for.
+            return _each(self._close, laid, checked, stamped)
         finally:
             for document in documents:
                 document.close()
 
-    def _lay_out(self, original: Original, opened: list[Document]) -> LaidOut:
+    def _open(self, opened: list[Document], original: Original) -> Document:
         document = Document.open(original, self.desk.limits)
         opened.append(document)
         document.require_signable()
-        return lay_out(
+        return document
+
+    def _begin(self, document: Document) -> Begun:
+        return begin(
             Appender(document),
             self.pen,
             self.request,
@@ -99,6 +103,9 @@ class _Group:
             time_stamper=self.desk.tsa,
             now=self.now,
         )
+
+    def _lay_out(self, begun: Begun) -> LaidOut:
+        return begun.lay_out(self.pen.template)
 
     def _value(self, laid: LaidOut) -> bytes:
         return self.pen.sign(laid.attributes)
@@ -124,17 +131,22 @@ class _Group:
         return Written(tuple(appender.revisions), digest, laid.field)
 
 
-def _then(step: Callable[..., Made], *given: Any) -> Made | SignerError:
-    """The next step of a document that has come so far, or why it has not."""
-    for one in given:
-        if isinstance(one, SignerError):
-            return one
-    return _tried(step, *given)
+def _each(step: Callable[..., Made], *columns: Sequence[Any]) -> list[Made | SignerError]:
+    """The next step of every document that has come so far, or why it has not."""
+    results: list[Made | SignerError] = []
+    for given in zip(*columns, strict=True):
+        for one in given:
+            if isinstance(one, SignerError):
+                results.append(one)
+                break
+        else:
+            results.append(_tried(step, given))
+    return results
 
 
-def _tried(step: Callable[P, Made], *args: P.args, **named: P.kwargs) -> Made | SignerError:
+def _tried(step: Callable[..., Made], given: tuple[Any, ...]) -> Made | SignerError:
     try:
-        return step(*args, **named)
+        return step(*given)
     except (ActivationRefused, CredentialUnusable):
         raise
     except SignerError as refusal:

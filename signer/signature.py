@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pikepdf
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -104,8 +105,21 @@ class PlacedStamp(Protocol):
         """Write the form XObject and what it needs; returns its object number."""
 
 
-@dataclass(frozen=True)
-class LaidOut:
+class Begun(NamedTuple):
+    """A signature whose field, page and dictionary are written: the revision can be laid out."""
+
+    appender: Appender
+    field: str
+    dictionary: SignatureDictionary
+
+    def lay_out(self, template: CmsTemplate) -> LaidOut:
+        """The revision with a hole for the CMS, and the digest of everything else, to be signed."""
+        pending = self.appender.commit(self.dictionary)
+        attributes = template.attributes(pending.digest(template.digest_name))
+        return LaidOut(self.appender, self.field, pending, attributes)
+
+
+class LaidOut(NamedTuple):
     """A signature in its place, complete but for its value: `attributes` are what is signed."""
 
     appender: Appender
@@ -131,7 +145,8 @@ def place_signature(
 
     The signature is verified with the certificate's public key before it enters the file.
     """
-    laid = lay_out(appender, pen, request, stamp=stamp, time_stamper=time_stamper, now=now)
+    begun = begin(appender, pen, request, stamp=stamp, time_stamper=time_stamper, now=now)
+    laid = begun.lay_out(pen.template)
     signature = pen.sign(laid.attributes)
     pen.template.check(signature, laid.attributes)
     token = None
@@ -141,7 +156,7 @@ def place_signature(
     return laid.field
 
 
-def lay_out(
+def begin(
     appender: Appender,
     pen: Pen,
     request: SignatureRequest,
@@ -149,21 +164,18 @@ def lay_out(
     stamp: PlacedStamp | None,
     time_stamper: TimeStamper | None,
     now: datetime,
-) -> LaidOut:
-    """Everything of a signature that needs no key."""
-    template = pen.template
+) -> Begun:
+    """`begin_signature` with the room that this hand and the level asked for need."""
     # No dry run: the template knows how long its CMS can become.
     room = token_room(time_stamper) if request.level.time_stamped else 0
-    name, pending = begin_signature(
+    return begin_signature(
         appender,
         request,
         signer=pen.name,
-        room=template.size_limit + room,
+        room=pen.template.size_limit + room,
         stamp=stamp,
         when=request.signing_time or now,
     )
-    attributes = template.attributes(pending.digest(template.digest_name))
-    return LaidOut(appender, name, pending, attributes)
 
 
 def begin_signature(
@@ -174,13 +186,13 @@ def begin_signature(
     room: int,
     stamp: PlacedStamp | None,
     when: datetime,
-) -> tuple[str, Pending]:
-    """The revision with a hole of `room` bytes for a CMS, and the name of the signature's field."""
+) -> Begun:
+    """The objects of a signature with room for a CMS of `room` bytes."""
     value = appender.allocate()
     lock = _lock_wanted(appender, request)
     name = _put_field(appender, request, value, stamp, when, lock)
     head = _signature_head(appender, signer, request, value, when, lock)
-    return name, appender.commit(SignatureDictionary(value, head, 2 * room))
+    return Begun(appender, name, SignatureDictionary(value, head, 2 * room))
 
 
 def place_document_time_stamp(
@@ -219,11 +231,12 @@ def _size_of(certificates: tuple[x509.Certificate, ...]) -> int:
 
 def free_name(appender: Appender, stem: str) -> str:
     """`Signature1`, `Signature2`…: the first that no field of the form bears."""
-    taken = appender.document.top_level_names | appender.new_names
-    number = 1
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
+    numbered = (f"{stem}{number}" for number in count(1))
+    return next(name for name in numbered if not _taken(appender, name))
+
+
+def _taken(appender: Appender, name: str) -> bool:
+    return name in appender.document.top_level_names or name in appender.new_names
 
 
 def _put_field(
@@ -241,7 +254,7 @@ def _put_field(
         _fill_field(appender, existing, value, drawing)
         return existing.name
     name = request.field_name or free_name(appender, "Signature")
-    if "." in name or name in appender.document.top_level_names | appender.new_names:
+    if "." in name or _taken(appender, name):
         raise DocumentRefused("field-name-unusable", field=name)
     document = appender.document
     if stamp is not None and document.doc_mdp == 2:

@@ -99,11 +99,14 @@ def _begin_pdf(
         room = template.size_limit if template is not None else _UNKNOWN_CMS
         if request.level.time_stamped:
             room += token_room(desk.tsa)
-        name, pending = begin_signature(
+        begun = begin_signature(
             Appender(document), request, signer=signer, room=room, stamp=stamp, when=now
         )
+        pending = begun.appender.commit(begun.dictionary)
         digest = pending.digest(template.digest_name if template is not None else "sha256")
-    return Draft(template.attributes(digest) if template else None, digest, name, pending.hole)
+    return Draft(
+        template.attributes(digest) if template else None, digest, begun.field, pending.hole
+    )
 
 
 def finish_pdf(

@@ -17,13 +17,13 @@ every file that leaves the least doubt (docs/decisions/0205).
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pikepdf
 
 from signer.errors import DocumentRefused
 from signer.pdf.form_fields import SignatureField, signature_fields
+from signer.pdf.once import once
 from signer.pdf.original import DEFAULT_LIMITS, Limits, Original
 from signer.pdf.plain_file import PlainDictionary, PlainFile
 from signer.pdf.plain_pages import Box, PlainLeaf, PlainPages
@@ -43,7 +43,7 @@ class Document:
         """Use `open`."""
         self.original = original
         self.xref_at = xref_at
-        self.xref_is_stream = not original.data[xref_at : xref_at + 4].startswith(b"xref")
+        self.xref_is_stream = original.data[xref_at : xref_at + 4] != b"xref"
         self._limits = limits
         self._pages: dict[int, pikepdf.Object] = {}
 
@@ -55,7 +55,7 @@ class Document:
             document.pdf = strictly_read(original, limits)
         return document
 
-    @cached_property
+    @once
     def pdf(self) -> pikepdf.Pdf:
         """The file as qpdf reads it, strictly; opened when first asked for."""
         return strictly_read(self.original, self._limits)
@@ -79,18 +79,18 @@ class Document:
     def sha256(self) -> bytes:
         return self.original.sha256
 
-    @cached_property
+    @once
     def plain(self) -> PlainFile:
         """The file's own text of its objects, where it is as simple as most files are."""
         return PlainFile.of(self.original.data, self.xref_at)
 
-    @cached_property
+    @once
     def plain_pages(self) -> PlainPages | None:
         """Catalog and pages of such a file; None where qpdf has to say what they are."""
         found = PlainPages.of(self.plain)
         return found if found is not None and len(found.leaves) <= self._limits.pages else None
 
-    @cached_property
+    @once
     def page_objects(self) -> Any:
         """Every page, in order; walking a damaged tree is where many broken files show."""
         try:
@@ -132,9 +132,7 @@ class Document:
 
     def annotations(self, number: int) -> pikepdf.Object | None:
         """The page's /Annots, when it has any."""
-        if "/Annots" not in self.leaf(number):
-            return None
-        return self.page(number).get("/Annots")
+        return self.page(number).get("/Annots") if "/Annots" in self.leaf(number) else None
 
     def geometry(self, number: int) -> tuple[Box, int]:
         """The page's visible box and its rotation, inherited where it has none (§7.7.3.4)."""
@@ -149,14 +147,13 @@ class Document:
         return box, rotation
 
     def _plain_leaf(self, number: int) -> PlainLeaf | None:
-        index = self._index(number)
         plain = self.plain_pages
-        return plain.leaves[index] if plain is not None and index < len(plain.leaves) else None
+        return plain.leaves[self._index(number)] if plain is not None else None
 
     def _index(self, number: int) -> int:
         count = self.pages
         index = number - 1 if number > 0 else count + number
-        if not 0 <= index < count or number == 0:
+        if number == 0 or not 0 <= index < count:
             raise DocumentRefused("page-out-of-range", page=number, pages=count)
         return index
 
@@ -171,7 +168,7 @@ class Document:
             return None
         return self.pdf.Root.get(key)
 
-    @cached_property
+    @once
     def last_object(self) -> int:
         """The highest object number in use. qpdf warns where the trailer's /Size falls short."""
         if self.plain.trailer is not None:  # its /Size is that of its one table
@@ -182,12 +179,12 @@ class Document:
                 last = max(last, int(found[1]))
         return last
 
-    @cached_property
+    @once
     def form(self) -> pikepdf.Object | None:
         form = self.of_catalog("/AcroForm")
         return form if isinstance(form, pikepdf.Dictionary) else None
 
-    @cached_property
+    @once
     def fields(self) -> tuple[SignatureField, ...]:
         """Signature fields in the form's order, names fully qualified (ISO 32000-1 §12.7.3)."""
         return tuple(signature_fields(self.form, self._limits.fields))
@@ -196,7 +193,7 @@ class Document:
     def signatures(self) -> tuple[SignatureField, ...]:
         return tuple(one for one in self.fields if one.signed)
 
-    @cached_property
+    @once
     def top_level_names(self) -> frozenset[str]:
         """Partial names already taken in the form, whatever the fields' types."""
         if self.form is None:
@@ -206,7 +203,7 @@ class Document:
             str(one.get("/T", "")) for one in fields if isinstance(one, pikepdf.Dictionary)
         )
 
-    @cached_property
+    @once
     def doc_mdp(self) -> int | None:
         """The permission a certification signature left: 1 none, 2 forms, 3 forms and comments."""
         permissions = self.of_catalog("/Perms")
@@ -221,7 +218,7 @@ class Document:
                 return int(parameters.get("/P", 2))
         return 2
 
-    @cached_property
+    @once
     def pdfa_part(self) -> int | None:
         """1, 2, 3 or 4 when the file claims PDF/A: its signature must not break the claim."""
         found = _PDFA_PART.search(self._metadata())
@@ -230,7 +227,7 @@ class Document:
     def _metadata(self) -> bytes:
         """The XMP packet; empty where there is none that can be read."""
         if self.plain_pages is not None:
-            place = self.plain_pages.catalog.reference(b"/Metadata")
+            place = self.plain_pages.catalog.reference("/Metadata")
             packet = self.plain.stream(*place) if place is not None else None
             if packet is not None:
                 return packet
@@ -242,7 +239,7 @@ class Document:
         except pikepdf.PdfError:
             return b""
 
-    @cached_property
+    @once
     def output_intent_components(self) -> int | None:
         """Of the PDF/A output intent's profile: 3 is RGB, 4 CMYK; None without an intent."""
         for intent in self.of_catalog("/OutputIntents") or ():

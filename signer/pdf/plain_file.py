@@ -44,9 +44,10 @@ _DICTIONARY = re.compile(
     rb"%b*+(<<(?:%b*+%b%b*+(?>%b))*+%b*+>>)%b*+"
     % (_WHITE, _WHITE, _NAME, _WHITE, _VALUE, _WHITE, _WHITE)
 )
-_TABLE = re.compile(
-    rb"xref[ ]?\r?\n0 (\d{1,7})[ ]?\r?\n"
-    rb"((?=\d{10} 65535 f)(?:\d{10} \d{5} [fn][ \r][\r\n])++)"
+_TABLE = re.compile(rb"xref[ ]?\r?\n0 (\d{1,6})[ ]?\r?\n(?=\d{10} 65535 f)")
+_ALIKE = bytes.maketrans(b"123456789f", b"000000000n")
+_ROWS = tuple(b"0000000000 00000 n" + end for end in (b" \n", b"\r\n", b" \r"))
+_TRAILER = re.compile(
     rb"trailer\s*+<<((?:\s*+/(?:Size\s++\d++|Root\s++\d++\s++\d++\s++R|Info\s++\d++\s++\d++\s++R"
     rb"|ID\s*+\[(?:\s*+(?:<[0-9A-Fa-f]*+>|\([A-Za-z0-9+/=]*+\))){2}\s*+\]))++)\s*+>>\s*+startxref"
 )
@@ -67,7 +68,7 @@ class PlainDictionary:
     number: int
     generation: int
     text: bytes
-    entries: dict[bytes, bytes] = field(repr=False)
+    entries: dict[str, bytes] = field(repr=False)
 
     @property
     def objgen(self) -> tuple[int, int]:
@@ -75,15 +76,14 @@ class PlainDictionary:
         return self.number, self.generation
 
     def __contains__(self, key: str) -> bool:
-        return key.encode() in self.entries
+        return key in self.entries
 
-    def reference(self, key: bytes) -> tuple[int, int] | None:
+    def reference(self, key: str) -> tuple[int, int] | None:
         """The object that the entry refers to; None when it is anything else."""
-        found = _ONE_REFERENCE.fullmatch(self.entries.get(key, b""))
-        return (int(found[1]), int(found[2])) if found is not None else None
+        return referred(self.entries.get(key, b""))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class PlainFile:
     """`trailer` is what a new trailer repeats of it; None for any file that is not plain."""
 
@@ -96,15 +96,17 @@ class PlainFile:
     @classmethod
     def of(cls, data: bytes | mmap.mmap, xref_at: int) -> PlainFile:
         """One table, from object 0 on, and a trailer that refers to no older one."""
-        found = _TABLE.match(data, xref_at)
-        if found is not None:
-            count, trailer, rows = int(found[1]), found[3], found.start(2)
-            sizes, roots = _SIZE.findall(trailer), _ROOT.findall(trailer)
-            whole = found.end(2) - rows == count * _ROW_SIZE
-            if whole and len(roots) == 1 and [int(one) for one in sizes] == [count]:
-                (number, generation) = roots[0]
-                repeated = _SIZE.sub(b"", trailer).strip()
-                return cls(data, rows, count, repeated, (int(number), int(generation)))
+        head = _TABLE.match(data, xref_at)
+        if head is not None:
+            rows, count = head.end(), int(head[1])
+            end = rows + count * _ROW_SIZE
+            tail = _TRAILER.match(data, end) if _is_table(data[rows:end], count) else None
+            if tail is not None:
+                sized, roots = _SIZE.split(tail[1]), _ROOT.findall(tail[1])
+                if len(sized) == 3 and int(sized[1]) == count and len(roots) == 1:
+                    number, generation = roots[0]
+                    repeated = (sized[0] + sized[2]).strip()
+                    return cls(data, rows, count, repeated, (int(number), int(generation)))
         return cls(data, 0, 0, None)
 
     def dictionary(self, number: int, generation: int) -> PlainDictionary | None:
@@ -124,9 +126,9 @@ class PlainFile:
         start = self._body(number, generation)
         found = _DICTIONARY.match(self.data, start) if start is not None else None
         apart = _remembered(found[0]) if found is not None else None
-        if found is None or apart is None or b"/Filter" in apart[1]:
+        if found is None or apart is None or "/Filter" in apart[1]:
             return None
-        length, opening = apart[1].get(b"/Length", b""), _STREAM.match(self.data, found.end())
+        length, opening = apart[1].get("/Length", b""), _STREAM.match(self.data, found.end())
         if opening is None or not length.isdigit():
             return None
         end = opening.end() + int(length)
@@ -146,7 +148,14 @@ class PlainFile:
         return start + len(head) if self.data[start : start + len(head)] == head else None
 
 
-def _taken_apart(body: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
+def _is_table(rows: bytes, count: int) -> bool:
+    """`count` rows, all of one kind: ten digits, five digits, `n` or `f`, and one line end."""
+    shape = rows.translate(_ALIKE)
+    row = shape[:_ROW_SIZE]
+    return row in _ROWS and len(shape) == count * _ROW_SIZE and shape == row * count
+
+
+def _taken_apart(body: bytes) -> tuple[bytes, dict[str, bytes]] | None:
     """The text of the one dictionary that `body` is, and its entries.
 
     A key said twice means one thing to one reader and another to the next: not plain.
@@ -155,8 +164,15 @@ def _taken_apart(body: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
     if found is None:
         return None
     pairs = _ENTRY.findall(found[1], 2)
-    entries = dict(pairs)
+    entries = {key.decode(): value for key, value in pairs}
     return (found[1], entries) if len(entries) == len(pairs) else None
+
+
+@lru_cache(maxsize=1024)
+def referred(text: bytes) -> tuple[int, int] | None:
+    """Number and generation where the text is one reference."""
+    found = _ONE_REFERENCE.fullmatch(text) if len(text) < 32 else None
+    return (int(found[1]), int(found[2])) if found is not None else None
 
 
 _remembered = lru_cache(maxsize=512)(_taken_apart)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pikepdf
 
@@ -33,6 +33,11 @@ _NOT_CARRIED = frozenset(
     ("/Prev", "/XRefStm", "/Size", "/Type", "/W", "/Index", "/Length", "/Filter", "/DecodeParms")
 )
 _BYTE_RANGE = b"/ByteRange[0 %10d %10d %10d]"
+_CLOSING = b">>\nendobj\n"
+_BEFORE_HOLE = len(_BYTE_RANGE % (0, 0, 0)) + len(b"/Contents")
+
+Offsets: TypeAlias = dict[int, tuple[int, int]]
+"""Where each object of a revision begins, and its generation."""
 
 
 @dataclass(slots=True)
@@ -72,9 +77,9 @@ class DictNode(Node):
 
     def text(self) -> bytes:
         if self.plain is not None:
-            if not any(key in self.plain for key in self.changed):
+            before = self.plain.entries
+            if before.keys().isdisjoint(self.changed):
                 return b"%s%s>>" % (self.plain.text[:-2], _written(self.changed))
-            before = {key.decode(): value for key, value in self.plain.entries.items()}
             return b"<<%s>>" % _written({**before, **self.changed})
         if self.source is None:
             return b"<<%s>>" % _written(self.changed)
@@ -102,8 +107,7 @@ class ArrayNode(Node):
         return b"[%s]" % b" ".join(self.items)
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureDictionary:
+class SignatureDictionary(NamedTuple):
     """The signature's own object: `head` is its body from `<<` on, without ByteRange and Contents.
 
     `reserve` is the room for the CMS in hex digits, fixed before anything is signed: no dry run.
@@ -133,13 +137,12 @@ class Block:
         return cls(b"".join(parts), tuple(starts))
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(NamedTuple):
     """A revision but for its CMS: what stands before and after, the room in hex digits."""
 
-    before: bytes = field(repr=False)
+    before: bytes
     reserve: int
-    after: bytes = field(repr=False)
+    after: bytes
 
     def closed(self, contents: bytes) -> bytes:
         """From the hole on, with the CMS in it; raises SignerError `signature-too-long`."""
@@ -290,21 +293,19 @@ class Appender:
 
     def commit(self, signature: SignatureDictionary) -> Pending:
         """Lay out a revision around a signature; nothing is final until it is filled."""
-        parts, offsets = self._layout()
-        at = self._length + sum(map(len, parts))
-        offsets[signature.number] = (0, at)
+        parts, offsets, at = self._layout()
+        offsets[signature.number] = (at, 0)
         opening = b"%d 0 obj\n%s" % (signature.number, signature.head)
-        hole_at = at + len(opening) + len(_BYTE_RANGE % (0, 0, 0)) + len(b"/Contents")
+        hole_at = at + len(opening) + _BEFORE_HOLE
         hole_end = hole_at + signature.reserve + 2
-        closing = b">>\nendobj\n"
-        after = closing + self._cross_reference(offsets, hole_end + len(closing))
+        after = _CLOSING + self._cross_reference(offsets, hole_end + len(_CLOSING))
         parts += (opening, _BYTE_RANGE % (hole_at, hole_end, len(after)), b"/Contents")
         return Pending(self, Hole(b"".join(parts), signature.reserve, after))
 
     def commit_plain(self) -> None:
         """A revision without a signature: a DSS."""
-        parts, offsets = self._layout()
-        parts.append(self._cross_reference(offsets, self._length + sum(map(len, parts))))
+        parts, offsets, at = self._layout()
+        parts.append(self._cross_reference(offsets, at))
         self.accept(b"".join(parts))
 
     def accept(self, revision: bytes, states: Mapping[str, Any] | None = None) -> None:
@@ -326,32 +327,36 @@ class Appender:
         """Original and revisions in one piece; keep them apart where the file is big."""
         return b"".join((self.document.original.data, *self.revisions))
 
-    def _layout(self) -> tuple[list[bytes], dict[int, tuple[int, int]]]:
+    def _layout(self) -> tuple[list[bytes], Offsets, int]:
+        """The objects of this revision one after the other, where each is, and where they end."""
         parts = [] if self._ends_with_newline else [b"\n"]
         at = self._length + len(parts)
-        offsets: dict[int, tuple[int, int]] = {}
+        offsets: Offsets = {}
         for block in self._blocks:
             for number, start in block.starts:
-                offsets[number] = (0, at + start)
+                offsets[number] = (at + start, 0)
             parts.append(block.data)
             at += len(block.data)
-        objects = [(number, 0, body) for number, body in self._new.items()]
-        objects += [(one.number, one.generation, one.text()) for one in self._changed.values()]
-        for number, generation, body in objects:
-            offsets[number] = (generation, at)
-            part = b"%d %d obj\n%s\nendobj\n" % (number, generation, body)
+        for number, body in self._new.items():
+            part = b"%d 0 obj\n%s\nendobj\n" % (number, body)
+            offsets[number] = (at, 0)
             parts.append(part)
             at += len(part)
-        return parts, offsets
+        for number, node in self._changed.items():
+            part = b"%d %d obj\n%s\nendobj\n" % (number, node.generation, node.text())
+            offsets[number] = (at, node.generation)
+            parts.append(part)
+            at += len(part)
+        return parts, offsets, at
 
-    def _cross_reference(self, offsets: dict[int, tuple[int, int]], at: int) -> bytes:
+    def _cross_reference(self, offsets: Offsets, at: int) -> bytes:
         self._pending_xref = at
         if self.document.xref_is_stream:
             number = self.allocate()
-            offsets[number] = (0, at)
+            offsets[number] = (at, 0)
             table = b"".join(
                 b"\x01" + offset.to_bytes(4, "big") + generation.to_bytes(2, "big")
-                for _, (generation, offset) in sorted(offsets.items())
+                for _, (offset, generation) in sorted(offsets.items())
             )
             index = b" ".join(b"%d %d" % (run[0], len(run)) for run in _runs(offsets))
             head = b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%s]/Size %d/Prev %d%s/Length %d>>\n" % (
@@ -362,8 +367,7 @@ class Appender:
         lines = [b"xref\n"]
         for run in _runs(offsets):
             lines.append(b"%d %d\n" % (run[0], len(run)))
-            entries = [value for one in run for value in reversed(offsets[one])]
-            lines.append(b"%010d %05d n \n" * len(run) % tuple(entries))
+            lines += [b"%010d %05d n \n" % offsets[one] for one in run]
         lines.append(
             b"trailer\n<</Size %d/Prev %d%s>>\nstartxref\n%d\n%%%%EOF\n"
             % (self._next, self._xref_at, self._trailer, at)
@@ -379,7 +383,7 @@ def _carried(trailer: Any) -> bytes:
     )
 
 
-def _runs(numbers: dict[int, tuple[int, int]]) -> list[list[int]]:
+def _runs(numbers: Offsets) -> list[list[int]]:
     runs: list[list[int]] = []
     last = -2
     for number in sorted(numbers):

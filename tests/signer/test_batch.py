@@ -322,14 +322,14 @@ def test_a_document_that_breaks_the_work_is_isolated(
     files = documents(4)
     batch_id = filled(world, holders, shelves, files)
     authorize(world, batch_id)
-    real = in_groups._Group._lay_out
+    real = in_groups._Group._begin
 
-    def defective(self: Any, original: Any, opened: Any) -> Any:
-        if original.data == files[2][1]:
+    def defective(self: Any, document: Any) -> Any:
+        if document.original.data == files[2][1]:
             raise ZeroDivisionError
-        return real(self, original, opened)
+        return real(self, document)
 
-    monkeypatch.setattr(in_groups._Group, "_lay_out", defective)
+    monkeypatch.setattr(in_groups._Group, "_begin", defective)
     for _ in range(12):
         try:
             if not work(world, shelves):
