@@ -5,8 +5,8 @@
 
 A request that goes to a thread which goes to the token's thread changes threads four times; each
 change costs as much as what is done for a time-stamp besides its signature. Here the work itself
-runs on the token's thread, several in a row, and what is done meanwhile is fetched by one wake-up
-of the loop. After a few, others who wait for the token have their turn.
+runs on the token's thread, several in a row, and the whole row is fetched by one wake-up of the
+loop (of slow ones, every few milliseconds). After a few, others who wait have their turn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsm.errors import HsmError
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IN_A_ROW = 8
+_PATIENCE = 0.003
+"""Seconds for which what is done waits for the rest of its row. Each wake-up makes two threads
+contend for the interpreter, which costs a fast key more than its signature."""
 _Done = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
@@ -43,7 +47,9 @@ class TokenQueue:
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append((work, future))
         if not self._posted:
-            self._post(loop)
+            # After this turn of the loop, with what other requests put in until then.
+            self._posted = True
+            loop.call_soon(self._post, loop)
         return await future
 
     def _post(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,6 +64,7 @@ class TokenQueue:
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the token's thread."""
+        began = perf_counter()
         for _ in range(_IN_A_ROW):
             try:
                 work, future = self._waiting.popleft()
@@ -67,6 +74,10 @@ class TokenQueue:
                 self._done.append((future, work(), None))
             except Exception as error:  # whoever awaits it gets it
                 self._done.append((future, None, error))
+            if (now := perf_counter()) - began > _PATIENCE:
+                self._wake(loop)
+                began = now
+        if self._done:
             self._wake(loop)
         # First the flag, then the look: what is put in between is seen here or posted there.
         self._posted = False
