@@ -266,7 +266,7 @@ def test_a_receiver_that_drips_holds_up_nobody(
         later = service.now + timedelta(minutes=1)
         assert schedule.carry_deliveries(service.services, later) == 0
         assert len(asked) == 2
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
 
 
 @ONLY_SQLITE

@@ -43,7 +43,7 @@ def test_a_registry_that_is_away_decides_nothing(registry: Registry) -> None:
     registry.down, registry.pause, began = False, 0.05, time.monotonic()
     with pytest.raises(RegistryUnavailable):
         HttpPopulationRegistry(registry.url, token=registry.token, seconds=0.2).check([claim])
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     with pytest.raises(RegistryUnavailable):
         HttpPopulationRegistry("http://127.0.0.1:1", seconds=2).check([claim])
 

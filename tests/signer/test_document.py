@@ -76,7 +76,7 @@ def test_a_small_bomb_costs_no_memory() -> None:
     began = time.perf_counter()
     with Document.open(Original.of(out.getvalue())) as document:
         document.require_signable()
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20
 
 
 def test_a_page_tree_without_end_is_refused() -> None:
@@ -91,7 +91,7 @@ def test_a_page_tree_without_end_is_refused() -> None:
             pytest.skip("this qpdf does not write such a file")
     began = time.perf_counter()
     assert refusal(out.getvalue()) in ("document-damaged", "document-without-pages")
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20
 
 
 def test_claims_are_read() -> None:
