@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signer.errors import DocumentRefused, SignerError
 from signer.levels import Level
-from signer.pdf.revision import Appender, DictNode, Pending, SignatureDictionary
+from signer.pdf.nodes import DictNode
+from signer.pdf.revision import Appender, Pending, SignatureDictionary
 from signer.pdf.syntax import number, pdf_date, reference, text_string
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from signer.pdf.revision import Appender, ArrayNode, DictNode
+from signer.pdf.nodes import ArrayNode, DictNode
+from signer.pdf.revision import Appender
 from signer.pdf.syntax import closed_stream, reference
 
 if TYPE_CHECKING:

@@ -16,95 +16,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pikepdf
 
 from signer.errors import SignerError
+from signer.pdf.cross_reference import Offsets, Section, carried
+from signer.pdf.nodes import ArrayNode, DictNode, Node
 from signer.pdf.plain_file import PlainDictionary
-from signer.pdf.syntax import closed_stream, raw, raw_entries, reference, written_name
+from signer.pdf.syntax import raw, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from signer.pdf.document import Document
 
-_NOT_CARRIED = frozenset(
-    ("/Prev", "/XRefStm", "/Size", "/Type", "/W", "/Index", "/Length", "/Filter", "/DecodeParms")
-)
 _BYTE_RANGE = b"/ByteRange[0 %10d %10d %10d]"
 _CLOSING = b">>\nendobj\n"
 _BEFORE_HOLE = len(_BYTE_RANGE % (0, 0, 0)) + len(b"/Contents")
-
-Offsets: TypeAlias = dict[int, tuple[int, int]]
-"""Where each object of a revision begins, and its generation."""
-
-
-@dataclass(slots=True)
-class Node:
-    """A dictionary or array of the document that this revision may change.
-
-    It lives in an object of its own (`number`) or inside `parent`; a change to the latter is a
-    change to the object around it.
-    """
-
-    number: int = 0
-    generation: int = 0
-    parent: Node | None = None
-
-    def home(self) -> Node:
-        return self.parent.home() if self.parent is not None else self
-
-    def text(self) -> bytes:
-        raise TypeError("a node is a DictNode or an ArrayNode")
-
-
-@dataclass(slots=True)
-class DictNode(Node):
-    """A dictionary as it was read, with what this session puts in its place or adds.
-
-    `plain` is how the file itself has it, when that is known: qpdf looks up every object that a
-    dictionary refers to before it writes it. `source` is how qpdf has it; neither for a new one.
-    """
-
-    source: Any = None
-    plain: PlainDictionary | None = None
-    changed: dict[str, bytes | Node] = field(default_factory=dict)
-
-    def has(self, key: str) -> bool:
-        there = self.plain if self.plain is not None else self.source
-        return key in self.changed or (there is not None and key in there)
-
-    def text(self) -> bytes:
-        if self.plain is not None:
-            before = self.plain.entries
-            if before.keys().isdisjoint(self.changed):
-                return b"%s%s>>" % (self.plain.text[:-2], _written(self.changed))
-            return b"<<%s>>" % _written({**before, **self.changed})
-        if self.source is None:
-            return b"<<%s>>" % _written(self.changed)
-        if any(key in self.source for key in self.changed):
-            return b"<<%s>>" % _written({**raw_entries(self.source), **self.changed})
-        # Only additions: the dictionary as it is, and they before its end.
-        whole: bytes = self.source.unparse(resolved=True)
-        return b"%s%s>>" % (whole[:-2], _written(self.changed))
-
-
-def _written(entries: Mapping[str, bytes | Node]) -> bytes:
-    return b"".join(
-        [
-            b"%s %s" % (written_name(key), value if isinstance(value, bytes) else value.text())
-            for key, value in entries.items()
-        ]
-    )
-
-
-@dataclass(slots=True)
-class ArrayNode(Node):
-    items: list[bytes] = field(default_factory=list)
-
-    def text(self) -> bytes:
-        return b"[%s]" % b" ".join(self.items)
 
 
 class SignatureDictionary(NamedTuple):
@@ -195,7 +124,7 @@ class Appender:
         self._new: dict[int, bytes] = {}
         self._blocks: list[Block] = []
         self._states: dict[str, Any] = {}
-        self._trailer = document.plain.trailer or _carried(document.pdf.trailer)
+        self._trailer = document.plain.trailer or carried(document.pdf.trailer)
         self.root = self.dictionary(document.catalog)
 
     # Objects
@@ -351,48 +280,9 @@ class Appender:
 
     def _cross_reference(self, offsets: Offsets, at: int) -> bytes:
         self._pending_xref = at
-        if self.document.xref_is_stream:
-            number = self.allocate()
-            offsets[number] = (at, 0)
-            table = b"".join(
-                b"\x01" + offset.to_bytes(4, "big") + generation.to_bytes(2, "big")
-                for _, (offset, generation) in sorted(offsets.items())
-            )
-            index = b" ".join(b"%d %d" % (run[0], len(run)) for run in _runs(offsets))
-            head = b"%d 0 obj\n<</Type/XRef/W[1 4 2]/Index[%s]/Size %d/Prev %d%s/Length %d>>\n" % (
-                number, index, self._next, self._xref_at, self._trailer, len(table),
-            )  # fmt: skip
-            tail = b"\nendobj\nstartxref\n%d\n%%%%EOF\n" % at
-            return b"".join((head, b"stream\n", closed_stream(table), tail))
-        lines = [b"xref\n"]
-        for run in _runs(offsets):
-            lines.append(b"%d %d\n" % (run[0], len(run)))
-            lines += [b"%010d %05d n \n" % offsets[one] for one in run]
-        lines.append(
-            b"trailer\n<</Size %d/Prev %d%s>>\nstartxref\n%d\n%%%%EOF\n"
-            % (self._next, self._xref_at, self._trailer, at)
-        )
-        return b"".join(lines)
-
-
-def _carried(trailer: Any) -> bytes:
-    """What a new trailer repeats of the old one (ISO 32000-1 §7.5.6)."""
-    return b"".join(
-        written_name(key) + b" " + raw(trailer[key])
-        for key in sorted(trailer.keys() - _NOT_CARRIED)
-    )
-
-
-def _runs(numbers: Offsets) -> list[list[int]]:
-    runs: list[list[int]] = []
-    last = -2
-    for number in sorted(numbers):
-        if number != last + 1:
-            run: list[int] = []
-            runs.append(run)
-        run.append(number)
-        last = number
-    return runs
+        number = self.allocate() if self.document.xref_is_stream else None
+        section = Section(at, self._xref_at, self._next, self._trailer)
+        return section.table(offsets) if number is None else section.stream(number, offsets)
 
 
 @lru_cache(maxsize=8)
