@@ -19,10 +19,15 @@ def run_program(package: str, name: str, arguments: Sequence[str]) -> None:
     name = name.replace("-", "_")
     if name not in known:
         raise TerminalError(
-            "bench-unknown", kind=package, name=name[:40], known=", ".join(known) or "-"
+            "bench-unknown", kind=package, name=name[:40], known=listed(package) or "-"
         )
     module = importlib.import_module(f"{package}.{name}")
     raise Outcome(module.main(list(arguments)) or 0)
+
+
+def listed(package: str) -> str:
+    """Their names as they are typed, for people."""
+    return ", ".join(name.replace("_", "-") for name in programs(package))
 
 
 def programs(package: str) -> list[str]:
