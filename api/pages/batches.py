@@ -46,6 +46,11 @@ class BatchView:
         return self.state in WAITING
 
     @property
+    def signable(self) -> bool:
+        """Whether any of its documents can be chosen."""
+        return self.refused < self.total
+
+    @property
     def runs(self) -> bool:
         return self.state == "running" or (self.state == "cancelled" and not self.settled)
 

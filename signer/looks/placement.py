@@ -117,7 +117,7 @@ def beside_anchor(
     """The free space above (or below) `text`, at most `width` wide: the last place that has room.
 
     `page` 0 looks through all pages, the last first; `earlier` is taken as if it was there.
-    Raises SignerError `anchor-not-found`, `no-room-at-anchor`.
+    Raises SignerError `anchor-not-found`, `no-room-at-anchor`, `block-already-signed`.
     """
     refusal: SignerError | None = None
     with text_of(document) as pages:
@@ -136,7 +136,9 @@ def beside_anchor(
                 try:
                     return Room(number, _free(anchor, taken, width, shown, above=above))
                 except SignerError as error:  # a name is often written twice
-                    refusal = refusal or error
+                    signed = _signed_at(document, number, anchor)
+                    why = SignerError("block-already-signed", anchor=text) if signed else error
+                    refusal = refusal or why
             break
     raise refusal or SignerError("anchor-not-found", anchor=text)
 
@@ -324,6 +326,15 @@ def _free(
     if top - bottom < _LEAST_HEIGHT:
         raise SignerError("no-room-at-anchor", room=max(0, round(top - bottom)))
     return (left, bottom, right, top)
+
+
+def _signed_at(document: Document, number: int, anchor: Box) -> bool:
+    """Whether a signature is shown right above or below the anchor."""
+    crop, rotation = document.geometry(number)
+    x1, y1, x2, y2 = anchor
+    near = (x1, y1 - _LEAST_HEIGHT, x2, y2 + _LEAST_HEIGHT)
+    shown = _signature_rects(document, document.page(number).objgen)
+    return any(meet(near, to_shown(one, crop, rotation)) for one in shown)
 
 
 def _taken(document: Document, pages: Any, number: int) -> list[Box]:

@@ -100,6 +100,13 @@ def test_a_missing_anchor_and_a_crowded_one_are_refused() -> None:
     assert caught.value.code == "no-room-at-anchor"
 
 
+def test_a_block_that_is_signed_is_named_as_such() -> None:
+    """Whoever signs a document twice by mistake is told that, not how many points are free."""
+    with pytest.raises(SignerError) as caught:
+        signed(Appearance.person(), signed(Appearance.person()))
+    assert caught.value.code == "block-already-signed"
+
+
 def test_the_seal_covers_one_third_of_the_picture_from_the_left() -> None:
     """Annex I: true size, over about one third of the signature's picture, to its left."""
     person = signed(Appearance.person())
