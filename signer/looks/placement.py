@@ -7,28 +7,30 @@ which is meant to overlap the person's picture by one third, and never by more t
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pikepdf
-import pypdfium2 as pdfium
-
 from signer.errors import DocumentRefused, SignerError
+from signer.looks.boxes import TOUCHING, Box, common, meet, shown_size, to_page, to_shown
+from signer.looks.page_contents import (
+    ShownSignature,
+    inked,
+    occurrences,
+    shown_signatures,
+    signature_rects,
+    text_lines,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from signer.pdf.document import Document
 
-Box = tuple[float, float, float, float]
 _MARGIN = 28.35  # 10 mm
 _GAP = 3.0
 _EDGE = 5.0
 _LEAST_HEIGHT = 18.0
 _LEAST_WIDTH = 60.0
-_TOUCHING = 1.0
-"""Points squared, and points that letters' boxes are higher and wider than their ink."""
 _HIDDEN = 0.5
 _SLIDES = (0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20, 24, -24, 28, -28)
 
@@ -59,25 +61,15 @@ class Room:
     box: Box
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """An earlier signature as the page shows it: its picture, or all of it where it has none."""
-
-    page: int
-    picture: Box
-    whole: Box
-    pictured: bool
-
-
 def at_box(document: Document, page: int, box: Box) -> Place:
     """Exactly there. Raises DocumentRefused `box-outside-page`."""
     number = _absolute(document, page)
     crop, rotation = document.geometry(number)
-    width, height = _shown_size(crop, rotation)
+    width, height = shown_size(crop, rotation)
     x1, y1, x2, y2 = box
     if not (0 <= x1 < x2 <= width + 0.5 and 0 <= y1 < y2 <= height + 0.5):
         raise DocumentRefused("box-outside-page", width=round(width), height=round(height))
-    return Place(number, box, _to_page(box, crop, rotation), rotation)
+    return Place(number, box, to_page(box, crop, rotation), rotation)
 
 
 def top_right(document: Document, page: int, size: tuple[float, float]) -> Place:
@@ -88,7 +80,7 @@ def top_right(document: Document, page: int, size: tuple[float, float]) -> Place
     """
     number = _absolute(document, page)
     crop, rotation = document.geometry(number)
-    across, up = _shown_size(crop, rotation)
+    across, up = shown_size(crop, rotation)
     width, height = size
     with text_of(document) as pages:
         taken = _taken(document, pages, number)
@@ -97,7 +89,7 @@ def top_right(document: Document, page: int, size: tuple[float, float]) -> Place
         beyond = []
         for top in (up - _MARGIN / 2, up - _EDGE):
             box = (right - width, top - height, right, top)
-            hit = [one[0] for one in taken if _common(box, one) > _TOUCHING]
+            hit = [one[0] for one in taken if common(box, one) > TOUCHING]
             if not hit:
                 return at_box(document, number, box)
             beyond.append(min(hit))
@@ -124,13 +116,13 @@ def beside_anchor(
         count = len(pages)
         wanted = [_absolute(document, page)] if page else range(count, 0, -1)
         for number in wanted:
-            found = _occurrences(pages[number - 1], text)
+            found = occurrences(pages[number - 1], text)
             if not found:
                 continue
             crop, rotation = document.geometry(number)
             taken = _taken(document, pages, number)
             taken += [one.box for one in earlier if one.page == number]
-            shown = _shown_size(crop, rotation)
+            shown = shown_size(crop, rotation)
             for one in reversed(found):
                 anchor = to_shown(one, crop, rotation)
                 try:
@@ -158,7 +150,7 @@ def over_person(document: Document, diameter: float, field: str | None = None) -
     only where nobody's picture is there. It slides up or down a little where that spares text.
     Raises SignerError `seal-without-person`.
     """
-    persons = [one for one in _shown(document, field) if not _is_seal(one, diameter)]
+    persons = [one for one in shown_signatures(document, field) if not _is_seal(one, diameter)]
     newest = ([one for one in persons if one.pictured] or persons)[-1:]
     if not newest:
         raise SignerError("seal-without-person")
@@ -170,24 +162,19 @@ def over_picture(document: Document, number: int, picture: Box, diameter: float)
     x1, y1, x2, y2 = picture
     right, middle = x1 + (x2 - x1) / 3, (y1 + y2) / 2
     crop, rotation = document.geometry(number)
-    width, height = _shown_size(crop, rotation)
+    width, height = shown_size(crop, rotation)
     left = min(max(0.0, right - diameter), width - diameter)
     with text_of(document) as pages:
-        lines = [to_shown(one, crop, rotation) for one in _lines(pages[number - 1])]
+        lines = [to_shown(one, crop, rotation) for one in text_lines(pages[number - 1])]
 
     def spoiled(slide: float) -> float:
         bottom = min(max(0.0, middle + slide - diameter / 2), height - diameter)
         box = (left, bottom, left + diameter, bottom + diameter)
-        return sum(_common(box, line) for line in lines)
+        return sum(common(box, line) for line in lines)
 
     slide = min(_SLIDES, key=lambda one: (spoiled(one), abs(one)))
     bottom = min(max(0.0, middle + slide - diameter / 2), height - diameter)
     return at_box(document, number, (left, bottom, left + diameter, bottom + diameter))
-
-
-def meet(one: Box, other: Box) -> bool:
-    """Whether two boxes share more than an edge."""
-    return _common(one, other) > _TOUCHING
 
 
 def require_clear(document: Document, place: Place) -> None:
@@ -195,8 +182,8 @@ def require_clear(document: Document, place: Place) -> None:
     if not document.signatures:
         return
     page = document.page(place.page)
-    for rect in _signature_rects(document, page.objgen):
-        if _common(rect, place.rect) > _TOUCHING:
+    for rect in signature_rects(document, page.objgen):
+        if common(rect, place.rect) > TOUCHING:
             raise DocumentRefused("appearance-covers-signature", page=place.page)
 
 
@@ -206,11 +193,11 @@ def require_visible(document: Document, place: Place) -> None:
     Raises DocumentRefused `appearance-covers-signature`.
     """
     shares = []
-    for one in _shown(document):
-        if one.page != place.page or not _common(one.whole, place.box) > _TOUCHING:
+    for one in shown_signatures(document):
+        if one.page != place.page or not common(one.whole, place.box) > TOUCHING:
             continue
         x1, y1, x2, y2 = one.picture
-        shares.append(_common(one.picture, place.box) / max((x2 - x1) * (y2 - y1), 1.0))
+        shares.append(common(one.picture, place.box) / max((x2 - x1) * (y2 - y1), 1.0))
     if len(shares) > 1 or any(one > _HIDDEN for one in shares):
         raise DocumentRefused("appearance-covers-signature", page=place.page)
 
@@ -224,83 +211,12 @@ def require_no_text(document: Document, page: int, rect: Box) -> None:
 def covered_text(document: Document, page: int, rect: Box) -> list[Box]:
     """The lines of text a stamp would lie on."""
     with text_of(document) as pages:
-        lines = _lines(pages[page - 1])
-    return [one for one in lines if _common(_inked(one), rect) > _TOUCHING]
+        lines = text_lines(pages[page - 1])
+    return [one for one in lines if common(inked(one), rect) > TOUCHING]
 
 
 def _absolute(document: Document, page: int) -> int:
     return page + document.pages + 1 if page < 0 else page
-
-
-def _shown_size(crop: Box, rotation: int) -> tuple[float, float]:
-    width, height = crop[2] - crop[0], crop[3] - crop[1]
-    return (height, width) if rotation in (90, 270) else (width, height)
-
-
-def _to_page(box: Box, crop: Box, rotation: int) -> Box:
-    x1, y1, x2, y2 = box
-    left, bottom = crop[0], crop[1]
-    width, height = crop[2] - left, crop[3] - bottom
-    if rotation == 90:
-        x1, y1, x2, y2 = width - y2, x1, width - y1, x2
-    elif rotation == 180:
-        x1, y1, x2, y2 = width - x2, height - y2, width - x1, height - y1
-    elif rotation == 270:
-        x1, y1, x2, y2 = y1, height - x2, y2, height - x1
-    return (x1 + left, y1 + bottom, x2 + left, y2 + bottom)
-
-
-def to_shown(rect: Box, crop: Box, rotation: int) -> Box:
-    """A rectangle of the page's own space as it is shown."""
-    x1, y1, x2, y2 = rect[0] - crop[0], rect[1] - crop[1], rect[2] - crop[0], rect[3] - crop[1]
-    width, height = crop[2] - crop[0], crop[3] - crop[1]
-    return {
-        0: (x1, y1, x2, y2),
-        90: (y1, width - x2, y2, width - x1),
-        180: (width - x2, height - y2, width - x1, height - y1),
-        270: (height - y2, x1, height - y1, x2),
-    }[rotation]
-
-
-@contextmanager
-def text_of(document: Document) -> Iterator[Any]:
-    """The document's pages, as pdfium reads their text."""
-    original = document.original
-    try:
-        pdf = pdfium.PdfDocument(original.path if original.path is not None else original.data)
-    except pdfium.PdfiumError:
-        raise DocumentRefused("document-damaged", reason="pages cannot be drawn") from None
-    try:
-        yield pdf
-    finally:
-        pdf.close()
-
-
-def _lines(page: Any) -> list[Box]:
-    text = page.get_textpage()
-    try:
-        return [text.get_rect(index) for index in range(text.count_rects())]
-    finally:
-        text.close()
-
-
-def _occurrences(page: Any, wanted: str) -> list[Box]:
-    text = page.get_textpage()
-    try:
-        found: list[Box] = []
-        for form in dict.fromkeys(
-            (unicodedata.normalize("NFC", wanted), unicodedata.normalize("NFD", wanted))
-        ):
-            search = text.search(form, match_case=False)
-            while hit := search.get_next():
-                count = text.count_rects(*hit)
-                if count:
-                    found.append(_union([text.get_rect(index) for index in range(count)]))
-            if found:
-                break
-        return found
-    finally:
-        text.close()
 
 
 def _free(
@@ -333,77 +249,21 @@ def _signed_at(document: Document, number: int, anchor: Box) -> bool:
     crop, rotation = document.geometry(number)
     x1, y1, x2, y2 = anchor
     near = (x1, y1 - _LEAST_HEIGHT, x2, y2 + _LEAST_HEIGHT)
-    shown = _signature_rects(document, document.page(number).objgen)
+    shown = signature_rects(document, document.page(number).objgen)
     return any(meet(near, to_shown(one, crop, rotation)) for one in shown)
 
 
 def _taken(document: Document, pages: Any, number: int) -> list[Box]:
     """Where the page has text or a signature, as it is shown."""
     crop, rotation = document.geometry(number)
-    rects = [*_lines(pages[number - 1]), *_signature_rects(document, document.page(number).objgen)]
+    rects = [
+        *text_lines(pages[number - 1]),
+        *signature_rects(document, document.page(number).objgen),
+    ]
     shown = [to_shown(one, crop, rotation) for one in rects]
     return [one for one in shown if one[2] > one[0] and one[3] > one[1]]
 
 
-def _inked(line: Box) -> Box:
-    """A line without what its letters' boxes have around their ink."""
-    x1, y1, x2, y2 = line
-    return (x1 + _TOUCHING, y1 + _TOUCHING, x2 - _TOUCHING, y2 - _TOUCHING)
-
-
-def _is_seal(one: _Shown, diameter: float) -> bool:
+def _is_seal(one: ShownSignature, diameter: float) -> bool:
     x1, y1, x2, y2 = one.whole
     return abs(x2 - x1 - diameter) < 0.5 and abs(y2 - y1 - diameter) < 0.5
-
-
-def _shown(document: Document, name: str | None = None) -> list[_Shown]:
-    """Every signature that is shown, or the named field's; oldest first."""
-    found: list[tuple[int, _Shown]] = []
-    numbers = {one.obj.objgen: index for index, one in enumerate(document.page_objects, start=1)}
-    for field in document.signatures:
-        widget = field.object
-        drawing = widget.get("/AP", pikepdf.Dictionary()).get("/N")
-        if not isinstance(drawing, pikepdf.Stream) or field.sub_filter == "ETSI.RFC3161":
-            continue
-        if name is not None and field.name != name:
-            continue
-        page = widget.get("/P")
-        number = numbers.get(page.objgen) if page is not None else None
-        if number is None:
-            continue
-        span = [int(one) for one in widget["/V"].get("/ByteRange", pikepdf.Array([0, 0, 0, 0]))]
-        crop, rotation = document.geometry(number)
-        whole = to_shown(_box(widget["/Rect"]), crop, rotation)
-        inner = drawing.get("/DSPicture")
-        within = _box(inner) if inner is not None else (0.0, 0.0, 0.0, 0.0)
-        pictured = inner is None or within[2] > within[0]  # what others drew is taken for a picture
-        picture = whole
-        if within[2] > within[0]:
-            picture = (whole[0] + within[0], whole[1] + within[1],
-                       whole[0] + within[2], whole[1] + within[3])  # fmt: skip
-        found.append((sum(span[2:]), _Shown(number, picture, whole, pictured)))
-    return [one for _, one in sorted(found, key=lambda one: one[0])]
-
-
-def _signature_rects(document: Document, page: tuple[int, int]) -> Iterator[Box]:
-    for field in document.signatures:
-        holder = field.object.get("/P")
-        if holder is not None and holder.objgen == page and "/Rect" in field.object:
-            yield _box(field.object["/Rect"])
-
-
-def _box(array: Any) -> Box:
-    x1, y1, x2, y2 = (float(one) for one in array)
-    return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
-    return (min(lefts), min(bottoms), max(rights), max(tops))
-
-
-def _common(one: Box, other: Box) -> float:
-    """The area two boxes share."""
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    along = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, across) * max(0.0, along)

@@ -20,11 +20,14 @@ import pypdfium2 as pdfium
 
 from signer.errors import SignerError
 from signer.looks import placement
+from signer.looks.boxes import to_shown
 from signer.looks.drawing import Layout, Line, width_of
+from signer.looks.page_contents import text_of
 from signer.routing.outgoing_numbers import written
 
 if TYPE_CHECKING:
-    from signer.looks.placement import Box, Place
+    from signer.looks.boxes import Box
+    from signer.looks.placement import Place
     from signer.pdf.document import Document
 
 _SIZE, _LEAST_SIZE = 13.0, 9.0
@@ -255,14 +258,14 @@ def _glyphs(document: Document) -> list[_Glyph]:
     """Every printed letter of the first page, in small letters, as shown."""
     crop, rotation = document.geometry(1)
     found: list[_Glyph] = []
-    with placement.text_of(document) as pages:
+    with text_of(document) as pages:
         text = pages[0].get_textpage()
         try:
             for index in range(min(text.count_chars(), _MOST_GLYPHS)):
                 letter = chr(pdfium.raw.FPDFText_GetUnicode(text.raw, index))
                 if letter.isspace() or not letter.isprintable():
                     continue
-                box = placement.to_shown(_char_box(text, index), crop, rotation)
+                box = to_shown(_char_box(text, index), crop, rotation)
                 if unicodedata.combining(letter) and found:
                     last = found[-1]
                     joined = unicodedata.normalize("NFC", last.letter + letter)

@@ -22,6 +22,7 @@ from signer.errors import OrderRefused, StepRefused
 from signer.keys import credentials
 from signer.looks import placement
 from signer.looks.appearance import PREFIXES
+from signer.looks.page_contents import text_of
 from signer.routing.routed_documents import Actor
 from signer.routing.step_routes import StepKind
 from signer.routing.steps_models import RoutedDocumentRow, RouteStepRow
@@ -138,7 +139,7 @@ def require_lines_printed(
     Raises StepRefused `authority-lines-missing`; what the anchor search raises.
     """
     number = page or placement.beside_anchor(document, 0, name, 10.0, above=True).page
-    with placement.text_of(document) as pages:
+    with text_of(document) as pages:
         text = pages[number - 1].get_textpage()
         try:
             printed = unicodedata.normalize("NFC", text.get_text_range())

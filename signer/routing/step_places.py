@@ -17,12 +17,14 @@ from signer.errors import StepRefused
 from signer.keys import credentials
 from signer.looks import appearance, layouts, placement
 from signer.looks.appearance import SEAL_DIAMETER, Appearance, Template
+from signer.looks.boxes import meet, to_shown
 from signer.routing import delegations, number_place
 from signer.routing.step_routes import PlannedStep, StepKind
 
 if TYPE_CHECKING:
     from signer.desk import Desk
-    from signer.looks.placement import Box, Place
+    from signer.looks.boxes import Box
+    from signer.looks.placement import Place
     from signer.pdf.document import Document
 
 
@@ -54,7 +56,7 @@ def require_places(
             earlier = [one for _, one in taken]
             taken.append((position, _place(document, step, name, earlier)))
     for (first, one), (second, other) in combinations(taken, 2):
-        if one.page == other.page and placement.meet(one.box, other.box):
+        if one.page == other.page and meet(one.box, other.box):
             raise StepRefused("route-boxes-overlap", first=first + 1, second=second + 1)
     sealed = [position for position, step in enumerate(steps) if step.kind is StepKind.SEAL]
     if sealed:
@@ -93,7 +95,7 @@ def _require_room_for_seal(
     last = people[-1]
     where = placement.over_picture(document, last.page, last.picture, SEAL_DIAMETER)
     for one in (*people[:-1], *numbers):
-        if one.page == where.page and placement.meet(one.whole, where.box):
+        if one.page == where.page and meet(one.whole, where.box):
             raise StepRefused("route-boxes-overlap", first=one.step + 1, second=seal + 1)
 
 
@@ -107,7 +109,7 @@ def _stamp(desk: Desk, document: Document, position: int, step: PlannedStep, nam
     picture = appearance.picture_for(desk, asked, own[0]) if own else None
     placed = appearance.place(document, asked, signer=name, picture=picture, shelf=desk.stamps)
     crop, rotation = document.geometry(placed.page)
-    whole = placement.to_shown(placed.rect, crop, rotation)
+    whole = to_shown(placed.rect, crop, rotation)
     inner = placed.stamp.layout.picture_box
     if inner is None:
         return _Stamp(position, placed.page, whole, whole)

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.looks import placement
+from signer.looks.boxes import meet
 from signer.routing.steps_models import StepRouteRow
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def require_order(steps: Sequence[PlannedStep]) -> None:
         if one.kind is StepKind.SIGNATURE and one.look.box is not None
     ]
     for (first, page, box), (second, other_page, other) in combinations(boxed, 2):
-        if page == other_page and placement.meet(box, other):
+        if page == other_page and meet(box, other):
             raise SignerError("route-boxes-overlap", first=first, second=second)
 
 
