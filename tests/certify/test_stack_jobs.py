@@ -16,7 +16,14 @@ from certify.counter.case_lookup import find_case
 from certify.errors import CertifyError
 from certify.money import payments
 from certify.register import entries, gaps
-from certify.stacks import stack_approval, stack_ending, stack_jobs, stack_list, stack_work
+from certify.stacks import (
+    stack_approval,
+    stack_ending,
+    stack_jobs,
+    stack_list,
+    stack_preparing,
+    stack_work,
+)
 from certify.stacks.stack_jobs import LineState, StackState
 from certify.stacks.stack_list import read_list
 from certify.stores import store
@@ -121,7 +128,7 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
                 work(hall)
         hall.now += timedelta(seconds=2)  # the dead worker's claim runs out
 
-    until_killed(stack_work, "record_capture", after=True)
+    until_killed(stack_preparing, "record_capture", after=True)
     until_killed(issuance, "prepare", after=True)
     work(hall)
     stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
