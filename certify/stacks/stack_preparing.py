@@ -25,7 +25,9 @@ from certify.money import payments
 from certify.office import Office
 from certify.recovery import recover
 from certify.scans.captures import record_capture
-from certify.scans.comparison import Checklist, record_comparison
+from certify.scans.comparison import Checklist, PageFinding, record_comparison
+from certify.stacks.stack_ending import end_case
+from certify.stacks.stack_failures import passes
 from certify.stacks.stack_jobs import LineState, StackState, read_lines, release_ended, set_line
 from certify.stacks.stack_list import Line
 from certify.stacks.stack_models import StackLineRow, StackRow
@@ -42,6 +44,10 @@ def prepare_lines(
     by: str,
     stop: Callable[[], bool],
 ) -> int:
+    """Prepare every listed line, for a while; returns how many were ended.
+
+    A line that fails leaves nothing open. What only passes (`stack_failures`) is waited for.
+    """
     row, lines = read_lines(office, stack_id, LineState.LISTED)
     person = credentials.find(office.desk, str(row.person_id))
     seal = credentials.find(office.desk, str(row.seal_id))
@@ -60,11 +66,9 @@ def prepare_lines(
                 "prepared": prepared,
             }
         except DomainError as error:
-            values = {
-                "state": LineState.FAILED.value,
-                "failure": error.code,
-                "finished_at": now,
-            }
+            if passes(error):
+                return done
+            values = _failed(office, stack_id, line, error, now=now, by=by)
         with office.database.transaction() as session:
             set_line(session, stack_id, line.position, **values)
         done += 1
@@ -87,10 +91,8 @@ def prepare_lines(
 
 def _compared(office: Office, row: StackRow, line: StackLineRow, *, now: datetime) -> str:
     """The line's case, as far as the list takes it; an interrupted one is found by its mark."""
-    mark = f"stack:{row.id}/{line.position}"
     said = Line(line.position, tuple(line.said["scans"]), line.said, ())
-    with office.database.reading() as session:
-        case_id = session.scalar(select(CaseRow.id).where(CaseRow.assigned_to == mark))
+    case_id = _known_case(office, row.id, line)
     if case_id is None:
         case_id = open_case(
             office,
@@ -100,7 +102,7 @@ def _compared(office: Office, row: StackRow, line: StackLineRow, *, now: datetim
             original=said.original,
             copies=int(line.said["copies"]),
             presented=Presentation(at=now, place=row.place, to=row.created_by),
-            assigned_to=mark,
+            assigned_to=_mark(row.id, line),
             now=now,
             by=row.created_by,
         ).id
@@ -111,18 +113,20 @@ def _compared(office: Office, row: StackRow, line: StackLineRow, *, now: datetim
         scans = [office.blobs.get(str(digest)) for digest in line.scans]
         record_capture(office, case_id, scans, now=now, by=row.created_by)
     if found is None:
-        finding = record_comparison(
+        page = PageFinding(bool(line.said["matches"]), str(line.said["note"]))
+        record_comparison(
             office,
             case_id,
-            pages=[bool(line.said["matches"])] * int(line.said["pages"]),
+            pages=[page] * int(line.said["pages"]),
             checklist=Checklist(),
+            final=True,
             now=now,
             by=row.created_by,
         )
-        if not finding.passed:
-            raise CertifyError("stack-finding-differs")
     with office.database.reading() as session:
         case = session.get_one(CaseRow, case_id)
+        if case.state == CaseState.REFUSED.value:
+            raise CertifyError("stack-finding-differs")
         owed = case.state == CaseState.COMPARED.value and payments.outstanding(
             session, case, on=now.date()
         )
@@ -131,6 +135,37 @@ def _compared(office: Office, row: StackRow, line: StackLineRow, *, now: datetim
     elif owed:
         payments.pay(office, case_id, method="cash", now=now, by=row.created_by)
     return case_id
+
+
+def _mark(stack_id: str, line: StackLineRow) -> str:
+    return f"stack:{stack_id}/{line.position}"
+
+
+def _known_case(office: Office, stack_id: str, line: StackLineRow) -> str | None:
+    query = select(CaseRow.id).where(CaseRow.assigned_to == _mark(stack_id, line))
+    with office.database.reading() as session:
+        return session.scalar(query)
+
+
+def _failed(
+    office: Office,
+    stack_id: str,
+    line: StackLineRow,
+    error: DomainError,
+    *,
+    now: datetime,
+    by: str,
+) -> dict[str, Any]:
+    """What becomes of a line that cannot be prepared; a case it had is ended first."""
+    case_id = _known_case(office, stack_id, line)
+    if case_id is not None:
+        end_case(office, case_id, reason=error.message("vi"), now=now, by=by)
+    return {
+        "state": LineState.FAILED.value,
+        "case_id": case_id,
+        "failure": error.code,
+        "finished_at": now,
+    }
 
 
 def _put_together(

@@ -19,6 +19,8 @@ from certify.intention import intend, release
 from certify.models import CopyRow, EntryRow, EntryState
 from certify.office import Office
 from certify.pages.assembly import Assembled
+from certify.stacks.stack_ending import end_case
+from certify.stacks.stack_failures import passes
 from certify.stacks.stack_jobs import LineState, StackState, read_lines, release_ended, set_line
 from certify.stacks.stack_models import StackLineRow, StackRow
 from records.errors import DomainError
@@ -56,7 +58,9 @@ class Run:
                 for line in lines:
                     seal = self._line(line, person, seal)
                     done += 1
-        except ActivationRefused as refusal:
+        except DomainError as refusal:
+            if passes(refusal):
+                return done
             if refusal.code not in _AGAIN:
                 raise
             # What is left waits for another authorisation; nothing is lost.
@@ -89,7 +93,7 @@ class Run:
     ) -> Authorization:
         office, now = self.office, self.clock()
         values: dict[str, Any] = {}
-        intention = None
+        intention = failure = None
         try:
             intention = intend(
                 office,
@@ -117,9 +121,12 @@ class Run:
         except ActivationRefused:
             raise
         except DomainError as error:
+            if passes(error):
+                raise
             if error.code == "number-of-another-day":
                 values = {"state": LineState.LISTED.value, "prepared": None}
             elif not self._issued_before(line, values):
+                failure = error
                 values = {
                     "state": LineState.FAILED.value,
                     "failure": error.code,
@@ -128,6 +135,9 @@ class Run:
         finally:
             if intention is not None:
                 release(office, intention)
+        if failure is not None:
+            reason = failure.message("vi")
+            end_case(office, str(line.case_id), reason=reason, now=now, by=self.by)
         with office.database.transaction() as session:
             set_line(session, self.stack_id, line.position, **values)
         self._tidy(line)
