@@ -75,8 +75,8 @@ def test_a_child_that_dies_or_hangs_costs_one_scan(fate: str) -> None:
 
 
 def test_a_bomb_meets_the_limits(pool: Pool) -> None:
-    """Bounded memory: a small file that unfolds to more than the child may have is given up, in words,
-    and whatever it did to its decoder ends with the child."""
+    """Bounded memory: a small file that unfolds to more than the child may have is given up,
+    in words, and whatever it did to its decoder ends with the child."""
     bomb = saved(Image.new("RGB", (7000, 5000), (250, 250, 240)), "PNG", dpi=600)
     assert len(bomb) < 1 << 20
     pool.pages(scans()[0], **SMALL)
