@@ -22,6 +22,7 @@ from records.errors import DomainError
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf_checked)])
 ItemId = Annotated[str, Path(max_length=32)]
 _MOST_DAYS = 366
+_NOTHING_TYPED = {"kind": "link", "recipient": "", "name": "", "purpose": "", "days": 30}
 
 
 @router.get("/desk/papers")
@@ -119,7 +120,16 @@ def share(
         )
     except DomainError as error:
         status = record_refusal(request, wired, person, error, now=now)
-        return _paper(request, wired, now, person, item_id, refusal=error, status=status)
+        typed = {
+            "kind": kind,
+            "recipient": recipient,
+            "name": name,
+            "purpose": purpose,
+            "days": days,
+        }
+        return _paper(
+            request, wired, now, person, item_id, refusal=error, typed=typed, status=status
+        )
     link = f"{wired.house.office.base_url.rstrip('/')}/d/{made.code}" if by_link else None
     given = {"code": None if kind == "citizen" else made.code, "link": link}
     return _paper(request, wired, now, person, item_id, given=given)
@@ -173,6 +183,7 @@ def _paper(
     *,
     refusal: DomainError | None = None,
     given: dict[str, Any] | None = None,
+    typed: dict[str, Any] = _NOTHING_TYPED,
     status: int = 200,
 ) -> Response:
     office = wired.house.office
@@ -184,5 +195,6 @@ def _paper(
         grants=sharing.grants(office, item_id, owner_id=person.by, now=now),
         accesses=store.accesses(office, item_id, owner_id=person.by),
         given=given,
+        typed=typed,
         refusal=refusal.message(language_for(request)) if refusal else None,
     )

@@ -47,7 +47,7 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
     assert link, shared.text
     assert http.post(f"/d/{link}").content == copy.data
     page = http.get(f"/desk/papers{mine}").text
-    assert "link:thu@example.vn" in page
+    assert "Người giữ liên kết gửi tới thu@example.vn" in page
     grant = page.partition("/grants/")[2][:32]
     assert "Đã kết thúc" in post(f"{mine}/grants/{grant}/revoke").text
     assert http.post(f"/d/{link}").status_code == 410
@@ -84,9 +84,11 @@ def test_what_is_shared_with_a_citizen(service: Service, hall: TownHall) -> None
 
     http = owner()
     form = {"csrf": csrf(http), "kind": "citizen", "purpose": "làm thẻ", "days": 7, "name": "Thử"}
-    for wrong in ("0389", "038812345678", "citizen:1", ""):
+    for wrong in ("0389", "038812345678", "citizen:1"):
         refused = http.post(f"{page}/share", data={**form, "recipient": wrong})
         assert refused.status_code == 422, wrong
+        assert 'value="làm thẻ"' in refused.text, "what was typed stays"
+        assert '<option value="citizen" selected>' in refused.text
     given = http.post(f"{page}/share", data={**form, "recipient": "0389 0000 0009"})
     assert "sau khi đăng nhập" in given.text
     http = recipient()
@@ -101,7 +103,7 @@ def test_what_is_shared_with_a_citizen(service: Service, hall: TownHall) -> None
     http = owner()
     assert http.get(here).status_code == 404, "not even the owner is the recipient"
     text = http.get(page).text
-    assert f"citizen:{other}" in text, "the look is shown to the owner"
+    assert f"Người dân, số định danh {other}" in text, "the look is shown to the owner, in words"
     grant = here.rpartition("/")[2]
     http.post(f"{page}/grants/{grant}/revoke", data={"csrf": csrf(http)})
     http = recipient()
@@ -263,6 +265,10 @@ def test_figures_and_open_data(service: Service, hall: TownHall) -> None:
     for text in (json.dumps(told, ensure_ascii=False), turtle, page, str(lines)):
         for personal in ("Mẫu", "0388", "VD-TEST", "Thử"):
             assert personal not in text.replace("mẫu", "")
+    chosen = http.get(f"/open-data?year={today.year}&month=").text
+    assert f"Kỳ 01/01/{today.year}" in chosen, "no month chosen in the form is the whole year"
+    month = http.get(f"/open-data?year={today.year}&month={today.month:02d}").text
+    assert f"indicators.csv?year={today.year}&amp;month={today.month}" in month
     for odd in ("indicators.xml", "catalog.rdf", "indicators.json?month=13"):
         assert http.get(f"/open-data/{odd}").status_code in {404, 422}
     desk = sign_in(service.http, service.house, roles=["auditor"])
