@@ -157,6 +157,10 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
     refused = f"/desk/cases/{api['outcomes'][1]['case_id']}/refusal"
     assert refused in http.get(page).text, "the signer finds what is to be refused in writing"
     assert "Bản chụp không đúng với bản chính" in http.get(refused).text
+    case = http.get(refused.removesuffix("/refusal")).text
+    assert "Bản chụp không đúng với bản chính" in case
+    assert "Không thu phí" in case
+    assert "Còn phải thu" not in case, "nothing is owed for a case that was refused"
     far = service.bearer("certify", name="far", units=["16522"])
     assert service.http.get(f"/api/v1/stacks/{stack_id}", headers=far).status_code == 404
     bad = service.http.post(
