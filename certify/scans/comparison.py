@@ -24,6 +24,7 @@ from certify.counter.cases import (
     Case,
     OriginalDescription,
     as_case,
+    case_row,
     close,
     locked_case,
 )
@@ -235,6 +236,21 @@ def freeze(
             now=now,
         )
     return as_case(row)
+
+
+def noted(office: Office, case_id: str, *, viewer: Viewer = SERVICE) -> list[str]:
+    """What the comparing official wrote beside the pages, each note once: why it was refused."""
+    query = (
+        select(ComparisonRow.pages)
+        .where(ComparisonRow.case_id == case_id)
+        .order_by(ComparisonRow.found_at.desc(), ComparisonRow.id.desc())
+        .limit(1)
+    )
+    with office.database.reading() as session:
+        case = case_row(session, case_id)
+        viewer.require_work(unit=case.unit, owner_id=case.requester_id)
+        pages = session.scalar(query) or []
+    return list(dict.fromkeys(page["note"] for page in pages if page["note"]))
 
 
 def passed_comparison(session: Session, case_id: str) -> ComparisonRow:

@@ -124,7 +124,7 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         "/desk/stacks",
         data={"csrf": csrf(http), "place": "Văn phòng công chứng"},
         files=[
-            ("comparison_list", ("ds.csv", a_list("x", "không"))),
+            ("comparison_list", ("ds.csv", a_list("x", "không;trang 2 khác"))),
             ("scans", ("scans.zip", package.getvalue())),
         ],
     )
@@ -157,6 +157,7 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
     refused = f"/desk/cases/{api['outcomes'][1]['case_id']}/refusal"
     assert refused in http.get(page).text, "the signer finds what is to be refused in writing"
     assert "Bản chụp không đúng với bản chính" in http.get(refused).text
+    assert ">trang 2 khác</textarea>" in http.get(refused).text, "what the list noted explains it"
     case = http.get(refused.removesuffix("/refusal")).text
     assert "Bản chụp không đúng với bản chính" in case
     assert "Không thu phí" in case
