@@ -13,11 +13,14 @@ from datetime import date, datetime
 from typing import Any
 
 from certify.indicators import CODES, OWN, Row
+from signer.routing.working_days import local
 
 FILE_TYPES = {
-    "csv": ("text/csv", "http://publications.europa.eu/resource/authority/file-type/CSV"),
-    "json": ("application/json", "http://publications.europa.eu/resource/authority/file-type/JSON"),
+    "csv": ("text/csv", "file-type/CSV"),
+    "json": ("application/json", "file-type/JSON"),
 }
+FIRST_DAY = date(2025, 7, 1)
+"""Since when there are two tiers, and the commune-level units that the numbers are of."""
 _TITLE = {
     "vi": "Chỉ số số hóa và chứng thực điện tử theo đơn vị và kỳ",
     "en": "Digitisation and e-certification indicators by unit and period",
@@ -27,6 +30,12 @@ _ABOUT = {
     "en": "Counts by commune-level unit and period; no personal data.",
 }
 _PUBLISHER = "Ủy ban nhân dân tỉnh Thanh Hóa"
+_PLACE = {"vi": "Tỉnh Thanh Hóa, Việt Nam", "en": "Thanh Hóa province, Viet Nam"}
+_PLACE_CODE = "38"
+_LICENCE = {
+    "@id": "https://creativecommons.org/licenses/by/4.0/",
+    "@type": "dct:LicenseDocument",
+}
 
 
 def as_csv(rows: Sequence[Row], *, first: date, last: date) -> bytes:
@@ -60,56 +69,85 @@ def as_json(rows: Sequence[Row], *, first: date, last: date) -> dict[str, Any]:
 
 
 def catalogue(base_url: str, *, now: datetime) -> dict[str, Any]:
-    """DCAT-AP 3 as JSON-LD."""
+    """DCAT-AP 3.0 as JSON-LD. Each thing that is pointed at says of which class it is, so that the
+    description can be checked by itself, without fetching anybody's vocabulary.
+    """
     home = f"{base_url.rstrip('/')}/open-data"
     dataset = f"{home}/indicators"
     publisher = {
         "@id": f"{home}#publisher",
-        "@type": "foaf:Organization",
+        "@type": ["foaf:Agent", "foaf:Organization"],
         "foaf:name": {"@value": _PUBLISHER, "@language": "vi"},
+    }
+    contact = {
+        "@id": f"{home}#contact",
+        "@type": ["vcard:Kind", "vcard:Organization"],
+        "vcard:fn": {"@value": _PUBLISHER, "@language": "vi"},
+        "vcard:hasURL": {"@id": base_url.rstrip("/")},
+    }
+    place = {
+        "@id": f"{home}#place",
+        "@type": "dct:Location",
+        "skos:prefLabel": _texts(_PLACE),
+        "dct:identifier": _PLACE_CODE,
+    }
+    period = {
+        "@id": f"{home}#period",
+        "@type": "dct:PeriodOfTime",
+        "dcat:startDate": _day(FIRST_DAY),
+        "dcat:endDate": _day(max(local(now).date(), FIRST_DAY)),
+    }
+    every_paper = {
+        "dct:title": _texts(_TITLE),
+        "dct:description": _texts(_ABOUT),
+        "dct:publisher": publisher,
+        "dct:language": [_known("language/VIE", "dct:LinguisticSystem")],
+        "dct:spatial": place,
+        "dct:issued": _day(FIRST_DAY),
+        "dct:modified": _moment(now),
     }
     return {
         "@context": {
             "dcat": "http://www.w3.org/ns/dcat#",
             "dct": "http://purl.org/dc/terms/",
             "foaf": "http://xmlns.com/foaf/0.1/",
+            "skos": "http://www.w3.org/2004/02/skos/core#",
+            "vcard": "http://www.w3.org/2006/vcard/ns#",
             "xsd": "http://www.w3.org/2001/XMLSchema#",
         },
         "@id": home,
         "@type": "dcat:Catalog",
-        "dct:title": _texts(_TITLE),
-        "dct:description": _texts(_ABOUT),
-        "dct:publisher": publisher,
-        "dct:language": {"@id": "http://publications.europa.eu/resource/authority/language/VIE"},
-        "dct:modified": _moment(now),
+        **every_paper,
+        "dct:license": _LICENCE,
+        "dcat:themeTaxonomy": _known("data-theme", "skos:ConceptScheme"),
+        "foaf:homepage": {"@id": f"{home}?lang=vi", "@type": "foaf:Document"},
         "dcat:dataset": {
             "@id": dataset,
             "@type": "dcat:Dataset",
+            **every_paper,
             "dct:identifier": dataset,
-            "dct:title": _texts(_TITLE),
-            "dct:description": _texts(_ABOUT),
-            "dct:publisher": {"@id": publisher["@id"]},
-            "dct:accrualPeriodicity": {
-                "@id": "http://publications.europa.eu/resource/authority/frequency/DAILY"
-            },
-            "dct:accessRights": {
-                "@id": "http://publications.europa.eu/resource/authority/access-right/PUBLIC"
-            },
+            "dcat:contactPoint": contact,
+            "dct:temporal": period,
+            "dct:accrualPeriodicity": _known("frequency/DAILY", "dct:Frequency"),
+            "dct:accessRights": _known("access-right/PUBLIC", "dct:RightsStatement"),
             "dcat:keyword": [{"@value": code} for code in CODES],
-            "dcat:theme": {
-                "@id": "http://publications.europa.eu/resource/authority/data-theme/GOVE"
-            },
+            "dcat:theme": _known("data-theme/GOVE", "skos:Concept"),
             "dcat:distribution": [
                 {
                     "@id": f"{dataset}.{form}",
                     "@type": "dcat:Distribution",
+                    "dct:title": _texts(
+                        {name: f"{_TITLE[name]} ({form.upper()})" for name in _TITLE}
+                    ),
+                    "dct:description": _texts(_ABOUT),
                     "dcat:accessURL": {"@id": f"{dataset}.{form}"},
                     "dcat:downloadURL": {"@id": f"{dataset}.{form}"},
                     "dcat:mediaType": {
-                        "@id": f"https://www.iana.org/assignments/media-types/{media}"
+                        "@id": f"https://www.iana.org/assignments/media-types/{media}",
+                        "@type": "dct:MediaType",
                     },
-                    "dct:format": {"@id": file_type},
-                    "dct:license": {"@id": "https://creativecommons.org/licenses/by/4.0/"},
+                    "dct:format": _known(file_type, "dct:MediaTypeOrExtent"),
+                    "dct:license": _LICENCE,
                 }
                 for form, (media, file_type) in FILE_TYPES.items()
             ],
@@ -128,7 +166,8 @@ def as_turtle(described: dict[str, Any]) -> str:
 
 def _block(node: dict[str, Any], blocks: list[str]) -> None:
     """One subject with what is said of it; nodes inside become subjects of their own."""
-    said = [f"a {node['@type']}"]
+    kinds = node["@type"] if isinstance(node["@type"], list) else [node["@type"]]
+    said = [f"a {', '.join(kinds)}"]
     inner: list[dict[str, Any]] = []
     for name, value in node.items():
         if name.startswith("@"):
@@ -157,6 +196,15 @@ def _object(value: Any) -> str:
 
 def _texts(texts: dict[str, str]) -> list[dict[str, str]]:
     return [{"@value": text, "@language": language} for language, text in texts.items()]
+
+
+def _known(name: str, kind: str) -> dict[str, str]:
+    """An entry of the EU's authority tables, which DCAT-AP's portals sort by."""
+    return {"@id": f"http://publications.europa.eu/resource/authority/{name}", "@type": kind}
+
+
+def _day(day: date) -> dict[str, str]:
+    return {"@value": day.isoformat(), "@type": "xsd:date"}
 
 
 def _moment(now: datetime) -> dict[str, str]:

@@ -12,26 +12,23 @@ numbered steps.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from certify.closing_models import ClosingRow
-from certify.competence import Delegation, competent
+from certify.closing_page import TEMPLATE, closing_words
 from certify.counter.visit_models import ActState
 from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, authorise, usable
-from certify.models import CounterRow, EntryState, RegisterLockRow
+from certify.models import CounterRow, RegisterLockRow
 from certify.office import Office
-from certify.pages.statement import day_text, render
-from certify.register import Entry, entries_in, totals
-from certify.register_export import csv_of, money
+from certify.pages.statement import render
+from certify.register import entries_in, totals
 from certify.units import unit as find_unit
 from records import audit
 from records.errors import DomainError
@@ -44,7 +41,6 @@ from signer.signing import SignatureRequest, document_digest, sign_pdf
 from signer.verdicts.report import Report
 from signer.verdicts.validation import validate
 
-TEMPLATE = "closing-2026-1.typ"
 UNFINISHED = timedelta(minutes=10)
 """After so long an intended closing is another's to make, and recovery opens the register again."""
 
@@ -81,7 +77,7 @@ def draft_closing(office: Office, *, unit: str, year: int, person_id: str, now: 
     official = usable(office, (person_id, ""), now=now)
     with office.database.reading() as session:
         _closable(session, unit, office.register.symbol, year, lock=False, now=now)
-        words, _ = _words(office, session, unit, year, official, now=now)
+        words, _ = closing_words(office, session, unit, year, official, now=now)
     return render(TEMPLATE, words)
 
 
@@ -187,78 +183,6 @@ def _closable(
     return counter
 
 
-def _words(
-    office: Office, session: Session, unit: str, year: int, official: Credential, *, now: datetime
-) -> tuple[dict[str, Any], bytes]:
-    """What the page says, and the lines it says it of."""
-    if official.kind != "official":
-        raise CertifyError("signer-not-official")
-    who = competent(session, unit=unit, holder_id=official.holder_id, now=now)
-    symbol = office.register.symbol
-    lines = entries_in(session, unit=unit, register=symbol, year=year)
-    if any(line.state is EntryState.OPEN for line in lines):
-        raise CertifyError("register-has-open-numbers", register=symbol, year=year)
-    return _page(office, unit, year, who, lines, now=now)
-
-
-def _page(
-    office: Office,
-    unit: str,
-    year: int,
-    who: Delegation,
-    lines: Sequence[Entry],
-    *,
-    now: datetime,
-) -> tuple[dict[str, Any], bytes]:
-    found, symbol = find_unit(unit), office.register.symbol
-    day = day_text(local(now).date())
-    table = csv_of(office, lines)
-    issued, copies, fees = totals(lines)
-    gone = [line for line in lines if line.state is EntryState.VOID]
-    first, last = (office.register.number(one.number) for one in (lines[0], lines[-1]))
-    volumes = sorted({line.volume for line in lines})
-    named = ", ".join(office.register.number(line.number) for line in gone)
-    words = {
-        "title": f"Khóa sổ chứng thực {symbol} năm {year}: {found.committee}",
-        "unit_upper": found.name.upper(),
-        "symbol": symbol,
-        "year": str(year),
-        "volumes": "Quyển số: "
-        + (f"{volumes[0]:02d}" if len(volumes) == 1 else f"{volumes[0]:02d}–{volumes[-1]:02d}"),
-        "place_day": f"{found.place}, {day[0].lower()}{day[1:]}",
-        "sentence": (
-            f"Sổ chứng thực {symbol} năm {year} của {found.committee} được khóa với tổng số "
-            f"{len(lines):02d} số, từ số {first} đến số {last}, liên tục, không bỏ trống; "
-            f"{issued:02d} việc đã chứng thực với {copies:02d} bản sao, "
-            f"tổng lệ phí {money(fees)} đồng."
-        ),
-        "voids": (
-            f"Số bị hủy: {len(gone):02d} (số {named}); lý do được ghi tại cột Ghi chú của sổ."
-            if gone
-            else "Không có số bị hủy."
-        ),
-        "months": [_month(lines, month) for month in range(1, 13)],
-        "total": ["Cả năm", str(issued), str(copies), str(len(gone)), money(fees)],
-        "lines_name": lines_name(unit, year),
-        "lines_digest": hashlib.sha256(table).hexdigest(),
-        "authority": list(who.authority_lines),
-        "signer": who.name,
-        "footer": f"Khóa sổ {symbol} năm {year} · {found.committee}",
-    }
-    return words, table
-
-
-def lines_name(unit: str, year: int) -> str:
-    """What the file of a closed year's lines is called."""
-    return f"so-{unit}-{year}.csv"
-
-
-def _month(lines: Sequence[Entry], month: int) -> list[str]:
-    mine = [line for line in lines if line.day.month == month]
-    issued, copies, fees = totals(mine)
-    return [f"{month:02d}", str(issued), str(copies), str(len(mine) - issued), money(fees)]
-
-
 def _intend(
     office: Office,
     unit: str,
@@ -274,7 +198,7 @@ def _intend(
         raise CertifyError("seal-not-of-unit", unit=found.name)
     with office.database.transaction() as session:
         counter = _closable(session, unit, symbol, year, lock=True, now=now)
-        words, table = _words(office, session, unit, year, official, now=now)
+        words, table = closing_words(office, session, unit, year, official, now=now)
         counter.locked = True
         row = ClosingRow(
             unit=unit,

@@ -34,7 +34,12 @@ class Unit:
     @property
     def committee(self) -> str:
         """The people's committee, as it is written inside a sentence."""
-        return f"Ủy ban nhân dân {self.name[0].lower()}{self.name[1:]}"
+        return f"Ủy ban nhân dân {self.inline}"
+
+    @property
+    def inline(self) -> str:
+        """The name inside a sentence: `phường Hạc Thành`."""
+        return f"{self.name[0].lower()}{self.name[1:]}"
 
     @property
     def place(self) -> str:

@@ -248,3 +248,26 @@ def test_the_checkers_are_content(tool: list[str]) -> None:
         command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def test_the_service_knows_every_row_that_keeps_a_file() -> None:
+    """records.kept_files: "all of them are asked before one is deleted" - also a room's that no
+    caller of it imports."""
+    program = (
+        "import importlib, api.app\n"
+        "from records.kept_files import keeping_columns\n"
+        "known = set(map(str, keeping_columns()))\n"
+        "[importlib.import_module(one) for one in MODELS]\n"
+        "left = set(map(str, keeping_columns())) - known\n"
+        "assert len(known) > 15 and not left, left\n"
+    )
+    models = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in tracked()
+        if path.name.endswith("models.py")
+    ]
+    program = program.replace("MODELS", repr(models))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -61,6 +61,7 @@ from api.screens import (
     links,
     own_certificates,
     papers,
+    received_papers,
     register_pages,
     request_pages,
     sao_y_pages,
@@ -139,6 +140,7 @@ ROUTERS = (
     transfer_pages.router,
     open_data.router,
     papers.router,
+    received_papers.router,
     stack_pages.router,
     website.router,
 )

@@ -172,7 +172,7 @@ def conclude(
     response_class=Response,
     responses={
         200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The page"},
-        **problems(404, 409),
+        **problems(404, 409, 410),
     },
 )
 def image(

@@ -260,7 +260,7 @@ def certify(
     response_class=Response,
     responses={
         200: {"content": {"application/pdf": {}}, "description": "PDF/A with both signatures"},
-        **problems(404),
+        **problems(404, 410),
     },
 )
 def fetch(

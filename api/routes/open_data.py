@@ -21,27 +21,29 @@ from signer.routing.working_days import local
 router = APIRouter(include_in_schema=False)
 _HEAD = ["GET", "HEAD"]
 Year = Annotated[int | None, Query(ge=2025, le=2200)]
-Month = Annotated[int | None, Query(ge=1, le=12)]
+Month = Annotated[str, Query(pattern=r"^(0?[1-9]|1[0-2])?$")]
+"""As the form sends it: nothing chosen is the whole year."""
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
 
 
-def period(now: Now, year: Year = None, month: Month = None) -> tuple[date, date]:
+def period(now: Now, year: Year = None, month: Month = "") -> tuple[date, date]:
     """A month, a year, or this year until today."""
     today = local(now).date()
     chosen = year or today.year
-    if month is not None:
-        return date(chosen, month, 1), date(chosen, month, calendar.monthrange(chosen, month)[1])
+    if month:
+        last = calendar.monthrange(chosen, int(month))[1]
+        return date(chosen, int(month), 1), date(chosen, int(month), last)
     return date(chosen, 1, 1), min(date(chosen, 12, 31), max(today, date(chosen, 1, 1)))
 
 
 @router.api_route("/open-data", methods=_HEAD)
 def page(
-    request: Request, wired: Wired, now: Now, year: Year = None, month: Month = None
+    request: Request, wired: Wired, now: Now, year: Year = None, month: Month = ""
 ) -> Response:
     """The province's dashboard."""
     first, last = period(now, year, month)
     rows = indicators(wired.house.office, first=first, last=last)
-    return _shown(request, rows, first, last, unit=None)
+    return _shown(request, rows, first, last, now=now, unit=None)
 
 
 @router.get("/desk/figures")
@@ -51,7 +53,7 @@ def unit_page(
     now: Now,
     person: SignedIn,
     year: Year = None,
-    month: Month = None,
+    month: Month = "",
 ) -> Response:
     """The same for one's own unit."""
     needs(person, *Role)
@@ -59,12 +61,12 @@ def unit_page(
         raise ApiError("role-missing", roles="unit")
     first, last = period(now, year, month)
     rows = indicators(wired.house.office, first=first, last=last, unit=person.unit)
-    return _shown(request, rows, first, last, unit=person.unit)
+    return _shown(request, rows, first, last, now=now, unit=person.unit)
 
 
 @router.api_route("/open-data/indicators.{form}", methods=_HEAD)
 def data(
-    form: str, request: Request, wired: Wired, now: Now, year: Year = None, month: Month = None
+    form: str, request: Request, wired: Wired, now: Now, year: Year = None, month: Month = ""
 ) -> Response:
     """CSV or JSON, for a month or a year."""
     if form not in open_data.FILE_TYPES:
@@ -95,7 +97,7 @@ def catalogue(form: str, wired: Wired, now: Now) -> Response:
 
 
 def _shown(
-    request: Request, rows: list[Row], first: date, last: date, *, unit: str | None
+    request: Request, rows: list[Row], first: date, last: date, *, now: Now, unit: str | None
 ) -> Response:
     most = max((row.values["ELECTRONIC_CERTIFIED_COPY"] for row in rows), default=0)
     return render(
@@ -108,6 +110,9 @@ def _shown(
         first=first,
         last=last,
         most=max(most, 1),
+        years=range(local(now).year, 2024, -1),
+        period=f"year={first.year}"
+        + (f"&month={first.month}" if first.month == last.month else ""),
         unit=unit,
     )
 

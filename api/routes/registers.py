@@ -15,6 +15,7 @@ from api.errors import ApiError
 from api.routes.certification_shapes import Hand
 from api.routes.shapes import Shape, problems
 from api.services import Services
+from certify.closing_page import lines_name
 from certify.errors import NotFound
 from certify.register import Entry, entries, open_volume, void_of_year
 from certify.register_closing import (
@@ -22,7 +23,6 @@ from certify.register_closing import (
     close_year,
     closed_lines,
     find_closing,
-    lines_name,
 )
 from certify.register_export import register_csv, register_pdf
 from records import audit

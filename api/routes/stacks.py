@@ -135,7 +135,9 @@ def list_stacks(
     return [StackShape.of(one) for one in stack_jobs.stacks(wired.house.office, unit=unit)]
 
 
-@router.post("/{stack_id}/scans", summary="Upload scans, or a ZIP of them", responses=problems(404))
+@router.post(
+    "/{stack_id}/scans", summary="Upload scans, or a ZIP of them", responses=problems(404, 409)
+)
 def add_scans(
     stack_id: StackId,
     wired: Wired,
@@ -149,7 +151,7 @@ def add_scans(
     return StackShape.of(stack_jobs.look(wired.house.office, stack_id))
 
 
-@router.post("/{stack_id}/start", summary="The scans are complete", responses=problems(404))
+@router.post("/{stack_id}/start", summary="The scans are complete", responses=problems(404, 409))
 def start(
     stack_id: StackId, order: StartOrder, wired: Wired, now: Now, client: Certifier
 ) -> StackShape:
@@ -169,7 +171,7 @@ def start(
 
 
 @router.post(
-    "/{stack_id}/authorization", summary="Authorise the whole stack", responses=problems(404)
+    "/{stack_id}/authorization", summary="Authorise the whole stack", responses=problems(404, 409)
 )
 def authorize(
     stack_id: StackId, order: AuthorizationOrder, wired: Wired, now: Now, client: Certifier
@@ -190,7 +192,7 @@ def authorize(
 
 
 @router.post(
-    "/{stack_id}/drop", summary="Drop a stack before it is signed", responses=problems(404)
+    "/{stack_id}/drop", summary="Drop a stack before it is signed", responses=problems(404, 409)
 )
 def drop(
     stack_id: StackId, order: ReasonOrder, wired: Wired, now: Now, client: Certifier

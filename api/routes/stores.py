@@ -217,7 +217,7 @@ def add_item(
     "/stores/{owner}/items/{item_id}/content",
     summary="A document, for its owner",
     response_class=Response,
-    responses={200: _FILE, **problems(404)},
+    responses={200: _FILE, **problems(404, 410)},
 )
 def content(owner: Owner, item_id: ItemId, wired: Wired, now: Now, client: Portal) -> Response:
     """The look is logged."""
@@ -257,7 +257,7 @@ def list_accesses(owner: Owner, item_id: ItemId, wired: Wired, client: Portal) -
     "/stores/{owner}/items/{item_id}/grants",
     status_code=201,
     summary="Share a document",
-    responses=problems(404),
+    responses=problems(404, 410),
 )
 def share(
     owner: Owner, item_id: ItemId, order: GrantOrder, wired: Wired, now: Now, client: Portal
@@ -323,7 +323,7 @@ def export(owner: Owner, wired: Wired, now: Now, client: Portal) -> Response:
 
 
 @router.post(
-    "/shared-documents", summary="Use a shared document by its code", responses=problems(404, 409)
+    "/shared-documents", summary="Use a shared document by its code", responses=problems(404, 410)
 )
 def use(order: UseOrder, wired: Wired, now: Now, client: Receiver) -> SharedShape:
     """Digest and status of today; with a dossier's code the use is recorded, without an upload."""
@@ -346,7 +346,7 @@ def use(order: UseOrder, wired: Wired, now: Now, client: Receiver) -> SharedShap
     "/shared-documents/content",
     summary="The bytes of a shared document",
     response_class=Response,
-    responses={200: _FILE, **problems(404, 409)},
+    responses={200: _FILE, **problems(404, 410)},
 )
 def use_content(order: UseOrder, wired: Wired, now: Now, client: Receiver) -> Response:
     """Within the grant, and logged like every look."""

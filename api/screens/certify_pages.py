@@ -30,7 +30,7 @@ from certify.errors import CertifyError, NotFound
 from certify.issuance import Hand, certify_copy
 from certify.models import CaseState
 from certify.pages.prepared import PreparedCopy, find_prepared, prepare_copy
-from certify.scans.comparison import Ground
+from certify.scans.comparison import Ground, noted
 from certify.units import unit as find_unit
 from records.errors import DomainError
 from signer.keys import credentials, mandates
@@ -143,8 +143,12 @@ def certify(
 
 @router.api_route("/{case_id}/refusal", methods=_HEAD)
 def refusal_form(case_id: CaseId, request: Request, wired: Wired, person: SignedIn) -> Response:
-    """The grounds on record, and room for an explanation."""
-    return _refusal(request, wired, person, case_id)
+    """The grounds on record, and what was noted beside the pages as a first explanation."""
+    viewer = viewer_of_staff(person, Role.SIGNER)
+    notes = "; ".join(noted(wired.house.office, case_id, viewer=viewer))
+    return _refusal(
+        request, wired, person, case_id, explanation=notes[: refusal.LONGEST_EXPLANATION]
+    )
 
 
 @router.post("/{case_id}/refusal/draft")

@@ -29,6 +29,7 @@ from api.screens.certify_pages import (
 from api.screens.register_pages import READERS, unit_of
 from api.services import Services
 from certify import register_closing
+from certify.closing_page import lines_name
 from certify.errors import NotFound
 from certify.register_closing import Closing
 from certify.units import unit as find_unit
@@ -140,7 +141,7 @@ def lines(year: Year, wired: Wired, now: Now, person: SignedIn) -> Response:
             details={"year": year, "month": 0, "form": "closed"},
             now=now,
         )
-    name = register_closing.lines_name(closed.unit, year)
+    name = lines_name(closed.unit, year)
     headers = {
         "Cache-Control": "private, no-store",
         "Content-Disposition": f'attachment; filename="{name}"',

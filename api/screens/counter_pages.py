@@ -70,7 +70,7 @@ def listed(request: Request, wired: Wired, now: Now, person: SignedIn) -> Respon
     return render(
         request,
         "counter.html",
-        unit_name=find_unit(unit).name,
+        unit_name=find_unit(unit).inline,
         today=[one for one in expected if _day(one) == today],
         later=[one for one in expected if _day(one) != today][:20],
         cases=sorted(cases, key=lambda case: case.due_at),

@@ -22,7 +22,6 @@ import signal
 import sys
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from sqlalchemy import insert, select
 from api import first_run
 from api.house import House
 from api.settings import Settings
+from bench.certified_outcomes import Acknowledged, problems
 from bench.report import Report, arguments
 from certify import intention, issuance
 from certify.models import (
@@ -45,19 +45,14 @@ from certify.models import (
     CaseRow,
     CaseState,
     ComparisonRow,
-    CopyRow,
-    EntryRow,
-    EntryState,
-    ItemRow,
     PaymentRow,
 )
-from certify.register import gaps
 from hsm import sealing
-from records import audit, migration
+from records import migration
 from records.database import Database
 from records.errors import DomainError
 from tests import postgres
-from tests.certify.town_hall import BY, PIN, SEAL_PIN, UNIT, town_hall
+from tests.certify.town_hall import BY, PIN, SEAL_PIN, town_hall
 from tests.world import PROVINCE
 
 CLAIM = timedelta(seconds=2)
@@ -69,16 +64,6 @@ _FIRST_LIFE = 1.2
 """Seconds of processor time after its start that a life lasts at most: about one whole copy."""
 _FRUITLESS = 10
 """So many lives in a row without a copy, and the next may last longer."""
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    """What a worker said it had issued."""
-
-    case_id: str
-    number: str
-    code: str
-    digest: str
 
 
 @dataclass
@@ -321,68 +306,13 @@ def _waiting_cases(house: House, *, last: bool, most: int) -> list[str]:
 
 
 def _judged(report: Report, name: str, made: Campaign) -> int:
-    found = _problems(made)
+    found = problems(made.settings, made.acknowledged, year=_now().year)
     report.add(f"{name}: kills", made.kills, "made")
     report.add(f"{name}: acknowledged copies", len(made.acknowledged), "copies")
     report.add(f"{name}: token files lost by SoftHSM, put back", made.lost_tokens, "times")
     for what, count in found.items():
         report.add(f"{name}: {what}", count, "found", peer="none may")
     return sum(found.values())
-
-
-def _problems(made: Campaign) -> dict[str, int]:
-    """In a process without a token: everything is in the tables and the blobs."""
-    with House(made.settings) as house:
-        year = _now().year
-        with house.database.reading() as session:
-            copies = {row.code: row for row in session.scalars(select(CopyRow))}
-            entries = session.scalars(select(EntryRow)).all()
-            items = set(session.scalars(select(ItemRow.copy_id)))
-        lines = {row.id: row for row in entries}
-        lost = 0
-        for one in made.acknowledged:
-            copy = copies.get(one.code)
-            line = lines.get(copy.entry_id) if copy is not None else None
-            lost += (
-                copy is None
-                or line is None
-                or copy.digest != one.digest
-                or f"{line.number:02d}" != one.number
-                or line.state != EntryState.ISSUED.value
-                or line.case_id != one.case_id
-                or not house.blobs.exists(one.digest)
-                or copy.id not in items
-            )
-        numbers = Counter((row.year, row.number) for row in entries)
-        issued = Counter(row.case_id for row in entries if row.state == EntryState.ISSUED.value)
-        told = Counter(one.number for one in made.acknowledged)
-        unexplained = sum(
-            row.state == EntryState.OPEN.value
-            or (row.state == EntryState.VOID.value and not row.notes.strip())
-            for row in entries
-        )
-        without_copy = {row.id for row in entries if row.state == EntryState.ISSUED.value} - {
-            copy.entry_id for copy in copies.values()
-        }
-        return {
-            "acknowledged copies lost": lost,
-            "numbers used twice": sum(n > 1 for n in numbers.values())
-            + sum(n > 1 for n in told.values()),
-            "cases with two copies": sum(n > 1 for n in issued.values()),
-            "numbers missing": len(_gaps(house, year)),
-            "numbers without copy or reason": unexplained + len(without_copy),
-            "problems in the audit log": len(audit.verify(house.database).problems),
-        }
-
-
-def _gaps(house: House, year: int) -> list[int]:
-    class Tables:
-        database = house.database
-
-        class register:
-            symbol = "SCTĐT/BS"
-
-    return gaps(Tables, unit=UNIT, year=year)  # type: ignore[arg-type]  # its tables are all it needs
 
 
 def _in_child(work: Callable[[], object]) -> None:

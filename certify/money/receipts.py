@@ -58,7 +58,7 @@ def receipt_pdf(office: Office, payment_id: str, *, case_id: str, now: datetime)
             "title": f"{_HEADINGS[row.kind].capitalize()} số {row.receipt or row.id[:8]}",
             "heading": _HEADINGS[row.kind],
             "receipt": row.receipt or row.id[:8],
-            "unit_upper": unit.committee.upper(),
+            "unit_upper": unit.name.upper(),
             "facts": facts,
             "place_day": f"{unit.place}, {day[0].lower()}{day[1:]}",
             "hand": _HANDS[row.kind],

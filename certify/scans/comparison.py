@@ -4,7 +4,8 @@
 
 DOMAIN.md §4 *Refuse*: six grounds, the fifth with the legalisation rule and its exemptions. One
 ground met ends the case with a written refusal; suspected forgery freezes it, and no number is
-given. A page that does not match is no refusal: the capture is repeated.
+given. A page that does not match is no refusal where the capture can be repeated; where it cannot
+(`final`), the copy cannot be certified (decree 23/2015, article 20(3)).
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ from certify.counter.cases import (
     Case,
     OriginalDescription,
     as_case,
+    case_row,
     close,
     locked_case,
 )
 from certify.counter.viewers import SERVICE, Viewer
 from certify.errors import CertifyError
 from certify.kinds import kind
-from certify.models import CaseState, ComparisonRow
+from certify.models import CaseRow, CaseState, ComparisonRow
 from certify.office import Office
 from certify.scans.captures import current_capture
+from certify.stores import deliveries
 from records import audit
 from records.errors import text as catalogue_text
 from records.tags import Tag
@@ -46,6 +49,8 @@ class Ground(StrEnum):
     UNLAWFUL = "ground-unlawful"
     NOT_LEGALISED = "ground-not-legalised"
     PRIVATE_UNCONFIRMED = "ground-private-unconfirmed"
+    COPY_DIFFERS = "ground-copy-differs"
+    """Not of the original: what was brought to be certified is not like it."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +120,12 @@ def record_comparison(
     pages: Sequence[PageFinding | bool],
     checklist: Checklist,
     security_elements: Sequence[str] | None = None,
+    final: bool = False,
     viewer: Viewer = SERVICE,
     now: datetime,
     by: str,
 ) -> Comparison:
-    """Record the finding on the current capture.
+    """Record the finding on the current capture; `final` when no other capture will be made.
 
     Raises `CertifyError`: `finding-per-page` unless every page has one, `case-state-wrong`.
     """
@@ -132,6 +138,8 @@ def record_comparison(
             raise CertifyError("finding-per-page", pages=capture.page_count, found=len(findings))
         met = grounds(checklist, case.original, case.document_kind)
         mismatched = [n for n, finding in enumerate(findings, 1) if not finding.matches]
+        if mismatched and final:
+            met.append(Ground.COPY_DIFFERS)
         passed = not met and not mismatched
         made = ComparisonRow(
             id=uuid.uuid4().hex,
@@ -150,7 +158,7 @@ def record_comparison(
         tag = Tag.COMPARISON_RECORDED
         if met:
             tag = Tag.CASE_REFUSED
-            close(row, CaseState.REFUSED, ",".join(ground.value for ground in met), now=now)
+            _refuse(session, row, met, now=now)
         elif mismatched:
             row.state = CaseState.CAPTURED.value
         else:
@@ -185,7 +193,7 @@ def examine(
             raise CertifyError("not-presented")
         met = grounds(checklist, case.original, case.document_kind)
         if met:
-            close(row, CaseState.REFUSED, ",".join(ground.value for ground in met), now=now)
+            _refuse(session, row, met, now=now)
         audit.record(
             session,
             tag=Tag.CASE_REFUSED if met else Tag.ORIGINAL_EXAMINED,
@@ -195,6 +203,13 @@ def examine(
             now=now,
         )
     return tuple(met)
+
+
+def _refuse(session: Session, row: CaseRow, met: Sequence[Ground], *, now: datetime) -> None:
+    """The case is over, and its requester told why, before anybody signs the written refusal."""
+    reasons = [ground.value for ground in met]
+    close(row, CaseState.REFUSED, ",".join(reasons), now=now)
+    deliveries.case_refused(session, as_case(row), reasons, now=now)
 
 
 def freeze(
@@ -221,6 +236,21 @@ def freeze(
             now=now,
         )
     return as_case(row)
+
+
+def noted(office: Office, case_id: str, *, viewer: Viewer = SERVICE) -> list[str]:
+    """What the comparing official wrote beside the pages, each note once: why it was refused."""
+    query = (
+        select(ComparisonRow.pages)
+        .where(ComparisonRow.case_id == case_id)
+        .order_by(ComparisonRow.found_at.desc(), ComparisonRow.id.desc())
+        .limit(1)
+    )
+    with office.database.reading() as session:
+        case = case_row(session, case_id)
+        viewer.require_work(unit=case.unit, owner_id=case.requester_id)
+        pages = session.scalar(query) or []
+    return list(dict.fromkeys(page["note"] for page in pages if page["note"]))
 
 
 def passed_comparison(session: Session, case_id: str) -> ComparisonRow:

@@ -1,7 +1,7 @@
 """Pages of a scanner's PDF, read in a confined child: a page can ask for hours and for gigabytes.
 
     for page in pages(data, most=3):
-        page.dpi, page.jpeg or page.image
+        page.dpi, page.size, page.data          # a JPEG, or RGB octets where it was drawn
 
 The child may use so much memory and processor time, cannot write a file, gets the bytes through a
 pipe and no name of any. It gives a page's own JPEG when the page is that one upright image, else
@@ -38,19 +38,20 @@ _START = (
 )
 
 
-class Page(NamedTuple):
-    """A page as it comes out of the child."""
+class PdfPage(NamedTuple):
+    """A page as it comes out of the child; its JPEG is still a stranger's."""
 
     dpi: float
-    jpeg: bytes | None
-    image: Image.Image
+    size: tuple[int, int]
+    drawn: bool
+    data: bytes
 
 
 class TooLarge(Exception):
     """A page has more pixels than any scan of a sheet."""
 
 
-def pages(data: bytes, *, most: int) -> Iterator[Page]:
+def pages(data: bytes, *, most: int) -> Iterator[PdfPage]:
     """At most so many. Raises `TooLarge`; OSError when the child gave up or was stopped."""
     seconds = _SECONDS + _SECONDS_PER_PAGE * most
     with (
@@ -77,7 +78,7 @@ def pages(data: bytes, *, most: int) -> Iterator[Page]:
             child.kill()
 
 
-def _received(answer: IO[bytes]) -> Page | None:
+def _received(answer: IO[bytes]) -> PdfPage | None:
     head = answer.read(_FRAME.size)
     if len(head) < _FRAME.size:
         raise OSError("the PDF's pages could not be read")
@@ -91,9 +92,9 @@ def _received(answer: IO[bytes]) -> Page | None:
     body = answer.read(length)
     if len(body) < length:
         raise OSError("the PDF's pages could not be read")
-    if kind == _JPEG:
-        return Page(dpi, body, Image.open(io.BytesIO(body), formats=("JPEG",)))
-    return Page(dpi, None, Image.frombytes("RGB", (width, height), body))
+    if kind == _DRAWN and length != 3 * width * height:
+        raise OSError("the PDF's pages could not be read")
+    return PdfPage(dpi, (width, height), kind == _DRAWN, body)
 
 
 def give() -> None:

@@ -1,6 +1,6 @@
 """From an uploaded file to page images: JPEG, PNG, TIFF and PDF, of whatever depth and colour.
 
-    for scan in images(data, number=1, page=1, most=3):
+    for scan in images(data, number=1, page=1):
         scan.image, scan.dpi, scan.jpeg      # `jpeg`: the page's own bytes where they can be used
 
 Everything is bounded before it is decoded. CMYK, 16-bit, palette and transparent images become
@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps, ImageSequence
 
 from certify.errors import CaptureRejected
-from certify.scans import pdf_pages
 from certify.scans.jpeg_file import plain
-from certify.scans.pdf_pages import MAXIMUM_PIXELS
+from certify.scans.pdf_pages import MAXIMUM_PIXELS, PdfPage
 
 MINIMUM_DPI = 200
 _ROUNDING = 0.985  # scanners that cut a sheet by a pixel or two still scan at 200 dpi
@@ -38,10 +37,10 @@ class Scan:
     jpeg: bytes | None
 
 
-def images(scan: bytes, number: int, *, page: int, most: int) -> Iterator[Scan]:
-    """The pages of one file; `page` is the number of its first, `most` how many are looked at."""
-    if scan.startswith(b"%PDF-"):
-        yield from _from_pdf(scan, number, page, most)
+def images(scan: bytes | PdfPage, number: int, *, page: int) -> Iterator[Scan]:
+    """A file's pages, or the one that came out of a PDF; `page` is the first one's number."""
+    if isinstance(scan, PdfPage):
+        yield _from_pdf(scan, page)
     else:
         yield from _from_image(scan, number, page)
 
@@ -80,15 +79,14 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_pdf(scan: bytes, number: int, page: int, most: int) -> Iterator[Scan]:
-    try:
-        for at, found in enumerate(pdf_pages.pages(scan, most=most), page):
-            require_size(found.image.size, found.dpi, page=at)
-            own = plain(found.jpeg) if found.jpeg is not None else None
-            image = found.image if own is not None else _opaque(found.image)
-            yield Scan(image, found.dpi, own)
-    except pdf_pages.TooLarge as error:
-        raise CaptureRejected("scan-too-many-pixels", scan=number) from error
+def _from_pdf(found: PdfPage, page: int) -> Scan:
+    require_size(found.size, found.dpi, page=page)
+    if found.drawn:
+        return Scan(Image.frombytes("RGB", found.size, found.data), found.dpi, None)
+    image = Image.open(io.BytesIO(found.data), formats=("JPEG",))
+    require_size(image.size, found.dpi, page=page)
+    own = plain(found.data)
+    return Scan(image if own is not None else _opaque(image), found.dpi, own)
 
 
 def require_size(size: tuple[int, int], dpi: float, *, page: int) -> None:

@@ -1,10 +1,11 @@
-"""A stack that ends otherwise: dropped before it is signed, and its scans forgotten.
+"""What ends otherwise: a line that failed, a stack dropped before it is signed, scans forgotten.
 
+    end_case(office, case_id, reason="…", now=now, by=by)
     drop(office, stack_id, reason="danh sách nhầm năm học", now=now, by=by)
     forget_scans(office, older_than=timedelta(days=365), now=now)
 
-What was prepared has taken numbers: each is voided with the reason (a number is never used again),
-its case is withdrawn and what was paid for it given back.
+A number that was taken is voided with the reason (a number is never used again), its case withdrawn
+and what was paid for it given back: nothing of a line that failed stays open.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from sqlalchemy import Text, cast, or_, select, update
 
 from certify.counter import intake
 from certify.counter.case_lookup import find_case
+from certify.counter.cases import UNNUMBERED
 from certify.errors import CertifyError
-from certify.models import CaseState, EntryRow, EntryState
+from certify.models import EntryRow, EntryState
 from certify.money import payments
 from certify.office import Office
 from certify.register import void_number
@@ -36,6 +38,24 @@ from records.tags import Tag
 
 DROPPABLE = (StackState.OPEN, StackState.READY)
 _DROPPED = "stack-dropped"
+
+
+def end_case(office: Office, case_id: str, *, reason: str, now: datetime, by: str) -> None:
+    """No copy comes of this case: number, case, money. One that was refused stays refused."""
+    taken = select(EntryRow.id).where(
+        EntryRow.case_id == case_id, EntryRow.state == EntryState.OPEN.value
+    )
+    with office.database.reading() as session:
+        numbers = list(session.scalars(taken))
+    for entry_id in numbers:
+        void_number(office, entry_id, reason=reason, now=now, by=by)
+    if find_case(office, case_id).state in UNNUMBERED:
+        intake.withdraw(office, case_id, reason=reason, now=now, by=by)
+    try:
+        payments.refund(office, case_id, reason=reason, now=now, by=by)
+    except CertifyError as nothing:
+        if nothing.code != "fee-nothing-paid":
+            raise
 
 
 def drop(office: Office, stack_id: str, *, reason: str, now: datetime, by: str) -> Stack:
@@ -62,7 +82,7 @@ def drop(office: Office, stack_id: str, *, reason: str, now: datetime, by: str) 
         prepared = list(session.scalars(lines_of(stack_id, LineState.PREPARED)))
     # 2. Each prepared original: number, case, money, file.
     for line in prepared:
-        _give_back(office, str(line.case_id), reason, now=now, by=by)
+        end_case(office, str(line.case_id), reason=reason, now=now, by=by)
         with office.database.transaction() as session:
             ended = {"state": LineState.FAILED.value, "failure": _DROPPED, "finished_at": now}
             set_line(session, stack_id, line.position, **ended, prepared=None)
@@ -95,20 +115,3 @@ def forget_scans(office: Office, *, older_than: timedelta, now: datetime) -> int
         for digest in unused:
             office.blobs.delete(digest)
     return len(found)
-
-
-def _give_back(office: Office, case_id: str, reason: str, *, now: datetime, by: str) -> None:
-    taken = select(EntryRow.id).where(
-        EntryRow.case_id == case_id, EntryRow.state == EntryState.OPEN.value
-    )
-    with office.database.reading() as session:
-        numbers = list(session.scalars(taken))
-    for entry_id in numbers:
-        void_number(office, entry_id, reason=reason, now=now, by=by)
-    if find_case(office, case_id).state is CaseState.COMPARED:
-        intake.withdraw(office, case_id, reason=reason, now=now, by=by)
-    try:
-        payments.refund(office, case_id, reason=reason, now=now, by=by)
-    except CertifyError as nothing:
-        if nothing.code != "fee-nothing-paid":
-            raise

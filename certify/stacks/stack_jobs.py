@@ -301,6 +301,16 @@ def lines_of(stack_id: str, state: LineState | None = None) -> Select[StackLineR
     return query if state is None else query.where(StackLineRow.state == state.value)
 
 
+def read_lines(
+    office: Office, stack_id: str, state: LineState, *, limit: int | None = None
+) -> tuple[StackRow, list[StackLineRow]]:
+    """A stack and its lines in one state, in the list's order."""
+    query = lines_of(stack_id, state)
+    with office.database.reading() as session:
+        row = session.get_one(StackRow, stack_id)
+        return row, list(session.scalars(query.limit(limit) if limit else query))
+
+
 def stack_row(session: Session, stack_id: str, *, lock: bool = False) -> StackRow:
     row = session.get(StackRow, stack_id, with_for_update=True if lock else None)
     if row is None:

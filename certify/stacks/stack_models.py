@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.database import Base, Json, UtcDateTime
-from records.kept_files import KEEPS_FILE
+from records.kept_files import KEEPS_FILE, KEEPS_FILES
 
 
 class StackRow(Base):
@@ -42,7 +42,7 @@ class StackLineRow(Base):
     position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16))
     said: Mapped[dict[str, Any]] = mapped_column(Json)
-    scans: Mapped[list[str | None]] = mapped_column(Json)
+    scans: Mapped[list[str | None]] = mapped_column(Json, info=KEEPS_FILES)
     case_id: Mapped[str | None] = mapped_column(String(32))
     entry_id: Mapped[str | None] = mapped_column(String(32))
     prepared: Mapped[dict[str, Any] | None] = mapped_column(Json)

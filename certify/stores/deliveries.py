@@ -1,6 +1,7 @@
 """What must reach somebody: written in the transaction that makes it true, carried until taken.
 
     copy_issued(session, office, copy, …)              # inside the outcome of a certification
+    case_refused(session, case, reasons, …)            # inside the finding that ends a case
     status_changed(session, office, copy, event, …)    # inside a cancelling or a replacing
     carry(office, carriers, now=now)                   # what is due; what fails is tried again
 
@@ -19,6 +20,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from certify.counter.cases import Case
 from certify.models import AccessRow, CancellationRow, CopyRow, ItemRow
 from certify.office import Office
 from certify.stores.delivery_models import DeliveryRow
@@ -30,6 +32,7 @@ log = structlog.get_logger("dauso.deliveries")
 
 WEBHOOK, MAIL, NATIONAL_STORE, NOTICE = "webhook", "mail", "national-store", "notice"
 ISSUED, CANCELLED, REPLACED = "copy.issued", "copy.cancelled", "copy.replaced"
+REFUSED = "case.refused"
 GIVEN_UP_AFTER = timedelta(days=7)
 _LONGEST_WAIT = timedelta(hours=2)
 _AWAY = timedelta(minutes=1)
@@ -128,6 +131,29 @@ def status_changed(
     if NATIONAL_STORE in office.ways:
         _write(session, NATIONAL_STORE, event, copy.owner_id, copy, payload, now)
     return tuple(sorted(fetched))
+
+
+def case_refused(session: Session, case: Case, reasons: Sequence[str], *, now: datetime) -> None:
+    """The requester reads on their own page that there will be no copy, and on which grounds."""
+    session.add(
+        DeliveryRow(
+            key=f"{REFUSED}:{case.id}:{NOTICE}",
+            way=NOTICE,
+            event=REFUSED,
+            target=case.requester.owner_id,
+            copy_id=None,
+            payload={
+                "case": case.id,
+                "original": case.original.sentence(),
+                "unit": case.unit,
+                "reasons": list(reasons),
+            },
+            created_at=now,
+            due_at=now,
+            attempts=0,
+            delivered_at=now,
+        )
+    )
 
 
 def public_facts(session: Session, office: Office, copy: CopyRow) -> dict[str, Any]:

@@ -11,6 +11,7 @@ procedure system that re-uses a copy gets its digest and status with the bytes: 
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ RECIPIENT_KINDS = ("agency", "procedure", "person")
 LONGEST = timedelta(days=366)
 LINK = "link:"
 """Recipients who come by a link, such as `link:mau@example.vn`; they need no account."""
+_STORE = re.compile(r"(citizen:[0-9]{12}|organisation:[0-9]{10}(-?[0-9]{3})?)\Z")
+"""The key of somebody's store, by which they find in it what is shared with them."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def share(
     by: str,
 ) -> Shared:
     """Let one recipient see one document until a moment (a year at most)."""
-    if not _reachable(recipient) or not recipient.name.strip():
+    to_oneself = recipient.id == owner_id
+    if to_oneself or not _reachable(recipient) or not recipient.name.strip():
         raise CertifyError("recipient-invalid")
     if not purpose.strip():
         raise CertifyError("purpose-missing")
@@ -112,7 +116,7 @@ def share(
         session.add(row)
         details = {"item": item_id, "recipient": recipient.id, "until": expires_at}
         _audit(session, Tag.GRANT_GIVEN, row.id, details, now=now, by=by)
-    return Shared(_as_grant(row, now), code)
+    return Shared(as_grant(row, now), code)
 
 
 def revoke(office: Office, grant_id: str, *, owner_id: str, now: datetime, by: str) -> None:
@@ -136,7 +140,7 @@ def grants(office: Office, item_id: str, *, owner_id: str, now: datetime) -> lis
             .where(GrantRow.item_id == item_id)
             .order_by(GrantRow.given_at.desc(), GrantRow.id)
         )
-        return [_as_grant(row, now) for row in rows]
+        return [as_grant(row, now) for row in rows]
 
 
 def reuse(
@@ -162,7 +166,7 @@ def reuse(
         ).one_or_none()
         if row is None or row.recipient != recipient_id:
             raise NotFound("grant-unknown")
-        if not _active(row, now):
+        if not active(row, now):
             raise CertifyError("grant-ended")
         item = session.get_one(ItemRow, row.item_id)
         store.log_access(
@@ -225,18 +229,18 @@ def linked(office: Office, code: str, *, now: datetime) -> tuple[Grant, store.It
         ).one_or_none()
         if row is None or not row.recipient.startswith(LINK):
             raise NotFound("grant-unknown")
-        if not _active(row, now):
+        if not active(row, now):
             raise CertifyError("grant-ended")
         item = session.get_one(ItemRow, row.item_id)
         copy = session.get(CopyRow, item.copy_id) if item.copy_id else None
-        return _as_grant(row, now), store.as_item(item, copy)
+        return as_grant(row, now), store.as_item(item, copy)
 
 
 def _reachable(recipient: Recipient) -> bool:
     """Whoever holds a link may open it: such a share is a person's, never called an agency's."""
     before, colon, rest = recipient.id.partition(":")
     if recipient.kind == "person":
-        return before in ("link", "citizen", "organisation") and bool(rest.strip())
+        return bool(rest.strip()) if before == "link" else bool(_STORE.match(recipient.id))
     return recipient.kind in RECIPIENT_KINDS and bool(before.strip()) and not colon
 
 
@@ -244,11 +248,13 @@ def _digest(code: str) -> str:
     return hashlib.sha256(code.encode("ascii")).hexdigest()
 
 
-def _active(row: GrantRow, now: datetime) -> bool:
+def active(row: GrantRow, now: datetime) -> bool:
+    """Neither taken back nor over."""
     return row.revoked_at is None and row.expires_at > now
 
 
-def _as_grant(row: GrantRow, now: datetime) -> Grant:
+def as_grant(row: GrantRow, now: datetime) -> Grant:
+    """A row as a value that outlives its session."""
     return Grant(
         id=row.id,
         item_id=row.item_id,
@@ -257,7 +263,7 @@ def _as_grant(row: GrantRow, now: datetime) -> Grant:
         given_at=row.given_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
-        active=_active(row, now),
+        active=active(row, now),
     )
 
 

@@ -23,8 +23,6 @@ from certify.errors import CertifyError, NotFound
 from certify.models import AccessRow, CapturePageRow, CaptureRow, CaseRow, CopyRow, ItemRow
 from certify.office import Office
 from certify.scans.captures import held_by
-from certify.stacks.stack_jobs import LineState
-from certify.stacks.stack_models import StackLineRow
 from records import audit
 from records.kept_files import is_kept
 from records.tags import Tag
@@ -281,10 +279,6 @@ def still_used(session: Session, digest: str) -> bool:
         .where(CapturePageRow.digest == digest, CaptureRow.purged_at.is_(None))
     )
     if any(session.scalar(query.limit(1)) for query in (in_stores, in_captures)):
-        return True
-    # The pages of a stack that is still to be prepared.
-    waiting = select(StackLineRow.scans).where(StackLineRow.state == LineState.LISTED.value)
-    if any(digest in scans for scans in session.scalars(waiting)):
         return True
     return is_kept(session, digest)
 

@@ -47,10 +47,10 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
     assert link, shared.text
     assert http.post(f"/d/{link}").content == copy.data
     page = http.get(f"/desk/papers{mine}").text
-    assert "link:thu@example.vn" in page
+    assert "Người giữ liên kết gửi tới thu@example.vn" in page
     grant = page.partition("/grants/")[2][:32]
     assert "Đã kết thúc" in post(f"{mine}/grants/{grant}/revoke").text
-    assert http.post(f"/d/{link}").status_code == 422
+    assert http.post(f"/d/{link}").status_code == 410
     wrong = post(f"{mine}/share", kind="agency", recipient=" ", purpose=" ", days=7)
     assert (wrong.status_code, "alert" in wrong.text) == (422, True)
     archive = zipfile.ZipFile(io.BytesIO(http.get("/desk/papers/export").content))
@@ -69,6 +69,49 @@ def test_a_citizens_papers(service: Service, hall: TownHall) -> None:
     assert other.get(f"/desk/papers{mine}/file").status_code == 404
 
 
+def test_what_is_shared_with_a_citizen(service: Service, hall: TownHall) -> None:
+    """DOMAIN.md §4: "named recipient, purpose, expiry; revocable; every access logged and shown to
+    the citizen". A recipient who signs in needs neither code nor link, and nobody else gets in."""
+    copy = certify_copy(hall.office, hall.compared().id, **hall.hands, now=hall.now, by=BY)
+    other, number = "038900000009", {"kind": "citizen", "unit": None}
+    page = f"/desk/papers/{copy.item_id}"
+
+    def owner() -> Any:
+        return sign_in(service.http, service.house, holder_id=CITIZEN_ID, name=MAU.name, **number)
+
+    def recipient() -> Any:
+        return sign_in(service.http, service.house, holder_id=f"CCCD:{other}", name="Thử", **number)
+
+    http = owner()
+    form = {"csrf": csrf(http), "kind": "citizen", "purpose": "làm thẻ", "days": 7, "name": "Thử"}
+    for wrong in ("0389", "038812345678", "citizen:1"):
+        refused = http.post(f"{page}/share", data={**form, "recipient": wrong})
+        assert refused.status_code == 422, wrong
+        assert 'value="làm thẻ"' in refused.text, "what was typed stays"
+        assert '<option value="citizen" selected>' in refused.text
+    given = http.post(f"{page}/share", data={**form, "recipient": "0389 0000 0009"})
+    assert "sau khi đăng nhập" in given.text
+    http = recipient()
+    listed = http.get("/desk/papers").text
+    assert "Được chia sẻ với tôi" in listed
+    assert f"{MAU.name} · làm thẻ" in listed
+    (here,) = set(re.findall(r'"(/desk/papers/shared/[0-9a-f]{32})"', listed))
+    assert MAU.name in http.get(here).text
+    assert http.post(f"{here}/file").status_code == 403, "a form of elsewhere takes nothing"
+    assert http.post(f"{here}/file", data={"csrf": csrf(http)}).content == copy.data
+    assert http.get(page).status_code == 404, "the store itself stays its owner's"
+    http = owner()
+    assert http.get(here).status_code == 404, "not even the owner is the recipient"
+    text = http.get(page).text
+    assert f"Người dân, số định danh {other}" in text, "the look is shown to the owner, in words"
+    grant = here.rpartition("/")[2]
+    http.post(f"{page}/grants/{grant}/revoke", data={"csrf": csrf(http)})
+    http = recipient()
+    assert "Được chia sẻ với tôi" not in http.get("/desk/papers").text
+    assert http.get(here).status_code == 410
+    assert http.post(f"{here}/file", data={"csrf": csrf(http)}).status_code == 410
+
+
 def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
     """List and scans in, one authorisation, progress, the result file."""
     http = sign_in(service.http, service.house, roles=["signer", "comparer"])
@@ -81,7 +124,7 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         "/desk/stacks",
         data={"csrf": csrf(http), "place": "Văn phòng công chứng"},
         files=[
-            ("comparison_list", ("ds.csv", a_list("x", "không"))),
+            ("comparison_list", ("ds.csv", a_list("x", "không;trang 2 khác"))),
             ("scans", ("scans.zip", package.getvalue())),
         ],
     )
@@ -111,6 +154,14 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
     stack_id = page.rpartition("/")[2]
     api = service.http.get(f"/api/v1/stacks/{stack_id}/outcomes", headers=headers).json()
     assert [one["number"] for one in api["outcomes"]] == ["01", None]
+    refused = f"/desk/cases/{api['outcomes'][1]['case_id']}/refusal"
+    assert refused in http.get(page).text, "the signer finds what is to be refused in writing"
+    assert "Bản chụp không đúng với bản chính" in http.get(refused).text
+    assert ">trang 2 khác</textarea>" in http.get(refused).text, "what the list noted explains it"
+    case = http.get(refused.removesuffix("/refusal")).text
+    assert "Bản chụp không đúng với bản chính" in case
+    assert "Không thu phí" in case
+    assert "Còn phải thu" not in case, "nothing is owed for a case that was refused"
     far = service.bearer("certify", name="far", units=["16522"])
     assert service.http.get(f"/api/v1/stacks/{stack_id}", headers=far).status_code == 404
     bad = service.http.post(
@@ -128,7 +179,7 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
     )
     page = str(sent.url).removeprefix("http://pki.dauso.vn")
     assert "Bỏ tập này" not in sent.text, "it is being prepared"
-    assert http.post(f"{page}/drop", data={"csrf": csrf(http), "reason": "x"}).status_code == 422
+    assert http.post(f"{page}/drop", data={"csrf": csrf(http), "reason": "x"}).status_code == 409
     go_on()
     over = service.http.post(
         "/api/v1/stacks", headers=headers, data={"unit": UNIT, "place": "Quầy"},
@@ -143,6 +194,18 @@ def test_a_stack_on_the_screen(service: Service, hall: TownHall) -> None:
         f"/api/v1/stacks/{over['id']}/drop", json={"reason": "x"}, headers=headers
     )
     assert again.json()["state"] == "dropped"
+    # Who asked is told.
+    mau = sign_in(
+        service.http,
+        service.house,
+        kind="citizen",
+        holder_id="CCCD:038812345678",
+        unit=None,
+        name="Nguyễn Thị Mẫu",
+    )
+    told = mau.get("/desk/papers").text
+    assert "Từ chối chứng thực Bảng điểm 2 số VD-2" in told
+    assert "Bản chụp không đúng với bản chính" in told
 
 
 def test_a_stack_is_approved_by_passkey(service: Service, hall: TownHall) -> None:
@@ -207,6 +270,10 @@ def test_figures_and_open_data(service: Service, hall: TownHall) -> None:
     for text in (json.dumps(told, ensure_ascii=False), turtle, page, str(lines)):
         for personal in ("Mẫu", "0388", "VD-TEST", "Thử"):
             assert personal not in text.replace("mẫu", "")
+    chosen = http.get(f"/open-data?year={today.year}&month=").text
+    assert f"Kỳ 01/01/{today.year}" in chosen, "no month chosen in the form is the whole year"
+    month = http.get(f"/open-data?year={today.year}&month={today.month:02d}").text
+    assert f"indicators.csv?year={today.year}&amp;month={today.month}" in month
     for odd in ("indicators.xml", "catalog.rdf", "indicators.json?month=13"):
         assert http.get(f"/open-data/{odd}").status_code in {404, 422}
     desk = sign_in(service.http, service.house, roles=["auditor"])

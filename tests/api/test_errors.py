@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from api.errors import STATUS, ApiError, language_of, status_of
@@ -38,6 +41,22 @@ def test_status_by_table_then_ending() -> None:
     assert status_of(DomainError("disk-full")) == 507
     assert status_of(DomainError("blue-moon-not-found")) == 404
     assert status_of(ApiError("document-empty")) == 422
+
+
+def test_what_is_not_there_and_what_cannot_be_now() -> None:
+    """RFC 9110 §15.5.5 and §15.5.11: what the rooms call not found is 404 or 410, and a state that
+    conflicts is 409: the same request may be right later, or was right before."""
+    rooms = [
+        path.read_text() for room in ("certify", "signer") for path in Path(room).rglob("*.py")
+    ]
+    absent = {code for text in rooms for code in re.findall(r'NotFound\(\s*"([a-z-]+)"', text)}
+    assert {code for code in absent if status_of(DomainError(code)) not in (404, 410)} == set()
+    states = {code for text in rooms for code in re.findall(r'Error\(\s*"([a-z-]+)"', text)}
+    states = {code for code in states if code.endswith(("-state-wrong", "-settled", "-not-over"))}
+    states |= {"fee-not-paid", "fee-nothing-paid", "number-not-open", "number-of-another-day"}
+    states |= {"nothing-to-refuse", "register-has-open-numbers", "appointments-too-many"}
+    assert len(states) > 10
+    assert {code for code in states if status_of(DomainError(code)) != 409} == set()
 
 
 @ONLY_SQLITE

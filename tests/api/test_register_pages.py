@@ -104,7 +104,7 @@ def test_a_year_is_closed_at_the_screen(service: Service, hall: TownHall) -> Non
         until=now + timedelta(days=1), now=now, by=BY,
     )  # fmt: skip
     as_official(service, "signer")
-    early = page_of(service, f"/desk/register/closings/{now.year}", 422)
+    early = page_of(service, f"/desk/register/closings/{now.year}", 409)
     assert "chưa hết" in early
     here = f"/desk/register/closings/{year}"
     assert here in page_of(service, f"/desk/register?year={year}&month=0")

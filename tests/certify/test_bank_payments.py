@@ -109,6 +109,9 @@ def test_paid_by_transfer(hall: TownHall, tmp_path: Path) -> None:
     for words in ("BIÊN LAI THU PHÍ", f"000002/{local(now).year}", "4.000 đồng", "VietQR", "FT1"):
         assert words in read.stdout, read.stdout
     assert "038812345678" not in read.stdout
+    first, second = read.stdout.splitlines()[:2]
+    assert first.lstrip().startswith("ỦY BAN NHÂN DÂN ")
+    assert second.lstrip().startswith("PHƯỜNG HẠC THÀNH "), "the name is not broken in two"
 
 
 def test_told_twice_at_the_same_moment(hall: TownHall) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from certify.counter.viewers import Viewer
 from certify.errors import CertifyError, NotFound
-from certify.scans import captures
+from certify.scans import scan_page
 from certify.scans.capture import read_scans
 from certify.scans.captures import captured_pages, page_image, record_capture
 from certify.stores import store
@@ -99,11 +99,9 @@ def test_every_kind_of_colour_becomes_ordinary_colour() -> None:
 def test_too_many_pages_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a thousand frames is not decoded to its end to learn that two were declared."""
     seen = []
-    real = captures.read_scans.__globals__["_page"]
-    monkeypatch.setitem(
-        captures.read_scans.__globals__,
-        "_page",
-        lambda *given, **more: seen.append(1) or real(*given, **more),
+    real = scan_page.measured
+    monkeypatch.setattr(
+        scan_page, "measured", lambda *given, **more: seen.append(1) or real(*given, **more)
     )
     frames = [Image.new("RGB", (1654, 400), (250, 248, n)) for n in range(6)]
     out = io.BytesIO()
@@ -118,7 +116,8 @@ def test_too_many_pages_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CertifyError) as caught:
         read_scans([out.getvalue()], declared_pages=2)
     assert caught.value.code == "scan-page-count"
-    assert len(seen) == 3
+    pages = scan_page.pages_of(out.getvalue(), number=1, page=1, most=3, clean=True)
+    assert (len(list(pages)), len(seen)) == (3, 3)
 
 
 @ONLY_SQLITE

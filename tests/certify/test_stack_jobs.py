@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,27 @@ from openpyxl import Workbook
 
 from certify import intention, issuance
 from certify.counter.case_lookup import find_case
+from certify.counter.refusal import issue_refusal
 from certify.errors import CertifyError
 from certify.money import payments
 from certify.register import entries, gaps
-from certify.stacks import stack_approval, stack_ending, stack_jobs, stack_list, stack_work
+from certify.stacks import (
+    stack_approval,
+    stack_ending,
+    stack_jobs,
+    stack_list,
+    stack_preparing,
+    stack_work,
+)
 from certify.stacks.stack_jobs import LineState, StackState
 from certify.stacks.stack_list import read_list
-from certify.stores import store
+from certify.stores import deliveries, store
 from certify.verification import Verdict, verdict, verify_file
+from hsm.errors import TokenUnavailable
 from records import audit
+from records.errors import DomainError
 from signer.errors import ActivationRefused
+from tests.certify.test_refusal import text_of
 from tests.certify.town_hall import BY, MAU, PIN, SEAL_PIN, UNIT, TownHall, scans
 
 HEADING = (
@@ -121,7 +133,7 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
                 work(hall)
         hall.now += timedelta(seconds=2)  # the dead worker's claim runs out
 
-    until_killed(stack_work, "record_capture", after=True)
+    until_killed(stack_preparing, "record_capture", after=True)
     until_killed(issuance, "prepare", after=True)
     work(hall)
     stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
@@ -139,6 +151,52 @@ def test_a_killed_worker_is_gone_on_after(hall: TownHall, monkeypatch: pytest.Mo
     assert sorted(str(item.code) for item in kept) == sorted(str(one.code) for one in found)
     data = office.blobs.get(kept[0].digest)
     assert verdict(*verify_file(office, data, now=hall.now)) is Verdict.VALID
+
+
+@ONLY_SQLITE
+def test_a_line_that_fails_leaves_nothing_open(
+    hall: TownHall, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """DOMAIN.md §4: "A refusal is written and reasoned", a number that fails "is voided with a
+    reason". What does not match is refused before money or a number was taken; what fails later
+    gives both back; a token that is away ends no line."""
+    office, year = hall.office, hall.now.year
+    listed = a_list("không khớp", "x", "x").decode().replace(";2;VD-2;", ";3;VD-2;")
+    stack_id = opened(hall, listed.encode())
+    work(hall)
+    differs, short, _ = stack_jobs.outcomes(office, stack_id)
+    refused = find_case(office, str(differs.case_id))
+    assert (refused.state.value, refused.closing_reason) == ("refused", "ground-copy-differs")
+    assert payments.receipts(office, refused.id) == [], "nothing was charged"
+    (told,) = deliveries.messages(office, to=MAU.owner_id)
+    assert (told.event, told.payload["reasons"]) == ("case.refused", ["ground-copy-differs"])
+    signed = issue_refusal(office, refused.id, person=(hall.person.id, PIN), now=hall.now, by=BY)
+    assert "khoản 3 Điều 20" in text_of(signed.data, tmp_path / "refusal.pdf")
+    ended = find_case(office, str(short.case_id))
+    assert (ended.state.value, short.failure) == ("withdrawn", "scan-page-count")
+
+    stack_approval.authorize(office, stack_id, person=PIN, seal=SEAL_PIN, now=hall.now, by=BY)
+
+    def fails(step: str, error: DomainError) -> None:
+        def refuses(*_given: Any, **_named: Any) -> Any:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(issuance, step, refuses)
+            work(hall)
+
+    fails("sign_as_person", TokenUnavailable("away"))
+    assert stack_jobs.look(office, stack_id).counts["prepared"] == 1, "it only waits"
+    fails("counter_check", CertifyError("copy-check-failed", reason="x"))
+    last = stack_jobs.outcomes(office, stack_id)[2]
+    assert (last.state, last.failure) == (LineState.FAILED, "copy-check-failed")
+    assert find_case(office, str(last.case_id)).state.value == "withdrawn"
+    kinds = [one.kind for one in payments.receipts(office, str(last.case_id))]
+    assert kinds == ["payment", "refund"]
+    (line,) = entries(office, unit=UNIT, year=year)
+    assert line.state.value == "void"
+    assert line.notes.startswith("Hủy số: ")
+    assert audit.verify(office.database).ok
 
 
 @ONLY_SQLITE
