@@ -41,6 +41,8 @@ def coverage(
     external = {one.file_name for one in references if one.external}
     if files is not None:
         return Coverage.WHOLE if files <= external else Coverage.PART
+    if not document.beside <= external:
+        return Coverage.PART
     root = document.root
     if root is signature:
         return Coverage.WHOLE if references else Coverage.PART
@@ -48,7 +50,7 @@ def coverage(
         return Coverage.WHOLE
     covered = {id(one) for one in targets}
     keep = [*targets]  # ids are of living elements
-    framed = bool(keep) and _frame(root, covered)
+    framed = bool(keep or external) and _frame(root, covered)
     return Coverage.FRAME if framed else Coverage.PART
 
 

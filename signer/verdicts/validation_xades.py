@@ -7,7 +7,6 @@ signed is not passed: that is where signature wrapping hides.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +35,8 @@ from signer.trust.revocation_status import read_ocsp
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
+from signer.verdicts.files_beside import about_a_file, compare, named, surplus
+from signer.verdicts.originals import Content, given, match
 from signer.verdicts.signed_data import Rejected, SignedData, digest
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import response
@@ -45,7 +46,6 @@ from signer.verdicts.xml_signature import XmlSignature
 FAMILY = "XAdES"
 _MOST_SIGNATURES = 50
 _MOST_STAMPS = 50
-_MOST_NAMED = 5
 _CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 – recognised so that the policy can name it too weak
@@ -56,27 +56,26 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 
 
-def read_claims(
-    data: bytes, content: bytes | None, digests: DocumentDigests | None = None
-) -> Claims:
-    """Everything signed in an XML document; `content` is the file of a detached signature, or
+def read_claims(data: bytes, content: Content, digests: DocumentDigests | None = None) -> Claims:
+    """Everything signed in an XML document; `content` are the files of a detached signature, or
     `digests` of the files it is about.
 
     Raises Unreadable for XML that is not well formed, not harmless, or out of bounds.
     """
-    document = Document(parse(data, Unreadable), lambda _name: content, digests)
-    given = content is not None or digests is not None
-    if given and not _about_a_file(document):
+    document = Document(parse(data, Unreadable), digests=digests)
+    originals = given(content)
+    if (originals or digests is not None) and not about_a_file(document):
         raise Unreadable("validation-not-detached")
+    matched = match(named(document), originals)
+    document = replace(
+        document,
+        resolver=matched.found.get,
+        beside=frozenset(matched.found),
+        by_name=len(originals) > 1,
+    )
     claims = read_signatures(document, name="signature", size=len(data), files=None)
     told = (informs("validation-by-digest"),) if digests is not None else ()
-    return Claims(claims, findings=told)
-
-
-def _about_a_file(document: Document) -> bool:
-    """Whether a signature names anything outside the document."""
-    uris = (one.get("URI") or "#" for one in document.root.iter(ds("Reference")))
-    return any(not uri.startswith("#") for uri in uris)
+    return Claims(claims, findings=told, spoils=tuple(surplus(matched.surplus)))
 
 
 def read_signatures(
@@ -172,7 +171,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
     certificate, is_v2 = _signing_certificate(one, properties)
 
     # 2. Every reference comes to the octets that were hashed.
-    _compare(one)
+    compare(one)
 
     # 3. The signature over the canonical SignedInfo.
     info = one.child("SignedInfo")
@@ -198,23 +197,6 @@ def _mathematics(one: XmlSignature) -> SignedData:
         content=None,
         mask_digest=name if scheme is Scheme.RSA_PSS else None,
     )
-
-
-def _compare(one: XmlSignature) -> None:
-    """Raises Rejected. Of several files beside the signature one alone may have been given: the
-    others are then missing, which accuses nobody."""
-    everything = (*one.references, *one.listed)
-    wrong = [each for each in everything if not hmac.compare_digest(each.hashed(), each.value)]
-    if not wrong:
-        return
-    several = one.files is None and len(one.files_beside) > 1
-    outside = sum(each.external for each in everything)
-    if several and all(each.external for each in wrong) and len(wrong) < outside:
-        missing = sorted(each.file_name for each in wrong)
-        sub = SubIndication.SIGNED_DATA_NOT_FOUND
-        names = ", ".join(name[:60] for name in missing[:_MOST_NAMED])
-        raise Rejected(fails("validation-others-missing", sub, count=len(missing), names=names))
-    raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
 
 
 def _signing_certificate(one: XmlSignature, properties: Element) -> tuple[Certificate, bool]:

@@ -11,6 +11,7 @@ from signer.long_life.evidence_store import evidence_of
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import PIN, TownHall
 from tests.signer.signed_files import REPORT, TABLE
+from tests.signer.test_originals import taken_out
 
 DOCUMENT = ("báo cáo.txt", REPORT.data, "text/plain")
 
@@ -53,6 +54,21 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
     headers = service.bearer("sign", "validate")
     table = ("số.csv", TABLE.data, "text/csv")
     container = signed(service, hall, DOCUMENT, table, format="asic-e-xades", level="B-LTA")
+
+    # A signature over several files: all of them, in any order, by every way there is.
+    several = ("chữ ký.xml", taken_out(container), "text/xml")
+    for first, *others in ((several, DOCUMENT, table), (DOCUMENT, several, table)):
+        sent = [("file", first), *(("document", one) for one in others)]
+        part = service.http.post("/verify", files=sent, headers={"HX-Request": "true"}).text
+        assert "ds-good" in part
+        assert "Tài liệu được ký: báo cáo.txt, số.csv" in part
+    for contents, found in (([table, DOCUMENT], None), ([DOCUMENT], "SIGNED_DATA_NOT_FOUND")):
+        sent = [("file", several), *(("content", one) for one in contents)]
+        answer = service.http.post("/api/v1/validations", files=sent, headers=headers).json()
+        assert answer["sub_indication"] == found
+    assert "số.csv" in answer["text"]["vi"]
+    crowd = [("file", several), *[("content", DOCUMENT)] * 101]
+    assert service.http.post("/api/v1/validations", files=crowd, headers=headers).status_code == 422
 
     # The look ahead, from what the file itself holds.
     def preview(data: bytes, *more: Any) -> Any:
