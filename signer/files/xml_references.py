@@ -33,8 +33,8 @@ from signer.files.xml_names import (
 )
 from signer.files.xml_reading import Element, Tree, parse
 from signer.verdicts.document_digests import DocumentDigests
-from signer.verdicts.signed_data import Rejected, digest
-from signer.verdicts.verdict import SubIndication, Unreadable, fails
+from signer.verdicts.mathematics import digest
+from signer.verdicts.verdict import Rejected, SubIndication, Unreadable, fails
 
 _ID_NAMES = ("Id", "ID", "id", f"{{{XML}}}id")
 _MOST_TRANSFORMS = 5

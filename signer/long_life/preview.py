@@ -34,7 +34,6 @@ from signer.pdf.document import Document
 from signer.pdf.original import DEFAULT_LIMITS, Limits, Original
 from signer.trust.path import Trust
 from signer.verdicts.policy import Policy, load_policy
-from signer.verdicts.signed_data import Rejected
 from signer.verdicts.strength import (
     Cause,
     RenewalPolicy,
@@ -45,7 +44,7 @@ from signer.verdicts.strength import (
     of_token,
 )
 from signer.verdicts.validation_files import read_claims
-from signer.verdicts.verdict import Unreadable
+from signer.verdicts.verdict import Rejected, Unreadable
 
 _TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _MOST_STEPS = 40

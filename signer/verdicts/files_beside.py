@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from signer.files.xml_names import ds
 from signer.files.xml_references import Document
-from signer.verdicts.signed_data import Rejected
-from signer.verdicts.verdict import Finding, SubIndication, fails
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, fails
 from signer.verdicts.xml_signature import XmlSignature
 
 _MOST_NAMED = 5

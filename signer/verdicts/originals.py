@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from signer.verdicts.signed_data import digest
+from signer.verdicts.mathematics import digest
 from signer.verdicts.verdict import Unreadable
 
 MOST_ORIGINALS = 100

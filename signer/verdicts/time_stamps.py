@@ -16,13 +16,12 @@ from signer.verdicts.report import TimestampVerdict
 from signer.verdicts.signed_data import (
     TIMESTAMP_CONTENT,
     DigestOf,
-    Rejected,
     SignedData,
     TimestampInfo,
     read_signed_data,
     read_timestamp_info,
 )
-from signer.verdicts.verdict import Finding, SubIndication, fails, worst
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, fails, worst
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from signer.trust.path import Trust
 from signer.verdicts.ades_verdict import judge
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import Examined
+from signer.verdicts.mathematics import digest
 from signer.verdicts.originals import Content, given
 from signer.verdicts.policy import CURRENT, Policy, load_policy
 from signer.verdicts.report import Report, unreadable
-from signer.verdicts.signed_data import digest
 from signer.verdicts.validation_files import read_claims
 from signer.verdicts.validation_pdf import PdfValidation
 from signer.verdicts.verdict import Unreadable

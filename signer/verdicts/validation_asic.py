@@ -19,12 +19,12 @@ from signer.files.zip_reading import Entry, read_zip
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
 from signer.verdicts.container_parts import FOLDER, list_missing, remarks
 from signer.verdicts.examination import SignedReference
+from signer.verdicts.mathematics import digest
 from signer.verdicts.policy import Limits
-from signer.verdicts.signed_data import Rejected, digest
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import FAMILY, age, read_detached
 from signer.verdicts.validation_xades import read_signatures
-from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, Unreadable, fails
 
 _EXTENDED = b"application/vnd.etsi.asic-e+zip"
 _SIMPLE = b"application/vnd.etsi.asic-s+zip"

@@ -18,19 +18,13 @@ from signer.cms import SIGNATURE_TIME_STAMP, attribute
 from signer.cms_parts import CmsParts, SignerParts, elements
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
+from signer.verdicts.cms_shape import DATA_CONTENT, WRONG_VERSION, unknown
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
-from signer.verdicts.signed_data import (
-    DATA_CONTENT,
-    WRONG_VERSION,
-    Rejected,
-    SignedData,
-    digest,
-    read_signed_data,
-    unknown,
-)
+from signer.verdicts.mathematics import digest
+from signer.verdicts.signed_data import SignedData, read_signed_data
 from signer.verdicts.time_stamps import Stamp, read_stamp
-from signer.verdicts.verdict import SubIndication, Unreadable, fails, informs
+from signer.verdicts.verdict import Rejected, SubIndication, Unreadable, fails, informs
 
 FAMILY = "CAdES"
 _STAMP = der.oid(SIGNATURE_TIME_STAMP)

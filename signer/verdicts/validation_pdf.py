@@ -25,10 +25,12 @@ from signer.verdicts.acceptance import (
 )
 from signer.verdicts.archive_data import ArchiveData, damage
 from signer.verdicts.changes import Judgement, judge_changes
+from signer.verdicts.cms_shape import DATA_CONTENT
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
+from signer.verdicts.mathematics import digest
 from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
-from signer.verdicts.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
+from signer.verdicts.signed_data import SignedData, read_signed_data
 from signer.verdicts.structure import open_document
 from signer.verdicts.time_stamps import (
     Stamp,
@@ -37,7 +39,7 @@ from signer.verdicts.time_stamps import (
     sub_indication,
     timestamp_verdict,
 )
-from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, worst
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, Weight, fails, informs, worst
 
 _FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
 

@@ -12,9 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from signer.cms import Scheme
 from signer.files.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
@@ -36,24 +34,26 @@ from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_na
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
 from signer.verdicts.files_beside import about_a_file, compare, named, surplus
+from signer.verdicts.mathematics import Method, Way, digest, verifies
 from signer.verdicts.originals import Content, given, match
-from signer.verdicts.signed_data import Rejected, SignedData, digest
+from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import response
-from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails, informs, warns
+from signer.verdicts.verdict import (
+    Finding,
+    Rejected,
+    SubIndication,
+    Unreadable,
+    fails,
+    informs,
+    warns,
+)
 from signer.verdicts.xml_signature import XmlSignature
 
 FAMILY = "XAdES"
 _MOST_SIGNATURES = 50
 _MOST_STAMPS = 50
 _CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),  # noqa: S303 – recognised so that the policy can name it too weak
-    "sha224": hashes.SHA224(),
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
 
 
 def read_claims(data: bytes, content: Content, digests: DocumentDigests | None = None) -> Claims:
@@ -181,9 +181,12 @@ def _mathematics(one: XmlSignature) -> SignedData:
         sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
         raise Rejected(fails("validation-unknown-algorithm", sub, algorithm=uri[:80]))
     scheme, name = SIGNATURES[uri]
+    way = Way(Method[scheme.name], name)
+    if scheme is Scheme.RSA_PSS:  # MGF1 and a salt of the same digest (RFC 9231 §2.3.10)
+        way = replace(way, mask=name, salt=len(digest(name)))
     value = decoded(one.child("SignatureValue").text)
     octets = canonical(info, _canonicalization(info), _prefix_list(info))
-    if not _verifies(certificate, scheme, name, value, octets):
+    if not _verifies(certificate, way, value, octets):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
     return SignedData(
         certificate=certificate,
@@ -195,7 +198,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
         timestamps=(),
         reference_is_v2=is_v2,
         content=None,
-        mask_digest=name if scheme is Scheme.RSA_PSS else None,
+        mask_digest=way.mask,
     )
 
 
@@ -216,27 +219,16 @@ def _signing_certificate(one: XmlSignature, properties: Element) -> tuple[Certif
     raise Rejected(fails("validation-no-certificate-reference", missing))
 
 
-def _verifies(
-    certificate: Certificate, scheme: Scheme, name: str, value: bytes, octets: bytes
-) -> bool:
-    key, algorithm = certificate.x509.public_key(), _HASHES[name]
-    try:
-        if scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
-            size = (key.key_size + 7) // 8
-            if len(value) != 2 * size:
-                return False
-            r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
-            key.verify(utils.encode_dss_signature(r, s), octets, ec.ECDSA(algorithm))
-        elif scheme is Scheme.RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey):
-            key.verify(value, octets, padding.PKCS1v15(), algorithm)
-        elif scheme is Scheme.RSA_PSS and isinstance(key, rsa.RSAPublicKey):
-            pss = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
-            key.verify(value, octets, pss, algorithm)
-        else:
+def _verifies(certificate: Certificate, way: Way, value: bytes, octets: bytes) -> bool:
+    """ECDSA values are two numbers one after the other (XML Signature 1.1 §6.4.3)."""
+    key = certificate.x509.public_key()
+    if way.method is Method.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+        size = (key.key_size + 7) // 8
+        if len(value) != 2 * size:
             return False
-    except (InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+        r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
+        value = utils.encode_dss_signature(r, s)
+    return verifies(key, way, value, octets)
 
 
 def _stamps(one: XmlSignature, name: str) -> tuple[Stamp, ...]:
