@@ -149,7 +149,13 @@ CONSTRAINTS = (
         "container-list-differs",
     ),
     _row("DAUSO_SAV_SHOWN_IS_FIXED", Block.SAV, "xfa", "active-content", only=_PDF),
-    _row("BBB_SAV_ITVS", Block.SAV, "signature-timestamp-broken", "timestamp-not-believed"),
+    _row(
+        "BBB_SAV_ITVS",
+        Block.SAV,
+        "signature-timestamp-broken",
+        "timestamp-not-believed",
+        "timestamp-certificate-missing",
+    ),
     _row("ACCM", Block.SAV, "weak-digest", "weak-mask", "unknown-algorithm"),
 )
 """What is asked of a signature; the certificates have their own rows in `certificate_blocks`."""

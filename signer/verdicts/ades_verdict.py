@@ -24,7 +24,13 @@ from signer.verdicts.examination import Examination, Examined, ExaminedSignature
 from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
-from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
+from signer.verdicts.time_stamps import (
+    UNCERTIFIED,
+    Stamp,
+    judge_stamp,
+    sub_indication,
+    timestamp_verdict,
+)
 from signer.verdicts.verdict import (
     Finding,
     Indication,
@@ -239,6 +245,7 @@ def _archive_findings(claim: Claim, archives: list[Stamp], material: Material) -
         if stamp.broken:
             sub = sub_indication(stamp) or SubIndication.FORMAT_FAILURE
             found.append(fails("validation-archive-timestamp-broken", sub))
+        found += [warns(UNCERTIFIED)] if not stamp.certified else []
         found += [one for one in stamp.findings if one.code == "validation-bag-damaged"]
         if not stamp.compared:
             found.append(warns("validation-archive-not-compared"))
@@ -279,7 +286,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
             return f"{claim.family}-BASELINE-{level}"
         return f"{claim.family}-{_NAMES[level]}"
 
-    fitting = [one for one in own if not one.broken]
+    fitting = [one for one in own if one.fits]
     if not fitting:
         return named("B")
     chains = [chain, *(one.chain for one in fitting if one.chain)]
@@ -295,7 +302,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
     if not answered(claim.revocation) or any(child.der not in held for child, _above in links):
         return named("T")
     archived = any(
-        stamp.compared and not stamp.broken and answered(archive.covers)
+        stamp.compared and stamp.fits and answered(archive.covers)
         for stamp, archive in zip(archives, claim.archives, strict=True)
     )
     return named("LTA" if archived else "LT")

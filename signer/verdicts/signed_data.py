@@ -7,7 +7,7 @@ too, and RFC 3161 time-stamp tokens. asn1crypto only reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from asn1crypto import cms, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
-from signer.trust.certificates import Certificate, read_all
+from signer.trust.certificates import Certificate, is_authority, read_all, read_certificate
 from signer.verdicts.cms_shape import (
     Attributes,
     attributes_of,
@@ -31,6 +31,7 @@ from signer.verdicts.mathematics import digest, verifies, way_of
 from signer.verdicts.verdict import Rejected, SubIndication, fails
 
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
+CERTIFICATE_MISSING = "validation-certificate-missing"
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 
 
@@ -63,18 +64,31 @@ class TimestampInfo:
 
 
 DigestOf = Callable[[str], bytes]
+Others = Callable[[], Iterable[bytes]]
+"""Certificates that stand elsewhere in the document; asked for only when they are needed."""
+
+
+def no_others() -> Iterable[bytes]:
+    return ()
 
 
 def read_signed_data(
-    encoded: bytes, *, content_type: str, digest_of: DigestOf | None, counter: bool = False
+    encoded: bytes,
+    *,
+    content_type: str,
+    digest_of: DigestOf | None,
+    counter: bool = False,
+    others: Others = no_others,
 ) -> SignedData:
     """Parse and verify one SignedData with one signer; raises Rejected with the finding.
 
     `digest_of(algorithm)` is the digest of the signed bytes of the file; None for a token,
-    which carries what it signs. A counter-signature has no content type (RFC 5652, 11.4).
+    which carries what it signs. `others` are certificates of the document beside the signature's
+    own: which of them signed is said by the signed reference, not by the place. A
+    counter-signature has no content type (RFC 5652, 11.4).
     """
     try:
-        return _read(encoded, content_type, digest_of, counter)
+        return _read(encoded, content_type, digest_of, counter, others)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         kind = type(error).__name__
         raise malformed("validation-cms-damaged", detail=kind) from None
@@ -95,7 +109,7 @@ def read_timestamp_info(signed: SignedData) -> TimestampInfo:
 
 
 def _read(
-    encoded: bytes, content_type: str, digest_of: DigestOf | None, counter: bool
+    encoded: bytes, content_type: str, digest_of: DigestOf | None, counter: bool, others: Others
 ) -> SignedData:
     # 1. Format: one DER value, one SignedData, one signer, the content type asked for.
     info = cms.ContentInfo.load(encoded, strict=True)
@@ -134,9 +148,9 @@ def _read(
         ):
             raise malformed("validation-cms-digest-algorithms")
 
-    # 2. The signing certificate: named by the signed reference, found in the bag.
+    # 2. The signing certificate: named by the signed reference, found in the bag or elsewhere.
     bag = tuple(one.dump() for one in data["certificates"] or ())
-    certificate, is_v2 = _signing_certificate(bag, signer["sid"], attributes)
+    certificate, is_v2 = _signing_certificate(bag, others, signer["sid"], attributes)
 
     # 3. The mathematics: message digest, then the signature over the signed attributes.
     expected = digest_of(algorithm) if digest_of else digest(algorithm, content or b"")
@@ -171,7 +185,7 @@ def _read(
 
 
 def _signing_certificate(
-    bag: tuple[bytes, ...], sid: cms.SignerIdentifier, attributes: Attributes
+    bag: tuple[bytes, ...], others: Others, sid: cms.SignerIdentifier, attributes: Attributes
 ) -> tuple[Certificate, bool]:
     """The certificate the signed ESS reference pins (RFC 5035), matching the signer id.
 
@@ -190,12 +204,19 @@ def _signing_certificate(
     if name == "signing_certificate_v2":
         algorithm = reference["hash_algorithm"]["algorithm"].native
     wanted = reference["cert_hash"].native
-    for one in read_all(bag):
-        if digest(algorithm, one.der) == wanted and _names(one, sid):
-            return one, name == "signing_certificate_v2"
-    if not any(_names(one, sid) for one in read_all(bag)):
-        raise Rejected(fails("validation-certificate-missing", missing))
+    for place in (lambda: bag, others):
+        for one in read_all(place()):
+            if digest(algorithm, one.der) == wanted and _names(one, sid):
+                return one, name == "signing_certificate_v2"
+    if all(_of_authority(one) for one in bag):
+        raise Rejected(fails(CERTIFICATE_MISSING, missing))
     raise Rejected(fails("validation-certificate-substituted", missing))
+
+
+def _of_authority(encoded: bytes) -> bool:
+    """An end certificate in the bag that signed nothing is another one, or a damaged one."""
+    one = read_certificate(encoded)
+    return one is not None and is_authority(one)
 
 
 def _names(certificate: Certificate, sid: cms.SignerIdentifier) -> bool:

@@ -101,9 +101,10 @@ def _claim(one: XmlSignature, name: str, size: int) -> Claim:
     try:
         _require_shape(one)
         signed = _mathematics(one)
-        stamps = _stamps(one, name)
         certificates, revocation = _carried(one)
-        archives = _archives(one, name)
+        others = certificates | frozenset(one.bag)
+        stamps = _stamps(one, name, others)
+        archives = _archives(one, name, others)
         covers = Coverage.COUNTERSIGNED
         if not one.countersigns:
             covers = coverage(one.document, one.element, one.signed_data_references, one.files)
@@ -231,16 +232,16 @@ def _verifies(certificate: Certificate, way: Way, value: bytes, octets: bytes) -
     return verifies(key, way, value, octets)
 
 
-def _stamps(one: XmlSignature, name: str) -> tuple[Stamp, ...]:
+def _stamps(one: XmlSignature, name: str, others: frozenset[bytes]) -> tuple[Stamp, ...]:
     found = []
     for holder in _unsigned(one, xades("SignatureTimeStamp")):
         method = _canonicalization(holder)
         about = partial(signature_imprint, one.element, method)
-        found += [_stamp(token, about, name) for token in _tokens(holder)]
+        found += [_stamp(token, about, name, others) for token in _tokens(holder)]
     return tuple(found[:_MOST_STAMPS])
 
 
-def _archives(one: XmlSignature, name: str) -> tuple[ArchiveStamp, ...]:
+def _archives(one: XmlSignature, name: str, others: frozenset[bytes]) -> tuple[ArchiveStamp, ...]:
     found: list[ArchiveStamp] = []
     for holder in list(_unsigned(one, xades141("ArchiveTimeStamp")))[:_MOST_STAMPS]:
         method = _canonicalization(holder)
@@ -252,13 +253,20 @@ def _archives(one: XmlSignature, name: str) -> tuple[ArchiveStamp, ...]:
             before.append(each)
         certificates, revocation = _values(before)
         covers = certificates | revocation | frozenset(one.bag)
-        found += [ArchiveStamp(_stamp(each, about, name), covers) for each in _tokens(holder)]
+        found += [
+            ArchiveStamp(_stamp(each, about, name, others), covers) for each in _tokens(holder)
+        ]
     return tuple(found)
 
 
-def _stamp(token: bytes, about: Callable[[], bytes], name: str) -> Stamp:
+def _stamp(token: bytes, about: Callable[[], bytes], name: str, others: frozenset[bytes]) -> Stamp:
     """`about` gives the octets; of a document that stays with its owner there are none."""
-    return read_stamp(token, lambda algorithm: digest(algorithm, about()), field=name)
+    return read_stamp(
+        token,
+        lambda algorithm: digest(algorithm, about()),
+        field=name,
+        others=lambda: others,
+    )
 
 
 def _tokens(holder: Element) -> list[bytes]:
