@@ -453,6 +453,7 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+_FEWER_CERTIFICATES = ("no certificates", "only certificate")
 NAMES = (*RECIPES, "flips", "truncation")
 
 
@@ -469,7 +470,7 @@ def mutants(data: bytes, recipes: Iterable[str] = NAMES) -> Iterator[Mutant]:
             for name, forged in RECIPES[recipe](data):
                 if forged != data:
                     # What a security store holds need not stand in the signature too.
-                    held = name.startswith("no certificates") and b"/DSS" in data
+                    held = name.startswith(_FEWER_CERTIFICATES) and b"/DSS" in data
                     yield Mutant(recipe, name, forged, legitimate=held)
 
 

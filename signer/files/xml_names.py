@@ -87,3 +87,20 @@ def xades(name: str) -> str:
 
 def xades141(name: str) -> str:
     return f"{{{XADES_141}}}{name}"
+
+
+UNSIGNED_PROPERTIES = frozenset(
+    {
+        # EN 319 132-1 §5.2.7, §5.3 to §5.5 and annex A.
+        *map(xades, ("CounterSignature", "SignatureTimeStamp", "ArchiveTimeStamp")),
+        *map(xades, ("CompleteCertificateRefs", "CompleteRevocationRefs")),
+        *map(xades, ("AttributeCertificateRefs", "AttributeRevocationRefs")),
+        *map(xades, ("SigAndRefsTimeStamp", "RefsOnlyTimeStamp")),
+        *map(xades, ("CertificateValues", "RevocationValues")),
+        *map(xades, ("AttrAuthoritiesCertValues", "AttributeRevocationValues")),
+        *map(xades141, ("TimeStampValidationData", "AnyValidationData", "ArchiveTimeStamp")),
+        *map(xades141, ("CompleteCertificateRefsV2", "AttributeCertificateRefsV2")),
+        *map(xades141, ("SigAndRefsTimeStampV2", "RefsOnlyTimeStampV2", "SignaturePolicyStore")),
+    }
+)
+"""What may stand among what nobody signs; anything else there is told of."""

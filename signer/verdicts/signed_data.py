@@ -51,7 +51,7 @@ class SignedData:
     mask_digest: str | None = None
     """What MGF1 was built on, of a signature by RSASSA-PSS."""
     unknown_attributes: tuple[str, ...] = ()
-    """Unsigned attributes that no standard we read knows, as dotted OIDs."""
+    """Unsigned attributes (OIDs) or properties (XML names) that no standard we read has."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from signer.files.xml_names import (
     CANONICAL,
     DEFAULT_CANONICAL,
     SIGNATURES,
+    UNSIGNED_PROPERTIES,
     ds,
     xades,
     xades141,
@@ -189,6 +190,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
     octets = canonical(info, _canonicalization(info), _prefix_list(info))
     if not _verifies(certificate, way, value, octets):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
+    carried = {str(each.tag) for each in unsigned_properties(one.element)}
     return SignedData(
         certificate=certificate,
         bag=one.bag,
@@ -200,6 +202,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
         reference_is_v2=is_v2,
         content=None,
         mask_digest=way.mask,
+        unknown_attributes=tuple(sorted(carried - UNSIGNED_PROPERTIES)),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asn1crypto import cms
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from signer.cms_parts import CmsParts
 from signer.verdicts.validation import validate
 from tests.interop import maven_judges
 from tests.signed_samples import plain_pdf
@@ -90,7 +92,8 @@ def test_counter_signatures_are_judged_too(written: tuple[Path, Trust], name: st
     # The last octet of the counter-signature's own value.
     if name.endswith(".xml"):
         start = data.rindex(b"</ds:SignatureValue>") - 20
-        broken = data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :]
+        other = b"B" if data[start : start + 1] == b"A" else b"A"
+        broken = data[:start] + other + data[start + 1 :]
     else:
         signer = cms.ContentInfo.load(data)["content"]["signer_infos"][0]
         (unsigned,) = (
@@ -101,6 +104,52 @@ def test_counter_signatures_are_judged_too(written: tuple[Path, Trust], name: st
     document, counter = validate(broken, trust=trust, now=now, revocation=lists).signatures
     assert document.sub_indication is None
     assert counter.sub_indication == "SIG_CRYPTO_FAILURE"
+
+
+def test_what_nobody_signs_in_a_counter_signed_file(written: tuple[Path, Trust]) -> None:
+    """docs/flows/validate-files.md, "What nobody signs": what nothing refers to says
+    nothing; a counter-signature under an unknown name is told of, and shows no more than the file
+    without it (RFC 5652 §11.4: an unsigned attribute, which anybody may take away)."""
+    out, trust = written
+    now = dt.datetime.now(dt.UTC)
+    lists = [(out / "pki" / f"{one}.crl").read_bytes() for one in ("root", "issuing")]
+
+    def judged(data: bytes) -> tuple[bool, list[str | None], set[str]]:
+        report = validate(data, trust=trust, now=now, revocation=lists)
+        told = {one.code for each in report.signatures for one in each.findings}
+        return report.passed, [each.level for each in report.signatures], told
+
+    unknown = "validation-unknown-attribute"
+    xml = (out / "unusual-counter.xml").read_bytes()
+    passed, levels, told = judged(xml)
+    assert passed
+    assert unknown not in told
+    for name in (b"SignatureTimeStamp", b"CounterSignature", b"EncapsulatedTimeStamp"):
+        renamed = xml.replace(b'<xades:%s Id="' % name, b'<xades:%s Id="x' % name)
+        assert renamed != xml
+        assert judged(renamed) == (passed, levels, told)
+    # A property in a namespace of no standard; its name alone would be a ds:Signature out of place.
+    foreign = xml.replace(
+        b"http://uri.etsi.org/01903/v1.4.1#", b"http://uri.etsi.org/01903/v9.4.1#"
+    )
+    assert judged(foreign) == (passed, levels, told | {unknown})
+    assert not judged(xml.replace(b"xades:CounterSignature", b"xades:CounterSignaturf"))[0]
+
+    cms_file = (out / "unusual-counter.p7").read_bytes()
+    passed, levels, told = judged(cms_file)
+    assert passed
+    assert len(levels) == 2
+    kind = bytes.fromhex("06092a864886f70d010906")
+    for last in (0x07, 0x0E):
+        hidden = cms_file.replace(kind, kind[:-1] + bytes([last]))
+        again, fewer, found = judged(hidden)
+        assert unknown in found or not again
+        assert not again or fewer == levels[:1]
+    parts = CmsParts.read(cms_file)
+    (signer,) = parts.signers
+    kept = tuple(one for one in signer.unsigned if kind not in one[:20])
+    without = replace(parts, signers=(replace(signer, unsigned=kept),)).encode()
+    assert judged(without)[:2] == (True, levels[:1])
 
 
 def test_what_a_signed_list_names_is_compared(written: tuple[Path, Trust]) -> None:
