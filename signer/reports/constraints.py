@@ -147,6 +147,7 @@ CONSTRAINTS = (
         "frame-unsigned",
         "container-foreign",
         "container-list-differs",
+        "container-comment",
     ),
     _row("DAUSO_SAV_SHOWN_IS_FIXED", Block.SAV, "xfa", "active-content", only=_PDF),
     _row(

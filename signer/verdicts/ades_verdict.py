@@ -8,8 +8,9 @@ best signature time; then level and verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -114,6 +115,8 @@ def judge(
         none = fails("validation-no-signature", SubIndication.NO_SIGNATURE_FOUND)
         decisive = worst(findings) or SubIndication.NO_SIGNATURE_FOUND
         return Report(decisive, findings=(*findings, none), policy=policy.title, validation_time=at)
+    claims = replace(claims, spoils=(*claims.spoils, *_doubled(claims.signatures)))
+    findings = [*claims.findings, *claims.spoils]
     lists, proof = tuple(revocation), proof or Proof(())
     material = _material(claims.signatures, trust, at, lists, policy, proof)
     record = believe_all(proof, material, lists)
@@ -138,6 +141,13 @@ def judge(
         stamps = tuple(one for each in judged for one in each.archives)
         examined(Examination(report, policy, material, tuple(judged), stamps))
     return report
+
+
+def _doubled(claims: Iterable[Claim]) -> Iterator[Finding]:
+    """One signature shown as two: nobody signed twice (EU DSS: SignatureDuplicated)."""
+    made = Counter(one.signed.essence for one in claims if one.signed is not None)
+    if any(count > 1 for count in made.values()):
+        yield fails("validation-signature-doubled", SubIndication.FORMAT_FAILURE)
 
 
 def _material(

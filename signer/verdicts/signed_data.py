@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from asn1crypto import cms, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from signer.trust.certificates import Certificate, is_authority, read_all, read_certificate
 from signer.verdicts.cms_shape import (
@@ -52,6 +53,18 @@ class SignedData:
     """What MGF1 was built on, of a signature by RSASSA-PSS."""
     unknown_attributes: tuple[str, ...] = ()
     """Unsigned attributes (OIDs) or properties (XML names) that no standard we read has."""
+
+    @property
+    def essence(self) -> tuple[bytes, bytes]:
+        """What two copies of one signature have in common: who made it, and its value; of ECDSA the
+        first number alone, for the second can be turned round by anyone (s, n − s)."""
+        value = self.signature
+        if isinstance(self.certificate.x509.public_key(), ec.EllipticCurvePublicKey):
+            try:
+                value = str(utils.decode_dss_signature(value)[0]).encode()
+            except ValueError:  # as XML writes it
+                value = str(int.from_bytes(value[: len(value) // 2], "big")).encode()
+        return self.certificate.der, value
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,19 @@ from signer.verdicts.verdict import (
     informs,
     warns,
 )
+from signer.verdicts.xml_shape import require_shape
 from signer.verdicts.xml_signature import XmlSignature
 
 FAMILY = "XAdES"
 _MOST_SIGNATURES = 50
 _MOST_STAMPS = 50
-_CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
+_DATA_PROPERTIES = "/".join(
+    (
+        ds("Object"),
+        *map(xades, ("QualifyingProperties", "UnsignedProperties", "UnsignedDataObjectProperties")),
+        "*",
+    )
+)
 
 
 def read_claims(data: bytes, content: Content, digests: DocumentDigests | None = None) -> Claims:
@@ -100,7 +107,7 @@ def read_signatures(
 
 def _claim(one: XmlSignature, name: str, size: int) -> Claim:
     try:
-        _require_shape(one)
+        require_shape(one.element)
         signed = _mathematics(one)
         certificates, revocation = _carried(one)
         others = certificates | frozenset(one.bag)
@@ -155,16 +162,6 @@ def _coverage_findings(covers: Coverage) -> Iterator[Finding]:
         yield informs("validation-counter-signature")
 
 
-def _require_shape(one: XmlSignature) -> None:
-    """Nothing in a ds:Signature but what XML Signature puts there, in its order."""
-    names = [each.tag for each in one.element.iterchildren("*")]
-    order = [ds(name) for name in _CHILDREN]
-    places = [order.index(each) if each in order else len(order) for each in names]
-    single = [place for place in places if place != order.index(ds("Object"))]
-    if places != sorted(places) or len(order) in places or len(set(single)) < len(single):
-        raise refused("validation-xml-structure", part="Signature")
-
-
 def _mathematics(one: XmlSignature) -> SignedData:
     # 1. The signing certificate, pinned by the signed properties.
     properties = one.signed_properties.find(xades("SignedSignatureProperties"))
@@ -190,7 +187,8 @@ def _mathematics(one: XmlSignature) -> SignedData:
     octets = canonical(info, _canonicalization(info), _prefix_list(info))
     if not _verifies(certificate, way, value, octets):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
-    carried = {str(each.tag) for each in unsigned_properties(one.element)}
+    beside = one.element.iterfind(_DATA_PROPERTIES)
+    carried = {str(each.tag) for each in (*unsigned_properties(one.element), *beside)}
     return SignedData(
         certificate=certificate,
         bag=one.bag,
