@@ -23,6 +23,7 @@ from certify import codes
 from certify.errors import CertifyError
 from certify.verification import PublicStatus, verify_code
 from signer.files.file_kinds import Kind, kind_of
+from signer.files.xml_names import DS
 from signer.verdicts.originals import MOST_ORIGINALS, Original
 
 router = APIRouter(include_in_schema=False)
@@ -107,12 +108,18 @@ def _signature_first(files: list[_Chosen]) -> list[_Chosen]:
     """Nobody need know which of the files is the signature: its octets say so."""
     if not files:
         return [_Chosen(safe_name(None), b"")]
-    kinds = [kind_of(one.data) for one in files]
-    for kind, cannot_be in ((Kind.CMS, ()), (Kind.XML, (Kind.CMS, Kind.XML, Kind.CONTAINER))):
-        alike = [one for one, its in zip(files, kinds, strict=True) if its is kind]
-        if len(alike) == 1 and kinds[0] not in (kind, *cannot_be):
-            return [alike[0], *(one for one in files if one is not alike[0])]
-    return files
+    first = kind_of(files[0].data)
+    signatures = [one for one in files if kind_of(one.data) is Kind.CMS]
+    if not signatures and first is not Kind.CONTAINER:
+        signatures = [one for one in files if _is_xml_signature(one.data)]
+    if len(signatures) != 1 or first is Kind.CMS:
+        return files
+    return [*signatures, *(one for one in files if one is not signatures[0])]
+
+
+def _is_xml_signature(data: bytes) -> bool:
+    """Or at least an XML that speaks of one; which document it signs is not asked here."""
+    return kind_of(data) is Kind.XML and DS.encode() in data
 
 
 @router.api_route("/v", methods=_HEAD)

@@ -57,6 +57,10 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
 
     # A signature over several files: all of them, in any order, by every way there is.
     several = ("chữ ký.xml", taken_out(container), "text/xml")
+    other_xml = ("hồ sơ.xml", b"<a/>", "text/xml")
+    page = [("file", DOCUMENT), ("document", other_xml), ("document", several)]
+    part = service.http.post("/verify", files=page, headers={"HX-Request": "true"}).text
+    assert "không thuộc chữ ký nào ở đây: hồ sơ.xml" in part
     for first, *others in ((several, DOCUMENT, table), (DOCUMENT, several, table)):
         sent = [("file", first), *(("document", one) for one in others)]
         part = service.http.post("/verify", files=sent, headers={"HX-Request": "true"}).text
