@@ -58,6 +58,12 @@ def signature_objects(pdf: pikepdf.Pdf) -> list[tuple[pikepdf.Object, pikepdf.Ob
     ]
 
 
+def _content_of(page: pikepdf.Object) -> int:
+    """The number of a page's content stream, or of the first of several."""
+    held = page.Contents
+    return (held[0] if isinstance(held, Array) else held).objgen[0]
+
+
 def universal_forgery(data: bytes) -> Iterator[tuple[str, bytes]]:
     """USF: a signature dictionary whose /Contents or /ByteRange says nothing."""
     pdf = opened(data)
@@ -129,7 +135,7 @@ def incremental_saving(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "with a copy of the signature", append(data, with_copy)
     yield "copy, no xref", append(data, with_copy, xref=False)
     yield "copy, no end mark", append(data, with_copy, end=False)
-    stream_number = page.Contents.objgen[0] if page.Contents.is_indirect else new
+    stream_number = _content_of(page)
     yield "content stream", append(data, {stream_number: stream(FORGED)})
     yield "new catalog", append(data, {new: changed(root, Lang=String("xx"))}, root=(new, 0))
     yield "same catalog elsewhere", append(data, {new: body(root)}, root=(new, 0))
@@ -424,7 +430,7 @@ def other_roles(data: bytes) -> Iterator[tuple[str, bytes]]:
     """
     pdf = opened(data)
     catalog, page, free = pdf.Root, pdf.pages[0].obj, size_of(pdf)
-    root, content = catalog.objgen[0], page.Contents.objgen[0]
+    root, content = catalog.objgen[0], _content_of(page)
     evil = {content: stream(FORGED)}
     metadata = {content: stream(FORGED, {"/Type": "/Metadata", "/Subtype": "/XML"})}
     for name, keys, objects in (
