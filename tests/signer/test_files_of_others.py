@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 from asn1crypto import cms
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+from signxml import DigestAlgorithm, SignatureMethod
+from signxml.xades import XAdESSigner
 
 from signer.cms_parts import CmsParts
 from signer.verdicts.validation import validate
 from tests.interop import maven_judges
-from tests.signed_samples import plain_pdf
+from tests.signed_samples import MINUTE, pki, plain_pdf
 from tests.signer.signed_files import DOSSIER, REPORT
-from tests.small_pki import SmallPki
+from tests.small_pki import SIGNED_AT, SmallPki, ec_key, issue, rsa_key
 
 
 class Trust:
@@ -24,7 +28,7 @@ class Trust:
 
     def __init__(self, pki: SmallPki) -> None:
         self.anchors = (pki.root.certificate,)
-        self.intermediates = ()
+        self.intermediates: tuple[x509.Certificate, ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +193,28 @@ def test_an_archive_manifest_is_believed_only_whole(written: tuple[Path, Trust])
             target.writestr(info, data)
     report = validate(changed.read_bytes(), trust=trust, now=dt.datetime.now(dt.UTC))
     assert not report.passed
+
+
+@pytest.mark.parametrize("kind", ["ECDSA_SHA3_256", "ECDSA_SHA3_512", "SHA3_384_RSA_MGF1"])
+def test_sha3_in_xml(kind: str) -> None:
+    """RFC 9231 §2.3.6 and §2.3.10: ecdsa-sha3-… and sha3-…-rsa-MGF1, as signxml writes them."""
+    key = ec_key("of others") if kind.startswith("ECDSA") else rsa_key("of others")
+    party = issue("Người dùng xml", key, pki().issuing)
+    digest = kind.removeprefix("ECDSA_").removesuffix("_RSA_MGF1")
+    signer = XAdESSigner(
+        signature_algorithm=SignatureMethod[kind], digest_algorithm=DigestAlgorithm[digest]
+    )
+    made = signer.sign(
+        etree.fromstring(b"<phi><thu>2000</thu></phi>"),
+        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        cert=party.certificate.public_bytes(Encoding.PEM).decode(),
+    )
+    data, trust = etree.tostring(made), Trust(pki())
+    trust.intermediates = (pki().issuing.certificate,)
+
+    def judged(octets: bytes) -> str | None:
+        at, lists = SIGNED_AT + 30 * MINUTE, pki().evidence(party)
+        return validate(octets, trust=trust, now=at, revocation=lists).sub_indication
+
+    assert judged(data) is None
+    assert judged(data.replace(b">2000<", b">9000<")) == "HASH_FAILURE"
