@@ -157,7 +157,7 @@ CONSTRAINTS = (
         "timestamp-not-believed",
         "timestamp-certificate-missing",
     ),
-    _row("ACCM", Block.SAV, "weak-digest", "weak-mask", "unknown-algorithm"),
+    _row("ACCM", Block.SAV, "weak-digest", "weak-mask", "weak-padding", "unknown-algorithm"),
 )
 """What is asked of a signature; the certificates have their own rows in `certificate_blocks`."""
 

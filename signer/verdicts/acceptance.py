@@ -54,7 +54,8 @@ def acceptance_findings(
     findings = []
     if not is_signer(signed.certificate, policy.signer_key_usage, policy.signer_extended_key_usage):
         findings.append(fails("validation-wrong-purpose", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
-    findings += policy.mask_findings(signed.mask_digest, proven=proven)
+    key = signed.certificate.x509.public_key()
+    findings += policy.padding_findings(key, signed.mask_digest, moment, proven=proven)
     names = {signed.digest} | (set() if signed.reference_is_v2 else {"sha1"})
     for name in sorted(names):
         if not policy.digest_good(name, moment):

@@ -104,7 +104,8 @@ def judge_stamp(stamp: Stamp, moment: datetime, material: Material, *, proven: b
         findings.append(fails("validation-not-a-tsa", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
     if stamp.info.time > moment + policy.clock_skew:
         findings.append(fails("validation-timestamp-order", SubIndication.TIMESTAMP_ORDER_FAILURE))
-    findings += policy.mask_findings(stamp.signed.mask_digest, proven=proven)
+    key, mask = stamp.signed.certificate.x509.public_key(), stamp.signed.mask_digest
+    findings += policy.padding_findings(key, mask, moment, proven=proven)
     for name in {stamp.info.digest, stamp.signed.digest}:
         if not policy.digest_good(name, moment):
             sub = (

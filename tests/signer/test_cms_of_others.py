@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import subprocess
@@ -183,6 +184,36 @@ def test_curves_and_masks_are_the_policys(tmp_path: Path) -> None:
     paths = Paths(trust, [], seconds=2)
     chain = judge_chain(weak, NOW, False, Material(paths, {}, NOW, load_policy()))
     assert "validation-weak-mask" in {one.code for one in chain.findings}
+
+
+def test_the_padding_of_rsa_has_an_end_of_its_own(tmp_path: Path) -> None:
+    """TS 119 312 v1.5.1: RSA with PKCS #1 v1.5 is legacy until the end of 2028 whatever the key's
+    length, RSASSA-PSS from 3000 bits on has no end. Asked of certificates and time-stamps too."""
+    archive, general = load_policy("dauso-archive-2026-2"), load_policy()
+    key = pki().issuing.key.public_key()
+    for policy, day, ended in (
+        (archive, dt.datetime(2028, 12, 31, tzinfo=dt.UTC), False),
+        (archive, dt.datetime(2029, 1, 1, tzinfo=dt.UTC), True),
+        (general, dt.datetime(2035, 1, 1, tzinfo=dt.UTC), False),
+    ):
+        told = policy.padding_findings(key, None, day, proven=True)
+        assert [one.code for one in told] == ["validation-weak-padding"] * ended
+        assert not policy.padding_findings(key, "sha256", day, proven=True)
+        assert not policy.padding_findings(ec_key("x").public_key(), None, day, proven=True)
+    party, trust = (
+        _party("rsa"),
+        TrustStore((pki().root.certificate,), (pki().issuing.certificate,)),
+    )
+    data = _openssl(tmp_path, "-cades")
+    early = replace(general, rsa_pkcs1=SIGNED_AT)
+    report = validate(
+        data, trust=trust, now=NOW, revocation=pki().evidence(party), content=DOCUMENT, policy=early
+    )
+    assert report.sub_indication == "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+    chain = judge_chain(
+        read_all([party.der])[0], NOW, False, Material(Paths(trust, [], seconds=2), {}, NOW, early)
+    )
+    assert "validation-weak-padding" in {one.code for one in chain.findings}
 
 
 def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:
