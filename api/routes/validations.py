@@ -162,7 +162,7 @@ def validate(
         now=now,
         at=moment_of(at),
         by=client.by,
-        content=_originals(content or []),
+        content=originals_of(content or []),
         evidence=_evidence(evidence, companions or []),
         policy=policy,
         reports=language if archive or form is not ReportForm.SUMMARY else None,
@@ -205,7 +205,7 @@ def by_code(
     return CopyStatusShape.of(verify_code(wired.house.office, code, now=now))
 
 
-def _originals(files: list[UploadFile]) -> list[Original]:
+def originals_of(files: list[UploadFile]) -> list[Original]:
     """Raises ApiError `validation-files-too-many`."""
     if len(files) > MOST_ORIGINALS:
         raise ApiError("validation-files-too-many", limit=MOST_ORIGINALS)

@@ -87,6 +87,11 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
         assert ahead.status_code == 200, ahead.text
         found = ahead.json()
         assert (found["answer"], found["proof"]) == ("stands", "archive-time-stamp")
+    both = [("content", DOCUMENT), ("content", table)]
+    assert preview(several[1], *both).json()["proof"] == "archive-time-stamp"
+    assert preview(several[1], *both[1:]).json()["code"] == "validation-others-missing"
+    both.append(("content", other_xml))
+    assert preview(several[1], *both).json()["code"] == "validation-original-surplus"
     assert preview(detached).json()["code"] == "validation-content-missing"
     for unsigned in (b"<a/>", b"a text", b"PK\x05\x06" + bytes(18)):
         assert preview(unsigned).json()["code"] == "not-signed"
