@@ -21,6 +21,7 @@ from records.tags import Tag
 from signer.long_life.evidence_records import Evidence
 from signer.long_life.evidence_store import evidence_of
 from signer.verdicts.document_digests import DocumentDigests
+from signer.verdicts.originals import Content
 from signer.verdicts.policy import CURRENT
 from signer.verdicts.report import Report
 from signer.verdicts.sandbox import shared_pool
@@ -47,7 +48,7 @@ def judge(
     now: datetime,
     at: datetime | None = None,
     by: str,
-    content: bytes | None = None,
+    content: Content = None,
     evidence: Evidence | None = None,
     digests: DocumentDigests | None = None,
     policy: str = CURRENT,
@@ -55,7 +56,7 @@ def judge(
 ) -> Judged:
     """Judge ``data``; a hostile file gets a verdict too. The audit entry holds no name.
 
-    ``content`` is the file that a detached signature is about; ``evidence`` an evidence record
+    ``content`` are the files that a detached signature is about; ``evidence`` an evidence record
     about the file. Without it the one that is kept here is looked for. ``digests`` stand for
     a document that stays with its owner; ``policy`` is the id of one; ``reports`` the language of
     the forms that the report then carries.

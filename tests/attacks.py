@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, String
@@ -55,6 +56,12 @@ def signature_objects(pdf: pikepdf.Pdf) -> list[tuple[pikepdf.Object, pikepdf.Ob
     return [
         (one, one.V) for one in pdf.Root.AcroForm.Fields if one.get("/FT") == "/Sig" and "/V" in one
     ]
+
+
+def _content_of(page: pikepdf.Object) -> int:
+    """The number of a page's content stream, or of the first of several."""
+    held = page.Contents
+    return (held[0] if isinstance(held, Array) else held).objgen[0]
 
 
 def universal_forgery(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -128,7 +135,7 @@ def incremental_saving(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "with a copy of the signature", append(data, with_copy)
     yield "copy, no xref", append(data, with_copy, xref=False)
     yield "copy, no end mark", append(data, with_copy, end=False)
-    stream_number = page.Contents.objgen[0] if page.Contents.is_indirect else new
+    stream_number = _content_of(page)
     yield "content stream", append(data, {stream_number: stream(FORGED)})
     yield "new catalog", append(data, {new: changed(root, Lang=String("xx"))}, root=(new, 0))
     yield "same catalog elsewhere", append(data, {new: body(root)}, root=(new, 0))
@@ -416,6 +423,51 @@ _LOOSE = re.compile(
 _SECOND_ID = re.compile(rb"/ID \[\s*<[0-9a-f]*>\s*<([0-9a-f]*)>")
 
 
+def other_roles(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """An update that gives what is shown another honest role, or another name, and new content.
+
+    ISO 32000-1 §7.3.5: /P#61ges is /Pages; §7.5.5: what /Prev does not lead to does not exist.
+    """
+    pdf = opened(data)
+    catalog, page, free = pdf.Root, pdf.pages[0].obj, size_of(pdf)
+    root, content = catalog.objgen[0], _content_of(page)
+    evil = {content: stream(FORGED)}
+    metadata = {content: stream(FORGED, {"/Type": "/Metadata", "/Subtype": "/XML"})}
+    for name, keys, objects in (
+        ("metadata", {"Metadata": b"%d 0 R" % content}, metadata),
+        ("a certificate", {"DSS": b"<</Certs[%d 0 R]>>" % content}, evil),
+        ("a CRL of a VRI", {"DSS": b"<</VRI<</A<</CRL[%d 0 R]>>>>>>" % content}, evil),
+        ("an extension", {"Extensions": b"<</ADBE %d 0 R>>" % content}, evil),
+    ):
+        yield f"content as {name}", append(data, {root: changed(catalog, **keys), **objects})
+    tree = {
+        free: b"<</Type/Pages/Count 1/Kids[%d 0 R]>>" % (free + 1),
+        free + 1: changed(page, Parent=b"%d 0 R" % free, Contents=b"%d 0 R" % (free + 2)),
+        free + 2: stream(FORGED),
+    }
+    again = body(catalog).rstrip()[:-2]
+    yield (
+        "/Pages by another name",
+        append(data, {root: again + b" /P#61ges %d 0 R >>" % free, **tree}),
+    )
+    form, fields = catalog.AcroForm, signature_objects(pdf)
+    for key, said in (("NeedAppearances", b"true"), ("CO", b"[]"), ("XFA", b"[]")):
+        holder = form.objgen[0] or root
+        new = changed(form, **{key: said})
+        put = new if form.objgen[0] else changed(catalog, AcroForm=new)
+        yield f"form with {key}", append(data, {holder: put})
+    for (one, value), (other, _value) in pairwise(fields):
+        swapped = {one.objgen[0]: changed(one, V=b"%d 0 R" % other.V.objgen[0])}
+        swapped[other.objgen[0]] = changed(other, V=b"%d 0 R" % value.objgen[0])
+        yield "values of two fields swapped", append(data, swapped)
+    _field, value = fields[0]
+    for name, more in (("contents", b"/C#6fntents <00>"), ("range", b"/By#74eRange [0 1 2 3]")):
+        twice = body(value).rstrip()[:-2] + more + b">>"
+        yield f"{name} by another name", append(data, {value.objgen[0]: twice})
+    for key in ("Outlines", "Names", "OCProperties", "URI", "Collection", "Requirements"):
+        yield f"catalogue with {key}", append(data, {root: changed(catalog, **{key: b"<<>>"})})
+
+
 def cms_tricks(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Downgraded digests, substituted certificates, misplaced and missing time-stamps."""
     spots = gaps(data)
@@ -448,11 +500,13 @@ RECIPES: dict[str, Recipe] = {
     "pages": pages,
     "eaa": annotated,
     "ssa": sneaky_fields,
+    "roles": other_roles,
     "cms": cms_tricks,
     "damage": damage,
 }
 
 
+_FEWER_CERTIFICATES = ("no certificates", "only certificate")
 NAMES = (*RECIPES, "flips", "truncation")
 
 
@@ -468,7 +522,9 @@ def mutants(data: bytes, recipes: Iterable[str] = NAMES) -> Iterator[Mutant]:
         else:
             for name, forged in RECIPES[recipe](data):
                 if forged != data:
-                    yield Mutant(recipe, name, forged)
+                    # What a security store holds need not stand in the signature too.
+                    held = name.startswith(_FEWER_CERTIFICATES) and b"/DSS" in data
+                    yield Mutant(recipe, name, forged, legitimate=held)
 
 
 def deceives(mutant: Mutant, verdict: Report, honest: Report) -> bool:
@@ -483,6 +539,7 @@ def deceives(mutant: Mutant, verdict: Report, honest: Report) -> bool:
     more = len(verdict.signatures) > len(honest.signatures) or any(
         level_rank(one.level) > level_rank(whole.level)
         or one.signer != whole.signer
+        or one.signing_time != whole.signing_time
         or one.covered_bytes > len(mutant.data)
         for one, whole in pairs
     )

@@ -18,9 +18,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric import utils
 from lxml import etree
 
-from signer.cms_parts import CmsParts
+from ca import der
+from signer.cms_parts import CmsParts, SignerParts
 from signer.files.file_kinds import Kind, kind_of
 from tests.attacks import Mutant
 from tests.attacks_on_cms import with_one_more
@@ -147,6 +149,10 @@ def _cms(data: bytes, other: bytes) -> Iterator[Mutant]:
         yield Mutant("cms", f"without evidence {index}", _with(parts, revocation=kept))
     yield Mutant("cms", "no certificates", _with(parts, certificates=()))
     yield Mutant("cms", "no signer", _with(parts, signers=()))
+    yield Mutant("cms", "signer twice", _with(parts, signers=(signer, signer)))
+    turned = _turned(signer)
+    if turned is not None:
+        yield Mutant("cms", "signer turned round", _with(parts, signers=(signer, turned)))
     for member in ("sid", "digest_algorithm", "signed_attributes", "signature"):
         foreign = replace(signer, **{member: getattr(stranger, member)})
         if foreign != signer:
@@ -166,6 +172,17 @@ def _cms(data: bytes, other: bytes) -> Iterator[Mutant]:
         yield Mutant("cms", f"{name} declared", _with(parts, signers=(declared,)))
 
 
+def _turned(signer: SignerParts) -> SignerParts | None:
+    """The other value of an ECDSA signature on P-256 that verifies: (r, n − s)."""
+    try:
+        r, s = utils.decode_dss_signature(signer.signature_value)
+    except ValueError:
+        return None
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    value = der.octet_string(utils.encode_dss_signature(r, order - s))
+    return replace(signer, signature=value, unsigned=())
+
+
 def _with(parts: CmsParts, **members: object) -> bytes:
     return replace(parts, **members).encode()  # type: ignore[arg-type]  # one member at a time
 
@@ -181,12 +198,54 @@ def _xml(data: bytes, other: bytes) -> Iterator[Mutant]:
             if act(element):
                 made = etree.tostring(root.getroottree())
                 yield Mutant("xml", f"{act.__name__} {tag} {number}", made, legitimate=loose)
+    yield from _said_in_between(data)
     theirs = etree.fromstring(other).find(f".//{{{DS}}}Signature")
     root = etree.fromstring(data)
     own = root.find(f".//{{{DS}}}Signature")
     if own is not None and theirs is not None and own is not root:
         own.getparent().replace(own, theirs)
         yield Mutant("xml", "signature of another document", etree.tostring(root.getroottree()))
+
+
+def _said_in_between(data: bytes) -> Iterator[Mutant]:
+    """Where no signature is, or a canonical form looks away and a reader does not: a comment in a
+    text, text between elements, elements of no schema, a style for the whole document.
+
+    The comment: CVE-2018-0489 and its kin in SAML; the style: W3C, xml-stylesheet.
+    """
+
+    def told(name: str, root: etree._Element) -> Mutant:
+        return Mutant("xml", name, etree.tostring(root.getroottree()))
+
+    for number, one in enumerate(etree.fromstring(data).iter("*")):
+        if not any(each.tag == f"{{{DS}}}Signature" for each in (one, *one.iterancestors())):
+            continue
+        root = etree.fromstring(data)
+        element = list(root.iter("*"))[number]
+        tag, text = etree.QName(element).localname, element.text or ""
+        if len(element):
+            element.text = "I owe you nothing"
+            yield told(f"text in {tag} {number}", root)
+        elif len(text) > 1:
+            half = 10 if tag == "SigningTime" else len(text) // 2
+            element.text, comment = text[:half], etree.Comment("")
+            comment.tail = text[half:]
+            element.append(comment)
+            yield told(f"comment in {tag} {number}", root)
+    for name in ("UnsignedProperties", "QualifyingProperties"):
+        root = etree.fromstring(data)
+        holder = root.find(f".//{{{XADES}}}{name}")
+        if holder is not None:
+            etree.SubElement(holder, "{urn:forged}Promise").text = "I owe you nothing"
+            yield told(f"element in {name}", root)
+            root = etree.fromstring(data)
+            twice = root.find(f".//{{{XADES}}}{name}")
+            twice.addnext(copy.deepcopy(twice))
+            yield told(f"{name} twice", root)
+    for act in ("addprevious", "addnext"):
+        root = etree.fromstring(data)
+        getattr(root, act)(etree.PI("xml-stylesheet", 'type="text/xsl" href="forged.xsl"'))
+        yield told(f"style by {act}", root)
 
 
 def _removed(element: etree._Element) -> bool:

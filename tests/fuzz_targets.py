@@ -38,17 +38,12 @@ from signer.trust.certificates import is_authority, is_timestamper, normal_name,
 from signer.trust.crl_statements import read_crl
 from signer.trust.revocation_status import read_ocsp
 from signer.verdicts import validation_asic, validation_cades, validation_xades
+from signer.verdicts.cms_shape import DATA_CONTENT
+from signer.verdicts.mathematics import digest
 from signer.verdicts.policy import load_policy
-from signer.verdicts.signed_data import (
-    DATA_CONTENT,
-    TIMESTAMP_CONTENT,
-    Rejected,
-    digest,
-    read_signed_data,
-    read_timestamp_info,
-)
+from signer.verdicts.signed_data import TIMESTAMP_CONTENT, read_signed_data, read_timestamp_info
 from signer.verdicts.validation import validate
-from signer.verdicts.verdict import Unreadable
+from signer.verdicts.verdict import Rejected, Unreadable
 from tests.countersigner import countersigned
 from tests.signed_samples import pki, plain_pdf, signed
 from tests.small_pki import SIGNED_AT, ec_key, name

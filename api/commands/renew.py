@@ -104,7 +104,8 @@ def preview(
     at: Annotated[str, typer.Option(help="The day to look ahead to, e.g. 2045-01-01")],
     record: Annotated[Path | None, typer.Option(help="An evidence record of the file")] = None,
     content: Annotated[
-        Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
+        list[Path] | None,
+        typer.Option(help="What a detached signature (.p7s, .xml) is about; once for each file"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per file")] = False,
 ) -> None:
@@ -117,8 +118,9 @@ def preview(
         from signer.long_life.evidence_store import evidence_of
         from signer.long_life.preview import Answer
         from signer.long_life.preview import preview as look_ahead
+        from signer.verdicts.originals import Original
 
-        good, about = True, read_file(content) if content is not None else None
+        good, about = True, [Original(str(one), read_file(one)) for one in content or []]
         for path in files:
             data = read_file(path)
             given = Evidence(read_file(record)) if record is not None else None

@@ -76,7 +76,8 @@ def validate(
         ),
     ] = None,
     content: Annotated[
-        Path | None, typer.Option(help="What a detached signature (.p7s, .xml) is about")
+        list[Path] | None,
+        typer.Option(help="What a detached signature (.p7s, .xml) is about; once for each file"),
     ] = None,
     digest: Annotated[
         list[str] | None,
@@ -109,6 +110,7 @@ def validate(
     """
     from api.adapters.guarded_fetch import GuardedFetch
     from api.trust_sources import asked
+    from signer.verdicts.originals import Original
     from signer.verdicts.policy import CURRENT
     from signer.verdicts.validation import validate_file
 
@@ -133,7 +135,7 @@ def validate(
                     now=now(),
                     at=moment,
                     revocation=known,
-                    content=content,
+                    content=[Original(str(one), one) for one in content or []],
                     evidence=proof,
                     digests=digests,
                     policy=policy or CURRENT,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from api.auth.guard import Now, Wired
 from api.errors import ApiError
 from api.routes.shapes import problems
-from api.routes.validations import Validator
+from api.routes.validations import Validator, originals_of
 from signer.long_life.evidence_store import evidence_of
 from signer.long_life.preview import preview
 
@@ -86,7 +86,7 @@ def look_ahead(
     file: Annotated[UploadFile, File(description="A signed PDF, CAdES, XAdES or ASiC file")],
     at: Annotated[str, Form(description="The day to look ahead to (ISO 8601)", max_length=40)],
     content: Annotated[
-        UploadFile | None, File(description="What a detached signature is about")
+        list[UploadFile] | None, File(description="What a detached signature is about")
     ] = None,
 ) -> PreviewShape:
     """Dates of certificates and algorithms, and the renewals that must happen before them."""
@@ -95,7 +95,7 @@ def look_ahead(
         raise ApiError("preview-time-past")
     data = file.file.read()
     kept = evidence_of(wired.house, hashlib.sha256(data).hexdigest())
-    about = content.file.read() if content is not None else None
+    about = originals_of(content or [])
     trust = wired.house.trust
     seen = preview(data, at=moment, now=now, trust=trust, content=about, evidence=kept)
     words = {language: seen.to_text(language) for language in ("vi", "en")}

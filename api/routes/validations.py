@@ -19,6 +19,7 @@ from api.transit import safe_name
 from api.verdicts import Judged, judge
 from certify.verification import PublicStatus, verify_code
 from signer.long_life.evidence_records import Evidence
+from signer.verdicts.originals import MOST_ORIGINALS, Original
 from signer.verdicts.policy import CURRENT
 
 router = APIRouter(prefix="/api/v1", tags=["validation"])
@@ -118,7 +119,11 @@ def validate(
         UploadFile, File(description="A signed PDF, CAdES, XAdES or ASiC file, or a signature")
     ],
     content: Annotated[
-        UploadFile | None, File(description="What a detached signature is about")
+        list[UploadFile] | None,
+        File(
+            description="What a detached signature is about; each file by its name where a XAdES "
+            "is about several"
+        ),
     ] = None,
     evidence: Annotated[
         UploadFile | None,
@@ -157,7 +162,7 @@ def validate(
         now=now,
         at=moment_of(at),
         by=client.by,
-        content=content.file.read() if content is not None else None,
+        content=originals_of(content or []),
         evidence=_evidence(evidence, companions or []),
         policy=policy,
         reports=language if archive or form is not ReportForm.SUMMARY else None,
@@ -198,6 +203,13 @@ def by_code(
     """Without an account. Codes hold 100 random bits, and guessing is rate-limited."""
     wired.rates.take("code", request.client.host if request.client else "unknown")
     return CopyStatusShape.of(verify_code(wired.house.office, code, now=now))
+
+
+def originals_of(files: list[UploadFile]) -> list[Original]:
+    """Raises ApiError `validation-files-too-many`."""
+    if len(files) > MOST_ORIGINALS:
+        raise ApiError("validation-files-too-many", limit=MOST_ORIGINALS)
+    return [Original(one.filename or "", one.file.read()) for one in files]
 
 
 def _evidence(record: UploadFile | None, companions: list[UploadFile]) -> Evidence | None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from api.auth.guard import Now, Wired
+from api.errors import ApiError
 from api.local_time import shown
 from api.pages import language_for, render
 from api.pages.revisions import revision_views
@@ -22,6 +23,8 @@ from certify import codes
 from certify.errors import CertifyError
 from certify.verification import PublicStatus, verify_code
 from signer.files.file_kinds import Kind, kind_of
+from signer.files.xml_names import DS
+from signer.verdicts.originals import MOST_ORIGINALS, Original
 
 router = APIRouter(include_in_schema=False)
 _HEAD = ["GET", "HEAD"]
@@ -49,16 +52,18 @@ def verify(
     wired: Wired,
     now: Now,
     file: Annotated[UploadFile, File()],
-    document: Annotated[UploadFile | None, File()] = None,
+    document: Annotated[list[UploadFile] | None, File()] = None,
     pages: Annotated[bool, Form()] = False,
 ) -> Response:
     """The report as a page, or as the part of one that htmx asks for.
 
-    `document` is what a detached signature is about; the two may come in either order.
+    `document` is what a detached signature is about; the files may come in any order.
     """
     wired.rates.take("upload", _address(request))
     language = language_for(request)
-    signed, about = _signature_first(_chosen(file), _chosen(document) if document else None)
+    if len(document or []) > MOST_ORIGINALS:
+        raise ApiError("validation-files-too-many", limit=MOST_ORIGINALS)
+    signed, *about = _signature_first(_chosen([file, *(document or [])]))
     data, name = signed.data, signed.name
     judged = judge(
         wired.house,
@@ -66,14 +71,14 @@ def verify(
         name=name,
         now=now,
         by="public:website",
-        content=about.data if about else None,
+        content=[Original(one.name, one.data) for one in about],
     )
     status = judged.status
     copy = _copy_view(status, language, now) if status is not None else None
     result = report_view(
         judged.report,
         file=name,
-        document=about.name if about else "",
+        document=", ".join(one.name for one in about),
         language=language,
         copy=copy,
     )
@@ -94,22 +99,27 @@ class _Chosen:
     data: bytes = field(repr=False)
 
 
-def _chosen(file: UploadFile) -> _Chosen | None:
-    """None for a field that was left empty: browsers send it without a name."""
-    return _Chosen(safe_name(file.filename), file.file.read()) if file.filename else None
+def _chosen(files: list[UploadFile]) -> list[_Chosen]:
+    """Without a field that was left empty: browsers send it without a name."""
+    return [_Chosen(safe_name(one.filename), one.file.read()) for one in files if one.filename]
 
 
-def _signature_first(
-    file: _Chosen | None, second: _Chosen | None
-) -> tuple[_Chosen, _Chosen | None]:
-    """Nobody need know which of the two files is the signature: its octets say so."""
-    if file is None or second is None:
-        return file or second or _Chosen(safe_name(None), b""), None
-    kinds = (kind_of(file.data), kind_of(second.data))
-    turned = kinds[0] is Kind.PDF and kinds[1] is Kind.XML
-    if turned or (kinds[0] is not Kind.CMS and kinds[1] is Kind.CMS):
-        return second, file
-    return file, second
+def _signature_first(files: list[_Chosen]) -> list[_Chosen]:
+    """Nobody need know which of the files is the signature: its octets say so."""
+    if not files:
+        return [_Chosen(safe_name(None), b"")]
+    first = kind_of(files[0].data)
+    signatures = [one for one in files if kind_of(one.data) is Kind.CMS]
+    if not signatures and first is not Kind.CONTAINER:
+        signatures = [one for one in files if _is_xml_signature(one.data)]
+    if len(signatures) != 1 or first is Kind.CMS:
+        return files
+    return [*signatures, *(one for one in files if one is not signatures[0])]
+
+
+def _is_xml_signature(data: bytes) -> bool:
+    """Or at least an XML that speaks of one; which document it signs is not asked here."""
+    return kind_of(data) is Kind.XML and DS.encode() in data
 
 
 @router.api_route("/v", methods=_HEAD)

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from ca.der import MalformedDer
 from signer.cms_parts import DATA, CmsParts
 from signer.errors import PreparationRefused, SignerError
-from signer.verdicts.signed_data import DATA_CONTENT, Rejected, read_signed_data
+from signer.verdicts.cms_shape import DATA_CONTENT
+from signer.verdicts.signed_data import read_signed_data
+from signer.verdicts.verdict import Rejected
 
 if TYPE_CHECKING:
     from signer.cms import CmsTemplate

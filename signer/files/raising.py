@@ -31,9 +31,8 @@ from signer.pdf.original import DEFAULT_LIMITS
 from signer.signing import document_digest
 from signer.trust.standing import standing
 from signer.verdicts.report import Report, SignatureVerdict
-from signer.verdicts.signed_data import Rejected
 from signer.verdicts.validation import validate
-from signer.verdicts.verdict import Indication, SubIndication
+from signer.verdicts.verdict import Indication, Rejected, SubIndication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

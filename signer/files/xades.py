@@ -25,7 +25,7 @@ from lxml import etree
 from signer.errors import DocumentRefused
 from signer.files.formats import FileRequest, Format, SourceFile
 from signer.files.xades_levels import add, raise_level
-from signer.files.xml_canonical import canonical
+from signer.files.xml_canonical import NotCanonical, canonical
 from signer.files.xml_names import (
     BASE64,
     DIGESTS,
@@ -70,6 +70,10 @@ def require_signable(data: bytes, request: FileRequest) -> None:
     document = Document(parse(data))
     if document.root.tag == ds("Signature"):
         raise DocumentRefused("xml-is-a-signature")
+    try:
+        canonical(document.root, request.canonicalization.value, whole=True)
+    except NotCanonical:
+        raise DocumentRefused("xml-not-canonical") from None
     for one in document.signatures:
         # Its own transform leaves out itself alone: a further signature would break it.
         names = {each.get("Algorithm") for each in one.iter(ds("Transform"))}

@@ -41,13 +41,16 @@ def canonical(
     if method is None:
         raise NotCanonical(algorithm)
     with _inherited(element, inclusive=not method.exclusive, version_1_1=method.version_1_1):
-        written: bytes = etree.tostring(
-            element.getroottree() if whole else element,
-            method="c14n",
-            exclusive=method.exclusive,
-            with_comments=method.comments and comments,
-            inclusive_ns_prefixes=list(prefixes) if method.exclusive and prefixes else None,
-        )
+        try:
+            written: bytes = etree.tostring(
+                element.getroottree() if whole else element,
+                method="c14n",
+                exclusive=method.exclusive,
+                with_comments=method.comments and comments,
+                inclusive_ns_prefixes=list(prefixes) if method.exclusive and prefixes else None,
+            )
+        except etree.C14NError as error:  # for instance a namespace named by a relative URI
+            raise NotCanonical(str(error)) from None
     return written
 
 

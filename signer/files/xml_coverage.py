@@ -13,6 +13,7 @@ from signer.files.xml_names import BASE64, XML, ds, xades
 from signer.files.xml_reading import Element
 from signer.files.xml_references import Document, Reference
 
+_STYLESHEET = "xml-stylesheet"
 _SCHEMA = "{http://www.w3.org/2001/XMLSchema-instance}"
 _FRAME_ATTRIBUTES = frozenset({"Id", "ID", "id", f"{{{XML}}}id", f"{{{XML}}}space"})
 
@@ -41,15 +42,26 @@ def coverage(
     external = {one.file_name for one in references if one.external}
     if files is not None:
         return Coverage.WHOLE if files <= external else Coverage.PART
+    if not document.beside <= external:
+        return Coverage.PART
     root = document.root
+    if _styled(root) and all(one.uri for one in references):  # "" is the whole, with what is beside
+        return Coverage.PART
     if root is signature:
         return Coverage.WHOLE if references else Coverage.PART
     if root in targets:
         return Coverage.WHOLE
     covered = {id(one) for one in targets}
     keep = [*targets]  # ids are of living elements
-    framed = bool(keep) and _frame(root, covered)
+    framed = bool(keep or external) and _frame(root, covered)
     return Coverage.FRAME if framed else Coverage.PART
+
+
+def _styled(root: Element) -> bool:
+    """Whether an instruction beside the root says how to show the document: a browser follows
+    xml-stylesheet, and then shows what the style says (W3C, Associating Style Sheets with XML)."""
+    beside = (*root.itersiblings(preceding=True), *root.itersiblings())
+    return any(getattr(one, "target", None) == _STYLESHEET for one in beside)
 
 
 def _wholly(reference: Reference) -> bool:

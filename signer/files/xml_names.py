@@ -61,6 +61,8 @@ DIGEST_NAMES = {uri: name for name, uri in DIGESTS.items()}
 
 _MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 _MORE_2007 = "http://www.w3.org/2007/05/xmldsig-more#"
+_MORE_2021 = "http://www.w3.org/2021/04/xmldsig-more#"
+_SHA3 = ("sha3_256", "sha3_384", "sha3_512")
 _SHA2 = ("sha224", "sha256", "sha384", "sha512")
 SIGNATURES = {
     f"{DS}rsa-sha1": (Scheme.RSA_PKCS1, "sha1"),
@@ -68,6 +70,9 @@ SIGNATURES = {
     **{f"{_MORE}rsa-{one}": (Scheme.RSA_PKCS1, one) for one in _SHA2},
     **{f"{_MORE}ecdsa-{one}": (Scheme.ECDSA, one) for one in _SHA2},
     **{f"{_MORE_2007}{one}-rsa-MGF1": (Scheme.RSA_PSS, one) for one in _SHA2},
+    # RFC 9231: SHA-3 has no name with PKCS #1 v1.5.
+    **{f"{_MORE_2021}ecdsa-{one.replace('_', '-')}": (Scheme.ECDSA, one) for one in _SHA3},
+    **{f"{_MORE_2007}{one.replace('_', '-')}-rsa-MGF1": (Scheme.RSA_PSS, one) for one in _SHA3},
 }
 SIGNATURE_URIS = {meaning: uri for uri, meaning in SIGNATURES.items()}
 
@@ -82,3 +87,20 @@ def xades(name: str) -> str:
 
 def xades141(name: str) -> str:
     return f"{{{XADES_141}}}{name}"
+
+
+UNSIGNED_PROPERTIES = frozenset(
+    {
+        # EN 319 132-1 §5.2.7, §5.3 to §5.5 and annex A.
+        *map(xades, ("CounterSignature", "SignatureTimeStamp", "ArchiveTimeStamp")),
+        *map(xades, ("CompleteCertificateRefs", "CompleteRevocationRefs")),
+        *map(xades, ("AttributeCertificateRefs", "AttributeRevocationRefs")),
+        *map(xades, ("SigAndRefsTimeStamp", "RefsOnlyTimeStamp")),
+        *map(xades, ("CertificateValues", "RevocationValues")),
+        *map(xades, ("AttrAuthoritiesCertValues", "AttributeRevocationValues")),
+        *map(xades141, ("TimeStampValidationData", "AnyValidationData", "ArchiveTimeStamp")),
+        *map(xades141, ("CompleteCertificateRefsV2", "AttributeCertificateRefsV2")),
+        *map(xades141, ("SigAndRefsTimeStampV2", "RefsOnlyTimeStampV2", "SignaturePolicyStore")),
+    }
+)
+"""What may stand among what nobody signs; anything else there is told of."""

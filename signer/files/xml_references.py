@@ -33,8 +33,8 @@ from signer.files.xml_names import (
 )
 from signer.files.xml_reading import Element, Tree, parse
 from signer.verdicts.document_digests import DocumentDigests
-from signer.verdicts.signed_data import Rejected, digest
-from signer.verdicts.verdict import SubIndication, Unreadable, fails
+from signer.verdicts.mathematics import digest
+from signer.verdicts.verdict import Rejected, SubIndication, Unreadable, fails
 
 _ID_NAMES = ("Id", "ID", "id", f"{{{XML}}}id")
 _MOST_TRANSFORMS = 5
@@ -55,6 +55,10 @@ class Document:
     tree: Tree
     resolver: Resolver = field(default=lambda _name: None)
     digests: DocumentDigests | None = None
+    beside: frozenset[str] = frozenset()
+    """The names in references whose files were given beside the document."""
+    by_name: bool = False
+    """Whether each of them is known for the one it is: of several given, not of one alone."""
 
     @property
     def root(self) -> Element:
@@ -128,6 +132,12 @@ class Reference:
     @property
     def file_name(self) -> str:
         return unquote(self.uri)
+
+    @property
+    def absent(self) -> bool:
+        """Whether it is about a file beside the document of which nothing is at hand."""
+        known = self.document.digests is not None or not self.external
+        return not known and self.document.resolver(self.file_name) is None
 
     @cached_property
     def target(self) -> Element | None:

@@ -39,6 +39,13 @@ class Entry:
     stored: bool
 
 
+def comments(data: bytes) -> list[str]:
+    """The comments of a container that was read: of the whole, then of its entries."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        held = (archive.comment, *(one.comment for one in archive.infolist()))
+    return [one.decode("utf-8", "replace") for one in held if one]
+
+
 def read_zip(data: bytes, *, limit: int, refusal: type[DomainError]) -> list[Entry]:
     """The files in order; directories are left out. Raises `refusal` with what is wrong."""
     try:

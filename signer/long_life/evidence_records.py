@@ -24,9 +24,9 @@ from signer.files.cades import with_evidence
 from signer.long_life.evidence_syntax import Chain, EvidenceRecord, sequence_of
 from signer.long_life.hash_tree import ALGORITHMS, hashed, node, root_of
 from signer.trust.chain import Material
-from signer.verdicts.signed_data import Rejected, digest
+from signer.verdicts.mathematics import digest
 from signer.verdicts.time_stamps import Stamp, judge_stamp, read_stamp
-from signer.verdicts.verdict import Finding, informs, warns
+from signer.verdicts.verdict import Finding, Rejected, informs, warns
 
 if TYPE_CHECKING:
     from signer.pdf import dss

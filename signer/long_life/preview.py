@@ -33,8 +33,8 @@ from signer.long_life.hash_tree import ALGORITHMS
 from signer.pdf.document import Document
 from signer.pdf.original import DEFAULT_LIMITS, Limits, Original
 from signer.trust.path import Trust
+from signer.verdicts.originals import Content
 from signer.verdicts.policy import Policy, load_policy
-from signer.verdicts.signed_data import Rejected
 from signer.verdicts.strength import (
     Cause,
     RenewalPolicy,
@@ -45,7 +45,7 @@ from signer.verdicts.strength import (
     of_token,
 )
 from signer.verdicts.validation_files import read_claims
-from signer.verdicts.verdict import Unreadable
+from signer.verdicts.verdict import Rejected, Unreadable
 
 _TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _MOST_STEPS = 40
@@ -143,7 +143,7 @@ def preview(
     at: datetime,
     now: datetime,
     trust: Trust,
-    content: bytes | None = None,
+    content: Content = None,
     evidence: Evidence | None = None,
     policy: Policy | None = None,
     rules: RenewalPolicy | None = None,
@@ -224,22 +224,25 @@ def _newest(data: bytes, evidence: Evidence | None, limits: Limits) -> tuple[Pro
 
 
 def _ends_of_file(
-    data: bytes, content: bytes | None, policy: Policy, above: list[bytes]
+    data: bytes, content: Content, policy: Policy, above: list[bytes]
 ) -> tuple[Proof, list[Strength]]:
     """Of CAdES, XAdES and ASiC: each signature has its own time-stamps, and one without is lost."""
     try:
-        claims = read_claims(data, content, policy.limits).signatures
+        found = read_claims(data, content, policy.limits)
     except Unreadable as refusal:
         if refusal.code == "validation-not-asic":
             raise DocumentRefused("not-signed") from None
         raise DocumentRefused(refusal.code, **refusal.params) from None
+    claims = found.signatures
     if not claims:
         raise DocumentRefused("not-signed")
+    for spoilt in found.spoils[:1]:
+        raise DocumentRefused(spoilt.code, **spoilt.params)
     ends: list[Strength] = []
     for claim in claims:
         if claim.signed is None:
-            found = claim.findings[0]
-            raise DocumentRefused(found.code, **found.params)
+            refused = claim.findings[0]
+            raise DocumentRefused(refused.code, **refused.params)
         # The newest archive time-stamp covers all that is older.
         stamps = [one.stamp for one in claim.archives[-1:]] or list(claim.stamps)
         if not stamps:

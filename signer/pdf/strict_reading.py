@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from signer.pdf.original import Limits, Original
 
 _TAIL = 2048
+_HEAD = re.compile(rb"[\x00\t\n\f\r ]{0,8}0*(\d{1,10})\s{1,8}0*(\d{1,5})\s{1,8}obj")
+_IN_USE = 1
 _START = re.compile(rb"startxref\s+(\d{1,12})\s+%%EOF")
 ODD = (
     pikepdf.PdfError,
@@ -62,10 +64,27 @@ def strictly_read(original: Original, limits: Limits) -> pikepdf.Pdf:
         rooted = isinstance(pdf.Root, pikepdf.Dictionary)
     except pikepdf.PdfError:
         rooted = False
-    if not rooted:
+    if not rooted or crossed(pdf, original.data):
         pdf.close()
-        raise DocumentRefused("document-damaged", reason="no /Root")
+        found = "cross-reference" if rooted else "no /Root"
+        raise DocumentRefused("document-damaged", reason=found)
     return pdf
+
+
+def crossed(pdf: pikepdf.Pdf, data: bytes | mmap.mmap) -> bool:
+    """Whether a cross-reference entry leads to another object than the one it is for.
+
+    qpdf then puts what it finds there in place of that other object, even while somebody walks
+    through it, and the process dies (qpdf 12.4.2, found by fuzzing). So such a file is let go
+    before anything in it is looked at.
+    """
+    return any(
+        entry.type == _IN_USE
+        and entry.offset is not None
+        and (found := _HEAD.match(data, entry.offset)) is not None
+        and (int(found[1]), int(found[2])) != place
+        for place, entry in pdf.get_xref_table().items()
+    )
 
 
 def _last_xref(data: bytes | mmap.mmap) -> int:

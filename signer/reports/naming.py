@@ -52,6 +52,8 @@ def signature_uri(key: object, digest: str) -> str:
     kind = key_name(key).lower()
     if digest == "sha1" and kind == "rsa":
         return "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
+    if digest.startswith("sha3") and kind == "ecdsa":
+        return f"http://www.w3.org/2021/04/xmldsig-more#ecdsa-{digest.replace('_', '-')}"
     if digest.startswith("sha3"):
         return f"http://www.w3.org/2007/05/xmldsig-more#{kind}-{digest.replace('_', '-')}"
     return f"http://www.w3.org/2001/04/xmldsig-more#{kind}-{digest}"

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from signer.trust import anchors
 from signer.trust.certificates import Certificate
@@ -148,12 +149,13 @@ def _algorithms(
     for one in certificates:
         if not policy.key_good(one.x509.public_key(), moment):
             return [fails("validation-weak-key", sub, holder=one.common_name())]
-    for one in certificates[:-1]:
+    for one, issuer in pairwise(certificates):
         digest = one.x509.signature_hash_algorithm
         name = digest.name if digest else "?"
         if not policy.digest_good(name, moment):
             return [fails("validation-weak-digest", sub, algorithm=name.upper())]
-        masked = policy.mask_findings(one.mask_digest, proven=proven)
-        if masked:
-            return masked
+        key = issuer.x509.public_key()
+        padded = policy.padding_findings(key, one.mask_digest, moment, proven=proven)
+        if padded:
+            return padded
     return []

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
 
 from ca.trust import AnchorTerms, TrustStore
 from ca.trust_file import ListSource
@@ -128,6 +129,8 @@ def read_list(
     `trusted-list-malformed`."""
     _require_signed(data, name, signers, now)
     root = parse(data, Unreadable).getroot()
+    # No signature is over a comment; without it the text around it is what was signed.
+    etree.strip_tags(root, etree.Comment)
     try:
         return read_content(root, name, kind, now)
     except READING_ERRORS as error:

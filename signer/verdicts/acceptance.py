@@ -16,7 +16,7 @@ from signer.trust.revocation_status import is_answered
 from signer.verdicts.archive_data import ArchiveData
 from signer.verdicts.policy import Policy
 from signer.verdicts.signed_data import SignedData
-from signer.verdicts.time_stamps import Stamp
+from signer.verdicts.time_stamps import UNCERTIFIED, Stamp
 from signer.verdicts.verdict import Finding, SubIndication, fails, warns
 
 CADES = "/ETSI.CAdES.detached"
@@ -34,6 +34,8 @@ def own_stamp_findings(inner: Iterable[Stamp]) -> list[Finding]:
         if one.broken:
             sub = SubIndication.SIG_CONSTRAINTS_FAILURE
             found.append(fails("validation-signature-timestamp-broken", sub))
+        elif not one.certified:
+            found.append(warns(UNCERTIFIED))
         elif not one.good and one.signed is not None:
             name = one.signed.certificate.common_name()
             found.append(warns("validation-timestamp-not-believed", authority=name))
@@ -52,7 +54,8 @@ def acceptance_findings(
     findings = []
     if not is_signer(signed.certificate, policy.signer_key_usage, policy.signer_extended_key_usage):
         findings.append(fails("validation-wrong-purpose", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
-    findings += policy.mask_findings(signed.mask_digest, proven=proven)
+    key = signed.certificate.x509.public_key()
+    findings += policy.padding_findings(key, signed.mask_digest, moment, proven=proven)
     names = {signed.digest} | (set() if signed.reference_is_v2 else {"sha1"})
     for name in sorted(names):
         if not policy.digest_good(name, moment):
@@ -87,8 +90,8 @@ def reached_level(
 ) -> str:
     """PAdES level by what is there and fits (EN 319 142-1, 6), whoever is trusted."""
     family = "PAdES-BASELINE-" if place.subfilter == CADES else "PKCS7-"
-    over = [stamp for stamp in stamps if not stamp.broken and stamp.end > place.end]
-    own = [stamp for stamp in inner if not stamp.broken]
+    over = [stamp for stamp in stamps if stamp.fits and stamp.end > place.end]
+    own = [stamp for stamp in inner if stamp.fits]
     if not over and not own:
         return family + "B"
     chains = [chain, *(one.chain for one in own if one.chain)]

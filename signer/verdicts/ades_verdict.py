@@ -8,8 +8,9 @@ best signature time; then level and verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -24,7 +25,13 @@ from signer.verdicts.examination import Examination, Examined, ExaminedSignature
 from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
 from signer.verdicts.signed_data import SignedData
-from signer.verdicts.time_stamps import Stamp, judge_stamp, sub_indication, timestamp_verdict
+from signer.verdicts.time_stamps import (
+    UNCERTIFIED,
+    Stamp,
+    judge_stamp,
+    sub_indication,
+    timestamp_verdict,
+)
 from signer.verdicts.verdict import (
     Finding,
     Indication,
@@ -108,6 +115,8 @@ def judge(
         none = fails("validation-no-signature", SubIndication.NO_SIGNATURE_FOUND)
         decisive = worst(findings) or SubIndication.NO_SIGNATURE_FOUND
         return Report(decisive, findings=(*findings, none), policy=policy.title, validation_time=at)
+    claims = replace(claims, spoils=(*claims.spoils, *_doubled(claims.signatures)))
+    findings = [*claims.findings, *claims.spoils]
     lists, proof = tuple(revocation), proof or Proof(())
     material = _material(claims.signatures, trust, at, lists, policy, proof)
     record = believe_all(proof, material, lists)
@@ -132,6 +141,13 @@ def judge(
         stamps = tuple(one for each in judged for one in each.archives)
         examined(Examination(report, policy, material, tuple(judged), stamps))
     return report
+
+
+def _doubled(claims: Iterable[Claim]) -> Iterator[Finding]:
+    """One signature shown as two: nobody signed twice (EU DSS: SignatureDuplicated)."""
+    made = Counter(one.signed.essence for one in claims if one.signed is not None)
+    if any(count > 1 for count in made.values()):
+        yield fails("validation-signature-doubled", SubIndication.FORMAT_FAILURE)
 
 
 def _material(
@@ -239,6 +255,7 @@ def _archive_findings(claim: Claim, archives: list[Stamp], material: Material) -
         if stamp.broken:
             sub = sub_indication(stamp) or SubIndication.FORMAT_FAILURE
             found.append(fails("validation-archive-timestamp-broken", sub))
+        found += [warns(UNCERTIFIED)] if not stamp.certified else []
         found += [one for one in stamp.findings if one.code == "validation-bag-damaged"]
         if not stamp.compared:
             found.append(warns("validation-archive-not-compared"))
@@ -279,7 +296,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
             return f"{claim.family}-BASELINE-{level}"
         return f"{claim.family}-{_NAMES[level]}"
 
-    fitting = [one for one in own if not one.broken]
+    fitting = [one for one in own if one.fits]
     if not fitting:
         return named("B")
     chains = [chain, *(one.chain for one in fitting if one.chain)]
@@ -295,7 +312,7 @@ def _level(claim: Claim, archives: list[Stamp], own: list[Stamp], chain: Chain) 
     if not answered(claim.revocation) or any(child.der not in held for child, _above in links):
         return named("T")
     archived = any(
-        stamp.compared and not stamp.broken and answered(archive.covers)
+        stamp.compared and stamp.fits and answered(archive.covers)
         for stamp, archive in zip(archives, claim.archives, strict=True)
     )
     return named("LTA" if archived else "LT")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import pikepdf
 
@@ -31,7 +32,7 @@ class ArchiveData:
         self._revisions: dict[int, tuple[frozenset[bytes], frozenset[bytes]]] = {}
 
     def at(self, end: int) -> tuple[frozenset[bytes], frozenset[bytes]]:
-        """(certificates, revocation data) in the DSS of the revision ending there."""
+        """(certificates, revocation data) in the DSS and its VRI of the revision ending there."""
         if end not in self._revisions:
             self._revisions[end] = self._read(self.document.pdf_at(end))
         return self._revisions[end]
@@ -46,10 +47,13 @@ class ArchiveData:
             return frozenset(), frozenset()
         places = pdf.get_xref_table()
         kinds: list[set[bytes]] = []
-        for keys in (("/Certs",), ("/CRLs", "/OCSPs")):
+        vri = dss.get("/VRI")
+        named = list(vri.as_dict().values())[:_MOST] if isinstance(vri, pikepdf.Dictionary) else []
+        holders = [dss, *(one for one in named if isinstance(one, pikepdf.Dictionary))]
+        for keys in (("/Certs", "/Cert"), ("/CRLs", "/OCSPs", "/CRL", "/OCSP")):
             found: set[bytes] = set()
-            for key in keys:
-                values = dss.get(key)
+            for holder, key in product(holders, keys):
+                values = holder.get(key)
                 for one in list(values)[:_MOST] if isinstance(values, pikepdf.Array) else ():
                     if isinstance(one, pikepdf.Stream):
                         entry = places.get(one.objgen)

@@ -9,7 +9,7 @@ does; of a foreign file in META-INF DSS says nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from urllib.parse import unquote
 
 from signer.files.xml_names import OPEN_DOCUMENT
@@ -37,6 +37,16 @@ def list_missing(entries: Mapping[str, bytes], *, simple: bool, xades: bool) -> 
     """An ASiC-E with XAdES without its list of files: FORMAT_FAILURE."""
     if xades and not simple and LIST not in entries:
         yield fails("validation-container-list-missing", SubIndication.FORMAT_FAILURE)
+
+
+def said_beside(comments: Iterable[str]) -> Iterator[Finding]:
+    """What the archive itself says to whoever opens it: shown by many programs, signed by nobody.
+
+    EN 319 162-1 §4.2: the comment of the whole "may" name the media type.
+    """
+    said = [one for one in comments if not one.startswith("mimetype=application/vnd.etsi.asic-")]
+    if said:
+        yield warns("validation-container-comment", comment=said[0][:_LONGEST])
 
 
 def _of_list(entries: Mapping[str, bytes]) -> Iterator[Finding]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from signer.verdicts.signed_data import Rejected
-from signer.verdicts.verdict import SubIndication, fails
+from signer.verdicts.verdict import Rejected, SubIndication, fails
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,13 @@ class FormUpdate:
             if before is None and key == "/NeedAppearances" and not after.get(key):
                 continue
             self._books.violation("validation-change-form-structure", key)
+        # Where viewers draw the fields anew, what they draw with says what is seen.
+        drawn = bool(known.get("/NeedAppearances"))
         for key in ("/DR", "/DA"):
-            if key in known and not extends(known.get(key), after.get(key)):
+            fixed = key in known or (drawn and key in after)
+            if fixed and (drawn or not extends(known.get(key), after.get(key))):
+                if drawn and not differs_here(known.get(key), after.get(key)):
+                    continue
                 self._books.violation("validation-change-form-structure", key)
         form = reference(before)
         fields = known.get("/Fields")

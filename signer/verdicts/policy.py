@@ -65,6 +65,8 @@ class Policy:
     """The elliptic curves that are accepted; None: whatever is long enough (before 2026-3)."""
     mask_digests: frozenset[str] | None
     """The digests that MGF1 of RSASSA-PSS may be built on; None: any (before 2026-3)."""
+    rsa_pkcs1: datetime
+    """Until when RSA with the padding of PKCS #1 v1.5 is believed, however long the key."""
     signer_key_usage: tuple[str, ...]
     signer_extended_key_usage: frozenset[str]
     clock_skew: timedelta
@@ -125,16 +127,25 @@ class Policy:
         ends = [end for size, end in self.keys.get(kind, ()) if size <= bits]
         return ends[-1] if ends else None
 
-    def mask_findings(self, digest: str | None, *, proven: bool) -> list[Finding]:
-        """What stands against RSASSA-PSS with MGF1 on this digest; None where there is no mask."""
-        if digest is None or self.mask_digests is None or digest in self.mask_digests:
+    def padding_findings(
+        self, key: object, mask: str | None, moment: datetime, *, proven: bool
+    ) -> list[Finding]:
+        """What stands against how an RSA key signed: `mask` is the digest that MGF1 of RSASSA-PSS
+        was built on, None for PKCS #1 v1.5 (and for other keys)."""
+        if mask is None:
+            ended = isinstance(key, rsa.RSAPublicKey) and moment >= self.rsa_pkcs1
+            code, params = "validation-weak-padding", dict[str, object]()
+        else:
+            ended = self.mask_digests is not None and mask not in self.mask_digests
+            code, params = "validation-weak-mask", {"algorithm": mask.upper()}
+        if not ended:
             return []
         sub = (
             SubIndication.CRYPTO_CONSTRAINTS_FAILURE
             if proven
             else SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
         )
-        return [fails("validation-weak-mask", sub, algorithm=digest.upper())]
+        return [fails(code, sub, **params)]
 
 
 @functools.cache
@@ -159,6 +170,7 @@ def load_policy(name: str = CURRENT) -> Policy:
         },
         curves=_names(raw.get("curves")),
         mask_digests=_names(raw.get("pss_mask_digests")),
+        rsa_pkcs1=_end(raw.get("rsa_pkcs1_v1_5")),
         signer_key_usage=tuple(raw["signer"]["key_usage"]),
         signer_extended_key_usage=frozenset(raw["signer"]["extended_key_usage"]),
         clock_skew=timedelta(seconds=raw["clock_skew_seconds"]),

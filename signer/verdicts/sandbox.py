@@ -36,6 +36,7 @@ from signer.long_life.evidence_records import Evidence
 from signer.trust.anchors import as_rows
 from signer.trust.path import Trust
 from signer.verdicts.document_digests import DocumentDigests
+from signer.verdicts.originals import MOST_ORIGINALS, Content, given
 from signer.verdicts.policy import CURRENT, load_policy
 from signer.verdicts.report import Report, unreadable
 
@@ -93,12 +94,10 @@ class Worker:
             close_fds=True,
         )
 
-    def ask(
-        self, request: Mapping[str, object], data: bytes | None, content: bytes | None = None
-    ) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, object], parts: Sequence[bytes]) -> dict[str, Any]:
         """One piece of work; raises WorkerDead when the worker ends or is too slow."""
         self.left -= 1
-        header = json.dumps(request).encode()
+        header = json.dumps({**request, "parts": len(parts)}).encode()
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -108,10 +107,9 @@ class Worker:
         deadline = time.monotonic() + self._confinement.seconds
         try:
             stdin.write(_LENGTH.pack(len(header)) + header)
-            for part in (data, content):
-                stdin.write(_LENGTH.pack(len(part or b"")))
-                if part:
-                    stdin.write(part)
+            for part in parts:
+                stdin.write(_LENGTH.pack(len(part)))
+                stdin.write(part)
             stdin.flush()
         except BrokenPipeError:
             raise WorkerDead("validation-worker-died") from None
@@ -169,7 +167,7 @@ class Pool:
         now: datetime,
         at: datetime | None = None,
         revocation: Iterable[bytes] = (),
-        content: Path | bytes | None = None,
+        content: Content = None,
         evidence: Evidence | None = None,
         digests: DocumentDigests | None = None,
         policy: str = CURRENT,
@@ -178,15 +176,16 @@ class Pool:
     ) -> Report:
         """The report on a file or on bytes; a dead or hanging worker makes it unreadable.
 
-        `content` is what a detached signature is about, or `digests` when that stays with its
-        owner; `evidence` an evidence record about the file; `policy` the id of a policy. With
-        `reports` (a language) the report carries every form (`Report.papers`), in which octets
-        bear `name`. Raises SignerError `policy-unknown`.
+        `content` is what a detached signature is about, one file or several, or `digests` when
+        that stays with its owner; `evidence` an evidence record about the file; `policy` the id of
+        a policy. With `reports` (a language) the report carries every form (`Report.papers`), in
+        which octets bear `name`. Raises SignerError `policy-unknown`.
         """
         if isinstance(source, Path):
             name = source.name
         rules = load_policy(policy)
-        for path in (source, content):
+        originals = given(content)[: MOST_ORIGINALS + 1]
+        for path in (source, *(one.source for one in originals)):
             refusal = _refused(path) if isinstance(path, Path) else None
             if refusal is not None:
                 return replace(refusal, file=name)
@@ -194,8 +193,7 @@ class Pool:
             "work": "validate",
             "name": name,
             "path": _resolved(source),
-            "content": content is not None,
-            "content_path": _resolved(content),
+            "originals": [[one.name, _resolved(one.source)] for one in originals],
             "anchors": [_der(one) for one in trust.anchors],
             "intermediates": [_der(one) for one in trust.intermediates],
             "terms": as_rows(getattr(trust, "terms", {})),
@@ -208,7 +206,7 @@ class Pool:
             "reports": reports,
         }
         try:
-            answer = self.run(request, source, content)
+            answer = self.run(request, source, *(one.source for one in originals))
             report = Report.from_details(answer)
         except (WorkerDead, KeyError, TypeError, ValueError) as dead:
             code = dead.code if isinstance(dead, WorkerDead) else "validation-worker-died"
@@ -231,24 +229,18 @@ class Pool:
         except WorkerDead:
             return None
 
-    def run(
-        self,
-        request: Mapping[str, object],
-        source: Path | bytes,
-        content: Path | bytes | None = None,
-    ) -> dict[str, Any]:
-        """One piece of work by the next free worker; raises WorkerDead."""
+    def run(self, request: Mapping[str, object], *sources: Path | bytes) -> dict[str, Any]:
+        """One piece of work by the next free worker; raises WorkerDead.
+
+        Octets go through the pipe in their order; a path is in the request.
+        """
         worker = self._free.get()
         if worker is None or not worker.alive:
             if worker is not None:
                 worker.end()
             worker = Worker(self._confinement)
         try:
-            return worker.ask(
-                request,
-                source if isinstance(source, bytes) else None,
-                content if isinstance(content, bytes) else None,
-            )
+            return worker.ask(request, [one for one in sources if isinstance(one, bytes)])
         except WorkerDead:
             worker.end()
             worker = None

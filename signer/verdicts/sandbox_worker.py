@@ -14,11 +14,11 @@ import resource
 import struct
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cryptography import x509
 
@@ -26,6 +26,7 @@ from signer.long_life.evidence_records import Evidence
 from signer.trust.anchors import Terms, from_rows
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import Examination
+from signer.verdicts.originals import Original
 from signer.verdicts.policy import load_policy
 from signer.verdicts.report import unreadable
 
@@ -50,14 +51,17 @@ def serve() -> None:
         if len(size) < _LENGTH.size:
             return
         request = json.loads(stdin.read(_LENGTH.unpack(size)[0]))
-        data = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
-        content = stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
+        parts = [_part(stdin) for _each in range(int(request["parts"]))]
         used = resource.getrusage(resource.RUSAGE_SELF)
         limit = int(used.ru_utime + used.ru_stime) + cpu + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        answer = json.dumps(_WORKS[str(request["work"])](request, data, content)).encode()
+        answer = json.dumps(_WORKS[str(request["work"])](request, parts)).encode()
         stdout.write(_LENGTH.pack(len(answer)) + answer)
         stdout.flush()
+
+
+def _part(stdin: IO[bytes]) -> bytes:
+    return stdin.read(_LENGTH.unpack(stdin.read(_LENGTH.size))[0])
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class _Anchors:
     terms: Terms
 
 
-def _validate(request: Mapping[str, Any], data: bytes, content: bytes) -> Mapping[str, Any]:
+def _validate(request: Mapping[str, Any], parts: list[bytes]) -> Mapping[str, Any]:
     """A report's details and, when they are asked for, its papers."""
     from signer.reports.writing import reports_without_examination, write_reports
     from signer.verdicts.validation import validate
@@ -75,8 +79,8 @@ def _validate(request: Mapping[str, Any], data: bytes, content: bytes) -> Mappin
     path, at, language = request["path"], request["at"], request["reports"]
     found: list[Examination] = []
     try:
-        whole = Path(str(path)).read_bytes() if path else data
-        beside = _beside(request, content)
+        whole = Path(str(path)).read_bytes() if path else parts.pop(0)
+        beside = list(_beside(request, parts))
     except (OSError, MemoryError):
         return unreadable("validation-no-file").details()
     report = validate(
@@ -107,22 +111,21 @@ def _validate(request: Mapping[str, Any], data: bytes, content: bytes) -> Mappin
     return answer
 
 
-def _beside(request: Mapping[str, Any], content: bytes) -> bytes | None:
-    if not request["content"]:
-        return None
-    path = request["content_path"]
-    return Path(str(path)).read_bytes() if path else content
+def _beside(request: Mapping[str, Any], parts: list[bytes]) -> Iterator[Original]:
+    """The files of a detached signature, by path or through the pipe."""
+    for name, path in request["originals"]:
+        yield Original(str(name), Path(str(path)).read_bytes() if path else parts.pop(0))
 
 
-def _pages(request: Mapping[str, Any], data: bytes, _content: bytes) -> Mapping[str, Any]:
+def _pages(request: Mapping[str, Any], parts: list[bytes]) -> Mapping[str, Any]:
     from signer.verdicts.revision_pages import draw_revisions
 
     return draw_revisions(
-        data, width=int(request["width"]), pages=request["pages"], same=int(request["same"])
+        parts[0], width=int(request["width"]), pages=request["pages"], same=int(request["same"])
     )
 
 
-_WORKS: dict[str, Callable[[Mapping[str, Any], bytes, bytes], Mapping[str, Any]]] = {
+_WORKS: dict[str, Callable[[Mapping[str, Any], list[bytes]], Mapping[str, Any]]] = {
     "validate": _validate,
     "pages": _pages,
 }

@@ -22,6 +22,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.xref import ObjStreamRef
 
 from signer.pdf.signature_objects import SignatureObject, find_signatures, rejected
+from signer.pdf.strict_reading import crossed
 from signer.verdicts.policy import Limits
 from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails, warns
 
@@ -58,7 +59,7 @@ class Document:
         if end not in self._opened:
             small = end <= _COPIED
             source = io.BytesIO(self.data[:end]) if small else Prefix(self.data, end)
-            self._opened[end] = _open(source)
+            self._opened[end] = _open(source, self.data)
         return self._opened[end]
 
     @property
@@ -106,13 +107,16 @@ def _only_white(data: bytes, start: int, end: int) -> bool:
     return end - start <= _MOST_WHITE and not data[start:end].strip(_WHITE)
 
 
-def _open(source: BinaryIO | Prefix) -> pikepdf.Pdf:
-    return pikepdf.open(
+def _open(source: BinaryIO | Prefix, data: bytes) -> pikepdf.Pdf:
+    pdf = pikepdf.open(
         cast("BinaryIO", source),
         attempt_recovery=False,
         inherit_page_attributes=False,
         suppress_warnings=True,
     )
+    if crossed(pdf, data):
+        raise pikepdf.PdfError("a cross-reference entry leads to another object")
+    return pdf
 
 
 def open_document(data: bytes, limits: Limits) -> Document:
@@ -123,7 +127,7 @@ def open_document(data: bytes, limits: Limits) -> Document:
         raise Unreadable("validation-not-a-pdf")
     findings: list[Finding] = []
     try:
-        pdf = _open(io.BytesIO(data))
+        pdf = _open(io.BytesIO(data), data)
     except pikepdf.PasswordError:
         raise Unreadable("validation-encrypted") from None
     except (pikepdf.PdfError, RuntimeError, ValueError, OverflowError):

@@ -14,15 +14,19 @@ from signer.trust.certificates import is_timestamper, spoiled_copies
 from signer.trust.chain import Chain, Material, judge_chain
 from signer.verdicts.report import TimestampVerdict
 from signer.verdicts.signed_data import (
+    CERTIFICATE_MISSING,
     TIMESTAMP_CONTENT,
     DigestOf,
-    Rejected,
+    Others,
     SignedData,
     TimestampInfo,
+    no_others,
     read_signed_data,
     read_timestamp_info,
 )
-from signer.verdicts.verdict import Finding, SubIndication, fails, worst
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, fails, worst
+
+UNCERTIFIED = "validation-timestamp-certificate-missing"
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,22 @@ class Stamp:
     chain: Chain | None = None
     judged: bool = False
     compared: bool = True
+    certified: bool = True
+    """Whether its certificate is at hand: a token may come without (RFC 3161, certReq)."""
+
+    @property
+    def fits(self) -> bool:
+        """Made by its certificate, for these bytes; whether it is believed is another matter."""
+        return self.signed is not None and self.info is not None
 
     @property
     def broken(self) -> bool:
         """Not the bytes it was made for, or not made by its certificate: never honest."""
-        return self.signed is None or self.info is None
+        return self.certified and not self.fits
 
     @property
     def good(self) -> bool:
-        return self.judged and not self.broken and not self.findings
+        return self.judged and self.fits and not self.findings
 
     @property
     def time(self) -> datetime:
@@ -57,15 +68,26 @@ class Stamp:
         return self.info.time
 
 
-def read_stamp(der: bytes, digest_of: DigestOf, *, field: str, end: int = 0) -> Stamp:
-    """Check a token's mathematics and that it is about these bytes."""
+def read_stamp(
+    der: bytes, digest_of: DigestOf, *, field: str, end: int = 0, others: Others = no_others
+) -> Stamp:
+    """Check a token's mathematics and that it is about these bytes.
+
+    Its certificate may stand among `others`, the document's (EN 319 142-1 §5.4.2.2, EN 319 122-1
+    §5.4.1); where it is nowhere, nothing can be said of the token (EN 319 102-1 §5.2.3).
+    """
     try:
-        signed = read_signed_data(der, content_type=TIMESTAMP_CONTENT, digest_of=None)
+        signed = read_signed_data(
+            der, content_type=TIMESTAMP_CONTENT, digest_of=None, others=others
+        )
         info = read_timestamp_info(signed)
         if digest_of(info.digest) != info.imprint:
             raise Rejected(fails("validation-timestamp-hash", SubIndication.HASH_FAILURE))
     except Rejected as rejected:
         found = (rejected.finding,)
+        if rejected.finding.code == CERTIFICATE_MISSING:
+            sub = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
+            return Stamp(field, end, None, None, (fails(UNCERTIFIED, sub),), certified=False)
         if rejected.finding.sub is SubIndication.SIGNED_DATA_NOT_FOUND:
             return Stamp(field, end, signed, info, found, compared=False)
         return Stamp(field, end, None, None, found)
@@ -82,7 +104,8 @@ def judge_stamp(stamp: Stamp, moment: datetime, material: Material, *, proven: b
         findings.append(fails("validation-not-a-tsa", SubIndication.CHAIN_CONSTRAINTS_FAILURE))
     if stamp.info.time > moment + policy.clock_skew:
         findings.append(fails("validation-timestamp-order", SubIndication.TIMESTAMP_ORDER_FAILURE))
-    findings += policy.mask_findings(stamp.signed.mask_digest, proven=proven)
+    key, mask = stamp.signed.certificate.x509.public_key(), stamp.signed.mask_digest
+    findings += policy.padding_findings(key, mask, moment, proven=proven)
     for name in {stamp.info.digest, stamp.signed.digest}:
         if not policy.digest_good(name, moment):
             sub = (

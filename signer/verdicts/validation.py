@@ -26,9 +26,10 @@ from signer.trust.path import Trust
 from signer.verdicts.ades_verdict import judge
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import Examined
+from signer.verdicts.mathematics import digest
+from signer.verdicts.originals import Content, given
 from signer.verdicts.policy import CURRENT, Policy, load_policy
 from signer.verdicts.report import Report, unreadable
-from signer.verdicts.signed_data import digest
 from signer.verdicts.validation_files import read_claims
 from signer.verdicts.validation_pdf import PdfValidation
 from signer.verdicts.verdict import Unreadable
@@ -42,15 +43,15 @@ def validate(
     at: datetime | None = None,
     revocation: Iterable[bytes] = (),
     policy: Policy | None = None,
-    content: bytes | None = None,
+    content: Content = None,
     evidence: Evidence | None = None,
     digests: DocumentDigests | None = None,
     examined: Examined | None = None,
 ) -> Report:
     """The verdict on every signature of a file, as of `at` (default: `now`).
 
-    `content` is the second file of a detached signature, or `digests` when that file stays with
-    its owner; `evidence` an evidence record about the
+    `content` is the file of a detached signature, or several (`originals`); `digests` when they
+    stay with their owner; `evidence` an evidence record about the
     file, which proves since when all of it exists (docs/flows/long-life.md); `examined` is handed
     all that was looked at, for reports with every building block. Steps for a PDF, as in
     docs/flows/validate.md (docs/flows/validate-files.md for the other formats):
@@ -68,7 +69,7 @@ def validate(
     moment = at or now
     try:
         if kind_of(data) is Kind.PDF:
-            if content is not None or digests is not None:
+            if given(content) or digests is not None:
                 raise Unreadable("validation-not-detached")
             lists = tuple(revocation)
             return PdfValidation(data, trust, moment, lists, rules, evidence, examined).report()
@@ -102,7 +103,7 @@ def validate_file(
     now: datetime,
     at: datetime | None = None,
     revocation: Iterable[bytes] = (),
-    content: Path | None = None,
+    content: Content = None,
     evidence: Evidence | None = None,
     digests: DocumentDigests | None = None,
     policy: str = CURRENT,

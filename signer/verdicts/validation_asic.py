@@ -15,16 +15,16 @@ from urllib.parse import unquote
 from signer.files.xml_names import ASIC, ds
 from signer.files.xml_reading import Element, parse
 from signer.files.xml_references import Document, decoded, digest_named, refused
-from signer.files.zip_reading import Entry, read_zip
+from signer.files.zip_reading import Entry, comments, read_zip
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims
-from signer.verdicts.container_parts import FOLDER, list_missing, remarks
+from signer.verdicts.container_parts import FOLDER, list_missing, remarks, said_beside
 from signer.verdicts.examination import SignedReference
+from signer.verdicts.mathematics import digest
 from signer.verdicts.policy import Limits
-from signer.verdicts.signed_data import Rejected, digest
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import FAMILY, age, read_detached
 from signer.verdicts.validation_xades import read_signatures
-from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails
+from signer.verdicts.verdict import Finding, Rejected, SubIndication, Unreadable, fails
 
 _EXTENDED = b"application/vnd.etsi.asic-e+zip"
 _SIMPLE = b"application/vnd.etsi.asic-s+zip"
@@ -94,7 +94,7 @@ def read_claims(data: bytes, limits: Limits) -> Claims:
     found = [*cades, *xades]
     if len(found) > _MOST_SIGNATURES:
         raise Unreadable("validation-too-many-signatures", limit=_MOST_SIGNATURES)
-    told = tuple(remarks(container.entries, frozenset(_read(container))))
+    told = (*remarks(container.entries, frozenset(_read(container))), *said_beside(comments(data)))
     missing = list_missing(container.entries, simple=container.simple, xades=bool(xades))
     return Claims(
         tuple(replace(one, findings=(*one.findings, *told)) for one in found),

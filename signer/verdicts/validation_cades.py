@@ -7,7 +7,7 @@ may sign one file in one CMS, and its mathematics checked; what else it carries 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from asn1crypto import core
@@ -18,19 +18,13 @@ from signer.cms import SIGNATURE_TIME_STAMP, attribute
 from signer.cms_parts import CmsParts, SignerParts, elements
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.archive_index import ARCHIVE_TIME_STAMP_V3, HashIndex, imprint, index_of
+from signer.verdicts.cms_shape import DATA_CONTENT, WRONG_VERSION, unknown
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
-from signer.verdicts.signed_data import (
-    DATA_CONTENT,
-    WRONG_VERSION,
-    Rejected,
-    SignedData,
-    digest,
-    read_signed_data,
-    unknown,
-)
+from signer.verdicts.mathematics import digest
+from signer.verdicts.signed_data import SignedData, read_signed_data
 from signer.verdicts.time_stamps import Stamp, read_stamp
-from signer.verdicts.verdict import SubIndication, Unreadable, fails, informs
+from signer.verdicts.verdict import Rejected, SubIndication, Unreadable, fails, informs
 
 FAMILY = "CAdES"
 _STAMP = der.oid(SIGNATURE_TIME_STAMP)
@@ -141,7 +135,7 @@ def _counter_claim(one: _Counter, name: str) -> Claim:
         family=FAMILY,
         signed=signed,
         findings=(told,),
-        stamps=_stamps(signed, name),
+        stamps=_stamps(signed, name, one.parts.certificates),
         baseline=signed.claimed_time is not None and signed.reference_is_v2,
         references=(
             SignedReference("MESSAGE_DIGEST", signed.digest, digest(signed.digest, one.value)),
@@ -149,9 +143,14 @@ def _counter_claim(one: _Counter, name: str) -> Claim:
     )
 
 
-def _stamps(signed: SignedData, name: str) -> tuple[Stamp, ...]:
+def _stamps(signed: SignedData, name: str, others: Collection[bytes]) -> tuple[Stamp, ...]:
     return tuple(
-        read_stamp(token, lambda algorithm: digest(algorithm, signed.signature), field=name)
+        read_stamp(
+            token,
+            lambda algorithm: digest(algorithm, signed.signature),
+            field=name,
+            others=lambda: others,
+        )
         for token in signed.timestamps[:_MOST_STAMPS]
     )
 
@@ -188,7 +187,7 @@ def _claim(one: _Signer) -> Claim:
     try:
         signed = _mathematics(one)
         certificates, revocation = _carried(one)
-        archives = _archives(one)
+        archives = _archives(one, certificates)
     except Rejected as rejected:
         return Claim(one.name, FAMILY, None, (rejected.finding,))
     except (MalformedDer, ValueError) as error:
@@ -199,7 +198,7 @@ def _claim(one: _Signer) -> Claim:
         name=one.name,
         family=FAMILY,
         signed=signed,
-        stamps=_stamps(signed, one.name),
+        stamps=_stamps(signed, one.name, certificates),
         archives=archives,
         certificates=certificates,
         revocation=revocation,
@@ -282,9 +281,9 @@ def response(basic: bytes) -> bytes:
     return der.sequence(der.enumerated(0), der.explicit(0, body))
 
 
-def _archives(one: _Signer) -> tuple[ArchiveStamp, ...]:
+def _archives(one: _Signer, others: Collection[bytes]) -> tuple[ArchiveStamp, ...]:
     tokens = one.signer.values(ARCHIVE_TIME_STAMP_V3)[:_MOST_STAMPS]
-    found = [_archive(one, token) for token in tokens]
+    found = [_archive(one, token, others) for token in tokens]
     # Oldest first; a broken one has no time and is judged where it stands.
     return tuple(sorted(found, key=age))
 
@@ -294,7 +293,7 @@ def age(archive: ArchiveStamp) -> float:
     return archive.stamp.info.time.timestamp() if archive.stamp.info else 0.0
 
 
-def _archive(one: _Signer, token: bytes) -> ArchiveStamp:
+def _archive(one: _Signer, token: bytes, others: Collection[bytes]) -> ArchiveStamp:
     try:
         index = index_of(token)
     except MalformedDer:
@@ -303,7 +302,7 @@ def _archive(one: _Signer, token: bytes) -> ArchiveStamp:
     if index.missing(one.parts, one.signer):
         gone = fails("validation-timestamp-hash", SubIndication.HASH_FAILURE)
         return ArchiveStamp(Stamp(one.name, 0, None, None, (gone,)), frozenset())
-    stamp = read_stamp(token, _imprint(one, index), field=one.name)
+    stamp = read_stamp(token, _imprint(one, index), field=one.name, others=lambda: others)
     return ArchiveStamp(stamp, frozenset(_covered(one.parts, index)))
 
 

@@ -25,19 +25,31 @@ from signer.verdicts.acceptance import (
 )
 from signer.verdicts.archive_data import ArchiveData, damage
 from signer.verdicts.changes import Judgement, judge_changes
+from signer.verdicts.cms_shape import DATA_CONTENT
 from signer.verdicts.examination import Examination, Examined, ExaminedSignature, SignedReference
+from signer.verdicts.mathematics import digest
 from signer.verdicts.policy import Policy
 from signer.verdicts.report import Changes, Report, SignatureVerdict
-from signer.verdicts.signed_data import DATA_CONTENT, Rejected, SignedData, digest, read_signed_data
+from signer.verdicts.signed_data import SignedData, read_signed_data
 from signer.verdicts.structure import open_document
 from signer.verdicts.time_stamps import (
+    UNCERTIFIED,
     Stamp,
     judge_stamp,
     read_stamp,
     sub_indication,
     timestamp_verdict,
 )
-from signer.verdicts.verdict import Finding, SubIndication, Weight, fails, informs, worst
+from signer.verdicts.verdict import (
+    Finding,
+    Rejected,
+    SubIndication,
+    Weight,
+    fails,
+    informs,
+    warns,
+    worst,
+)
 
 _FORMATS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
 
@@ -157,11 +169,17 @@ class PdfValidation:
                 place.contents,
                 content_type=DATA_CONTENT,
                 digest_of=lambda algorithm: self._digest(place, algorithm),
+                others=self._carried,
             )
         except Rejected as rejected:
             return _Read(place, None, (), (*place.findings, rejected.finding))
         stamps = tuple(
-            read_stamp(token, lambda name: digest(name, signed.signature), field=place.field)
+            read_stamp(
+                token,
+                lambda name: digest(name, signed.signature),
+                field=place.field,
+                others=lambda: (*signed.bag, *self._carried()),
+            )
             for token in signed.timestamps
         )
         return _Read(place, signed, stamps, place.findings)
@@ -174,7 +192,12 @@ class PdfValidation:
             lambda algorithm: self._digest(place, algorithm),
             field=place.field,
             end=place.end,
+            others=self._carried,
         )
+
+    def _carried(self) -> frozenset[bytes]:
+        """The certificates in the document's security store."""
+        return self.archive.now[0]
 
     # -- step 4 --------------------------------------------------------------------------
 
@@ -280,6 +303,8 @@ class PdfValidation:
         findings += chain.findings
         findings += spoiled_copies(signed.bag, chain.certificates)
         findings += anchors.told(material.paths.terms, chain.certificates)
+        late = [one for one in stamps if one.end > place.end and not one.certified]
+        findings += [warns(UNCERTIFIED)] if late else []
         findings += claim_findings(place, signed, best or self.at, self.policy)
         level = reached_level(place, signed, stamps, inner, chain, self.archive)
         verdict = self._verdict(read, judgement, findings, best, level, shared)

@@ -7,15 +7,12 @@ signed is not passed: that is where signature wrapping hides.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from signer.cms import Scheme
 from signer.files.xades_imprint import archive_imprint, signature_imprint, unsigned_properties
@@ -25,6 +22,7 @@ from signer.files.xml_names import (
     CANONICAL,
     DEFAULT_CANONICAL,
     SIGNATURES,
+    UNSIGNED_PROPERTIES,
     ds,
     xades,
     xades141,
@@ -36,47 +34,56 @@ from signer.trust.revocation_status import read_ocsp
 from signer.verdicts.ades_verdict import ArchiveStamp, Claim, Claims, counter_name
 from signer.verdicts.document_digests import DocumentDigests
 from signer.verdicts.examination import SignedReference
-from signer.verdicts.signed_data import Rejected, SignedData, digest
+from signer.verdicts.files_beside import about_a_file, compare, named, surplus
+from signer.verdicts.mathematics import Method, Way, digest, verifies
+from signer.verdicts.originals import Content, given, match
+from signer.verdicts.signed_data import SignedData
 from signer.verdicts.time_stamps import Stamp, read_stamp
 from signer.verdicts.validation_cades import response
-from signer.verdicts.verdict import Finding, SubIndication, Unreadable, fails, informs, warns
+from signer.verdicts.verdict import (
+    Finding,
+    Rejected,
+    SubIndication,
+    Unreadable,
+    fails,
+    informs,
+    warns,
+)
+from signer.verdicts.xml_shape import require_shape
 from signer.verdicts.xml_signature import XmlSignature
 
 FAMILY = "XAdES"
 _MOST_SIGNATURES = 50
 _MOST_STAMPS = 50
-_MOST_NAMED = 5
-_CHILDREN = ("SignedInfo", "SignatureValue", "KeyInfo", "Object")
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),  # noqa: S303 – recognised so that the policy can name it too weak
-    "sha224": hashes.SHA224(),
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
+_DATA_PROPERTIES = "/".join(
+    (
+        ds("Object"),
+        *map(xades, ("QualifyingProperties", "UnsignedProperties", "UnsignedDataObjectProperties")),
+        "*",
+    )
+)
 
 
-def read_claims(
-    data: bytes, content: bytes | None, digests: DocumentDigests | None = None
-) -> Claims:
-    """Everything signed in an XML document; `content` is the file of a detached signature, or
+def read_claims(data: bytes, content: Content, digests: DocumentDigests | None = None) -> Claims:
+    """Everything signed in an XML document; `content` are the files of a detached signature, or
     `digests` of the files it is about.
 
     Raises Unreadable for XML that is not well formed, not harmless, or out of bounds.
     """
-    document = Document(parse(data, Unreadable), lambda _name: content, digests)
-    given = content is not None or digests is not None
-    if given and not _about_a_file(document):
+    document = Document(parse(data, Unreadable), digests=digests)
+    originals = given(content)
+    if (originals or digests is not None) and not about_a_file(document):
         raise Unreadable("validation-not-detached")
+    matched = match(named(document), originals)
+    document = replace(
+        document,
+        resolver=matched.found.get,
+        beside=frozenset(matched.found),
+        by_name=len(originals) > 1,
+    )
     claims = read_signatures(document, name="signature", size=len(data), files=None)
     told = (informs("validation-by-digest"),) if digests is not None else ()
-    return Claims(claims, findings=told)
-
-
-def _about_a_file(document: Document) -> bool:
-    """Whether a signature names anything outside the document."""
-    uris = (one.get("URI") or "#" for one in document.root.iter(ds("Reference")))
-    return any(not uri.startswith("#") for uri in uris)
+    return Claims(claims, findings=told, spoils=tuple(surplus(matched.surplus)))
 
 
 def read_signatures(
@@ -100,11 +107,12 @@ def read_signatures(
 
 def _claim(one: XmlSignature, name: str, size: int) -> Claim:
     try:
-        _require_shape(one)
+        require_shape(one.element)
         signed = _mathematics(one)
-        stamps = _stamps(one, name)
         certificates, revocation = _carried(one)
-        archives = _archives(one, name)
+        others = certificates | frozenset(one.bag)
+        stamps = _stamps(one, name, others)
+        archives = _archives(one, name, others)
         covers = Coverage.COUNTERSIGNED
         if not one.countersigns:
             covers = coverage(one.document, one.element, one.signed_data_references, one.files)
@@ -154,16 +162,6 @@ def _coverage_findings(covers: Coverage) -> Iterator[Finding]:
         yield informs("validation-counter-signature")
 
 
-def _require_shape(one: XmlSignature) -> None:
-    """Nothing in a ds:Signature but what XML Signature puts there, in its order."""
-    names = [each.tag for each in one.element.iterchildren("*")]
-    order = [ds(name) for name in _CHILDREN]
-    places = [order.index(each) if each in order else len(order) for each in names]
-    single = [place for place in places if place != order.index(ds("Object"))]
-    if places != sorted(places) or len(order) in places or len(set(single)) < len(single):
-        raise refused("validation-xml-structure", part="Signature")
-
-
 def _mathematics(one: XmlSignature) -> SignedData:
     # 1. The signing certificate, pinned by the signed properties.
     properties = one.signed_properties.find(xades("SignedSignatureProperties"))
@@ -172,7 +170,7 @@ def _mathematics(one: XmlSignature) -> SignedData:
     certificate, is_v2 = _signing_certificate(one, properties)
 
     # 2. Every reference comes to the octets that were hashed.
-    _compare(one)
+    compare(one)
 
     # 3. The signature over the canonical SignedInfo.
     info = one.child("SignedInfo")
@@ -182,10 +180,15 @@ def _mathematics(one: XmlSignature) -> SignedData:
         sub = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
         raise Rejected(fails("validation-unknown-algorithm", sub, algorithm=uri[:80]))
     scheme, name = SIGNATURES[uri]
+    way = Way(Method[scheme.name], name)
+    if scheme is Scheme.RSA_PSS:  # MGF1 and a salt of the same digest (RFC 9231 §2.3.10)
+        way = replace(way, mask=name, salt=len(digest(name)))
     value = decoded(one.child("SignatureValue").text)
     octets = canonical(info, _canonicalization(info), _prefix_list(info))
-    if not _verifies(certificate, scheme, name, value, octets):
+    if not _verifies(certificate, way, value, octets):
         raise Rejected(fails("validation-signature-wrong", SubIndication.SIG_CRYPTO_FAILURE))
+    beside = one.element.iterfind(_DATA_PROPERTIES)
+    carried = {str(each.tag) for each in (*unsigned_properties(one.element), *beside)}
     return SignedData(
         certificate=certificate,
         bag=one.bag,
@@ -196,25 +199,9 @@ def _mathematics(one: XmlSignature) -> SignedData:
         timestamps=(),
         reference_is_v2=is_v2,
         content=None,
-        mask_digest=name if scheme is Scheme.RSA_PSS else None,
+        mask_digest=way.mask,
+        unknown_attributes=tuple(sorted(carried - UNSIGNED_PROPERTIES)),
     )
-
-
-def _compare(one: XmlSignature) -> None:
-    """Raises Rejected. Of several files beside the signature one alone may have been given: the
-    others are then missing, which accuses nobody."""
-    everything = (*one.references, *one.listed)
-    wrong = [each for each in everything if not hmac.compare_digest(each.hashed(), each.value)]
-    if not wrong:
-        return
-    several = one.files is None and len(one.files_beside) > 1
-    outside = sum(each.external for each in everything)
-    if several and all(each.external for each in wrong) and len(wrong) < outside:
-        missing = sorted(each.file_name for each in wrong)
-        sub = SubIndication.SIGNED_DATA_NOT_FOUND
-        names = ", ".join(name[:60] for name in missing[:_MOST_NAMED])
-        raise Rejected(fails("validation-others-missing", sub, count=len(missing), names=names))
-    raise Rejected(fails("validation-hash", SubIndication.HASH_FAILURE))
 
 
 def _signing_certificate(one: XmlSignature, properties: Element) -> tuple[Certificate, bool]:
@@ -234,39 +221,28 @@ def _signing_certificate(one: XmlSignature, properties: Element) -> tuple[Certif
     raise Rejected(fails("validation-no-certificate-reference", missing))
 
 
-def _verifies(
-    certificate: Certificate, scheme: Scheme, name: str, value: bytes, octets: bytes
-) -> bool:
-    key, algorithm = certificate.x509.public_key(), _HASHES[name]
-    try:
-        if scheme is Scheme.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
-            size = (key.key_size + 7) // 8
-            if len(value) != 2 * size:
-                return False
-            r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
-            key.verify(utils.encode_dss_signature(r, s), octets, ec.ECDSA(algorithm))
-        elif scheme is Scheme.RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey):
-            key.verify(value, octets, padding.PKCS1v15(), algorithm)
-        elif scheme is Scheme.RSA_PSS and isinstance(key, rsa.RSAPublicKey):
-            pss = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
-            key.verify(value, octets, pss, algorithm)
-        else:
+def _verifies(certificate: Certificate, way: Way, value: bytes, octets: bytes) -> bool:
+    """ECDSA values are two numbers one after the other (XML Signature 1.1 §6.4.3)."""
+    key = certificate.x509.public_key()
+    if way.method is Method.ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+        size = (key.key_size + 7) // 8
+        if len(value) != 2 * size:
             return False
-    except (InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+        r, s = int.from_bytes(value[:size], "big"), int.from_bytes(value[size:], "big")
+        value = utils.encode_dss_signature(r, s)
+    return verifies(key, way, value, octets)
 
 
-def _stamps(one: XmlSignature, name: str) -> tuple[Stamp, ...]:
+def _stamps(one: XmlSignature, name: str, others: frozenset[bytes]) -> tuple[Stamp, ...]:
     found = []
     for holder in _unsigned(one, xades("SignatureTimeStamp")):
         method = _canonicalization(holder)
         about = partial(signature_imprint, one.element, method)
-        found += [_stamp(token, about, name) for token in _tokens(holder)]
+        found += [_stamp(token, about, name, others) for token in _tokens(holder)]
     return tuple(found[:_MOST_STAMPS])
 
 
-def _archives(one: XmlSignature, name: str) -> tuple[ArchiveStamp, ...]:
+def _archives(one: XmlSignature, name: str, others: frozenset[bytes]) -> tuple[ArchiveStamp, ...]:
     found: list[ArchiveStamp] = []
     for holder in list(_unsigned(one, xades141("ArchiveTimeStamp")))[:_MOST_STAMPS]:
         method = _canonicalization(holder)
@@ -278,13 +254,20 @@ def _archives(one: XmlSignature, name: str) -> tuple[ArchiveStamp, ...]:
             before.append(each)
         certificates, revocation = _values(before)
         covers = certificates | revocation | frozenset(one.bag)
-        found += [ArchiveStamp(_stamp(each, about, name), covers) for each in _tokens(holder)]
+        found += [
+            ArchiveStamp(_stamp(each, about, name, others), covers) for each in _tokens(holder)
+        ]
     return tuple(found)
 
 
-def _stamp(token: bytes, about: Callable[[], bytes], name: str) -> Stamp:
+def _stamp(token: bytes, about: Callable[[], bytes], name: str, others: frozenset[bytes]) -> Stamp:
     """`about` gives the octets; of a document that stays with its owner there are none."""
-    return read_stamp(token, lambda algorithm: digest(algorithm, about()), field=name)
+    return read_stamp(
+        token,
+        lambda algorithm: digest(algorithm, about()),
+        field=name,
+        others=lambda: others,
+    )
 
 
 def _tokens(holder: Element) -> list[bytes]:

@@ -112,6 +112,14 @@ def informs(code: str, **params: object) -> Finding:
     return Finding(code, None, params, Weight.INFORMS)
 
 
+class Rejected(Exception):
+    """One signature or time-stamp cannot be used; the finding says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
 class Unreadable(SignerError):
     """No verdict can be given: not a PDF, encrypted, broken, or beyond the limits."""
 

@@ -11,6 +11,7 @@ from signer.long_life.evidence_store import evidence_of
 from tests.api.conftest import ONLY_SQLITE, Service
 from tests.certify.town_hall import PIN, TownHall
 from tests.signer.signed_files import REPORT, TABLE
+from tests.signer.test_originals import taken_out
 
 DOCUMENT = ("báo cáo.txt", REPORT.data, "text/plain")
 
@@ -54,6 +55,25 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
     table = ("số.csv", TABLE.data, "text/csv")
     container = signed(service, hall, DOCUMENT, table, format="asic-e-xades", level="B-LTA")
 
+    # A signature over several files: all of them, in any order, by every way there is.
+    several = ("chữ ký.xml", taken_out(container), "text/xml")
+    other_xml = ("hồ sơ.xml", b"<a/>", "text/xml")
+    page = [("file", DOCUMENT), ("document", other_xml), ("document", several)]
+    part = service.http.post("/verify", files=page, headers={"HX-Request": "true"}).text
+    assert "không thuộc chữ ký nào ở đây: hồ sơ.xml" in part
+    for first, *others in ((several, DOCUMENT, table), (DOCUMENT, several, table)):
+        sent = [("file", first), *(("document", one) for one in others)]
+        part = service.http.post("/verify", files=sent, headers={"HX-Request": "true"}).text
+        assert "ds-good" in part
+        assert "Tài liệu được ký: báo cáo.txt, số.csv" in part
+    for contents, found in (([table, DOCUMENT], None), ([DOCUMENT], "SIGNED_DATA_NOT_FOUND")):
+        sent = [("file", several), *(("content", one) for one in contents)]
+        answer = service.http.post("/api/v1/validations", files=sent, headers=headers).json()
+        assert answer["sub_indication"] == found
+    assert "số.csv" in answer["text"]["vi"]
+    crowd = [("file", several), *[("content", DOCUMENT)] * 101]
+    assert service.http.post("/api/v1/validations", files=crowd, headers=headers).status_code == 422
+
     # The look ahead, from what the file itself holds.
     def preview(data: bytes, *more: Any) -> Any:
         return service.http.post(
@@ -67,6 +87,11 @@ def test_document_and_record_beside_a_file(service: Service, hall: TownHall) -> 
         assert ahead.status_code == 200, ahead.text
         found = ahead.json()
         assert (found["answer"], found["proof"]) == ("stands", "archive-time-stamp")
+    both = [("content", DOCUMENT), ("content", table)]
+    assert preview(several[1], *both).json()["proof"] == "archive-time-stamp"
+    assert preview(several[1], *both[1:]).json()["code"] == "validation-others-missing"
+    both.append(("content", other_xml))
+    assert preview(several[1], *both).json()["code"] == "validation-original-surplus"
     assert preview(detached).json()["code"] == "validation-content-missing"
     for unsigned in (b"<a/>", b"a text", b"PK\x05\x06" + bytes(18)):
         assert preview(unsigned).json()["code"] == "not-signed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import io
 import subprocess
 from dataclasses import replace
@@ -10,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from asn1crypto import algos, cms
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
@@ -182,6 +186,36 @@ def test_curves_and_masks_are_the_policys(tmp_path: Path) -> None:
     assert "validation-weak-mask" in {one.code for one in chain.findings}
 
 
+def test_the_padding_of_rsa_has_an_end_of_its_own(tmp_path: Path) -> None:
+    """TS 119 312 v1.5.1: RSA with PKCS #1 v1.5 is legacy until the end of 2028 whatever the key's
+    length, RSASSA-PSS from 3000 bits on has no end. Asked of certificates and time-stamps too."""
+    archive, general = load_policy("dauso-archive-2026-2"), load_policy()
+    key = pki().issuing.key.public_key()
+    for policy, day, ended in (
+        (archive, dt.datetime(2028, 12, 31, tzinfo=dt.UTC), False),
+        (archive, dt.datetime(2029, 1, 1, tzinfo=dt.UTC), True),
+        (general, dt.datetime(2035, 1, 1, tzinfo=dt.UTC), False),
+    ):
+        told = policy.padding_findings(key, None, day, proven=True)
+        assert [one.code for one in told] == ["validation-weak-padding"] * ended
+        assert not policy.padding_findings(key, "sha256", day, proven=True)
+        assert not policy.padding_findings(ec_key("x").public_key(), None, day, proven=True)
+    party, trust = (
+        _party("rsa"),
+        TrustStore((pki().root.certificate,), (pki().issuing.certificate,)),
+    )
+    data = _openssl(tmp_path, "-cades")
+    early = replace(general, rsa_pkcs1=SIGNED_AT)
+    report = validate(
+        data, trust=trust, now=NOW, revocation=pki().evidence(party), content=DOCUMENT, policy=early
+    )
+    assert report.sub_indication == "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+    chain = judge_chain(
+        read_all([party.der])[0], NOW, False, Material(Paths(trust, [], seconds=2), {}, NOW, early)
+    )
+    assert "validation-weak-padding" in {one.code for one in chain.findings}
+
+
 def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:
     """RFC 8419: the mathematics of Ed25519 is checked; the policy does not name it, so the key is
     what stands against it, not the signature."""
@@ -200,3 +234,53 @@ def test_edwards_curves_are_verified_and_then_judged_by_the_policy() -> None:
     assert {one.code for one in signature.findings if one.sub} == {"validation-weak-key"}
     broken = bytes(data).replace(b"14 Tf", b"15 Tf", 1)
     assert _judged(broken, party).sub_indication == "HASH_FAILURE"
+
+
+@pytest.mark.parametrize("name", ["sha3_256", "sha3_384", "sha3_512"])
+@pytest.mark.parametrize(
+    ("kind", "oids"),
+    [("rsa", (14, 15, 16)), ("p256", (10, 11, 12)), ("rsa-pss", None)],
+)
+def test_sha3(name: str, kind: str, oids: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """RFC 9688 §3: id-rsassa-pkcs1-v1-5-with-sha3-…, id-ecdsa-with-sha3-…; TS 119 312 has them.
+
+    EU DSS (BouncyCastle) names them so; `openssl cms` writes rsaEncryption beside the digest."""
+    party = _party(kind.removesuffix("-pss"))
+    made = _openssl(tmp_path, "-cades", kinds=(kind.removesuffix("-pss"),))
+    info = cms.ContentInfo.load(made)
+    signer = info["content"]["signer_infos"][0]
+    number = ("sha3_256", "sha3_384", "sha3_512").index(name)
+    algorithm = getattr(hashes, name.upper())()
+    named = algos.DigestAlgorithm({"algorithm": name})
+    info["content"]["digest_algorithms"] = [named]
+    signer["digest_algorithm"] = named
+    for one in signer["signed_attrs"]:
+        if one["type"].native == "message_digest":
+            one["values"] = [hashlib.new(name, DOCUMENT).digest()]
+    octets = b"\x31" + cms.CMSAttributes(list(signer["signed_attrs"])).dump()[1:]
+    if oids is not None:
+        signer["signature_algorithm"] = algos.SignedDigestAlgorithm(
+            {"algorithm": f"2.16.840.1.101.3.4.3.{oids[number]}"}
+        )
+        way = (padding.PKCS1v15(), algorithm) if kind == "rsa" else (ec.ECDSA(algorithm),)
+    else:
+        mask = {"algorithm": "mgf1", "parameters": named}
+        parameters = {
+            "hash_algorithm": named,
+            "mask_gen_algorithm": mask,
+            "salt_length": algorithm.digest_size,
+        }
+        signer["signature_algorithm"] = algos.SignedDigestAlgorithm(
+            {"algorithm": "rsassa_pss", "parameters": algos.RSASSAPSSParams(parameters)}
+        )
+        way = (padding.PSS(padding.MGF1(algorithm), algorithm.digest_size), algorithm)
+    signer["signature"] = party.key.sign(octets, *way)
+    data = cms.ContentInfo({"content_type": "signed_data", "content": info["content"].copy()}).dump(
+        force=True
+    )
+    report = _judged(data, party, content=DOCUMENT)
+    assert report.passed, report.to_text("en")
+    assert _judged(data, party, content=DOCUMENT + b" ").sub_indication == "HASH_FAILURE"
+    value = signer["signature"].native
+    broken = data.replace(value, value[:-1] + bytes([value[-1] ^ 1]))
+    assert _judged(broken, party, content=DOCUMENT).sub_indication == "SIG_CRYPTO_FAILURE"

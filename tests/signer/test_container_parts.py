@@ -67,6 +67,13 @@ def test_what_no_signature_is_over_is_told(world: World) -> None:
         report = validate(packed(list(parts.items())), trust=world.trust, now=world.now)
         assert report.passed, (name, report.to_text("en"))
         assert warnings_of(report) == wanted, (name, report.to_text("en"))
+    for comment, told in ((b"VOID", ["validation-container-comment"]), (MEDIA_TYPE.encode(), None)):
+        said = comment if told else b"mimetype=" + comment
+        whole = packed(list(cades.items()))
+        size = len(said).to_bytes(2, "little")
+        report = validate(whole[:-2] + size + said, trust=world.trust, now=world.now)
+        assert report.passed
+        assert warnings_of(report) == (told or [])
     without = packed([(name, data) for name, data in xades.items() if name != LIST])
     lost = validate(without, trust=world.trust, now=world.now)
     assert lost.sub_indication is SubIndication.FORMAT_FAILURE

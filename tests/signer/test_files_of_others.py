@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asn1crypto import cms
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+from signxml import DigestAlgorithm, SignatureMethod
+from signxml.xades import XAdESSigner
 
+from signer.cms_parts import CmsParts
 from signer.verdicts.validation import validate
 from tests.interop import maven_judges
-from tests.signed_samples import plain_pdf
+from tests.signed_samples import MINUTE, pki, plain_pdf
 from tests.signer.signed_files import DOSSIER, REPORT
-from tests.small_pki import SmallPki
+from tests.small_pki import SIGNED_AT, SmallPki, ec_key, issue, rsa_key
 
 
 class Trust:
@@ -22,7 +28,7 @@ class Trust:
 
     def __init__(self, pki: SmallPki) -> None:
         self.anchors = (pki.root.certificate,)
-        self.intermediates = ()
+        self.intermediates: tuple[x509.Certificate, ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,8 @@ def test_counter_signatures_are_judged_too(written: tuple[Path, Trust], name: st
     # The last octet of the counter-signature's own value.
     if name.endswith(".xml"):
         start = data.rindex(b"</ds:SignatureValue>") - 20
-        broken = data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :]
+        other = b"B" if data[start : start + 1] == b"A" else b"A"
+        broken = data[:start] + other + data[start + 1 :]
     else:
         signer = cms.ContentInfo.load(data)["content"]["signer_infos"][0]
         (unsigned,) = (
@@ -101,6 +108,52 @@ def test_counter_signatures_are_judged_too(written: tuple[Path, Trust], name: st
     document, counter = validate(broken, trust=trust, now=now, revocation=lists).signatures
     assert document.sub_indication is None
     assert counter.sub_indication == "SIG_CRYPTO_FAILURE"
+
+
+def test_what_nobody_signs_in_a_counter_signed_file(written: tuple[Path, Trust]) -> None:
+    """docs/flows/validate-files.md, "What nobody signs": what nothing refers to says
+    nothing; a counter-signature under an unknown name is told of, and shows no more than the file
+    without it (RFC 5652 §11.4: an unsigned attribute, which anybody may take away)."""
+    out, trust = written
+    now = dt.datetime.now(dt.UTC)
+    lists = [(out / "pki" / f"{one}.crl").read_bytes() for one in ("root", "issuing")]
+
+    def judged(data: bytes) -> tuple[bool, list[str | None], set[str]]:
+        report = validate(data, trust=trust, now=now, revocation=lists)
+        told = {one.code for each in report.signatures for one in each.findings}
+        return report.passed, [each.level for each in report.signatures], told
+
+    unknown = "validation-unknown-attribute"
+    xml = (out / "unusual-counter.xml").read_bytes()
+    passed, levels, told = judged(xml)
+    assert passed
+    assert unknown not in told
+    for name in (b"SignatureTimeStamp", b"CounterSignature", b"EncapsulatedTimeStamp"):
+        renamed = xml.replace(b'<xades:%s Id="' % name, b'<xades:%s Id="x' % name)
+        assert renamed != xml
+        assert judged(renamed) == (passed, levels, told)
+    # A property in a namespace of no standard; its name alone would be a ds:Signature out of place.
+    foreign = xml.replace(
+        b"http://uri.etsi.org/01903/v1.4.1#", b"http://uri.etsi.org/01903/v9.4.1#"
+    )
+    assert judged(foreign) == (passed, levels, told | {unknown})
+    assert not judged(xml.replace(b"xades:CounterSignature", b"xades:CounterSignaturf"))[0]
+
+    cms_file = (out / "unusual-counter.p7").read_bytes()
+    passed, levels, told = judged(cms_file)
+    assert passed
+    assert len(levels) == 2
+    kind = bytes.fromhex("06092a864886f70d010906")
+    for last in (0x07, 0x0E):
+        hidden = cms_file.replace(kind, kind[:-1] + bytes([last]))
+        again, fewer, found = judged(hidden)
+        assert unknown in found or not again
+        assert not again or fewer == levels[:1]
+    parts = CmsParts.read(cms_file)
+    (signer,) = parts.signers
+    kept = tuple(one for one in signer.unsigned if kind not in one[:20])
+    without = replace(parts, signers=(replace(signer, unsigned=kept),)).encode()
+    assert judged(without)[:2] == (True, levels[:1])
 
 
 def test_what_a_signed_list_names_is_compared(written: tuple[Path, Trust]) -> None:
@@ -140,3 +193,28 @@ def test_an_archive_manifest_is_believed_only_whole(written: tuple[Path, Trust])
             target.writestr(info, data)
     report = validate(changed.read_bytes(), trust=trust, now=dt.datetime.now(dt.UTC))
     assert not report.passed
+
+
+@pytest.mark.parametrize("kind", ["ECDSA_SHA3_256", "ECDSA_SHA3_512", "SHA3_384_RSA_MGF1"])
+def test_sha3_in_xml(kind: str) -> None:
+    """RFC 9231 §2.3.6 and §2.3.10: ecdsa-sha3-… and sha3-…-rsa-MGF1, as signxml writes them."""
+    key = ec_key("of others") if kind.startswith("ECDSA") else rsa_key("of others")
+    party = issue("Người dùng xml", key, pki().issuing)
+    digest = kind.removeprefix("ECDSA_").removesuffix("_RSA_MGF1")
+    signer = XAdESSigner(
+        signature_algorithm=SignatureMethod[kind], digest_algorithm=DigestAlgorithm[digest]
+    )
+    made = signer.sign(
+        etree.fromstring(b"<phi><thu>2000</thu></phi>"),
+        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        cert=party.certificate.public_bytes(Encoding.PEM).decode(),
+    )
+    data, trust = etree.tostring(made), Trust(pki())
+    trust.intermediates = (pki().issuing.certificate,)
+
+    def judged(octets: bytes) -> str | None:
+        at, lists = SIGNED_AT + 30 * MINUTE, pki().evidence(party)
+        return validate(octets, trust=trust, now=at, revocation=lists).sub_indication
+
+    assert judged(data) is None
+    assert judged(data.replace(b">2000<", b">9000<")) == "HASH_FAILURE"

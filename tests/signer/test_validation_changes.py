@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 import pikepdf
 import pytest
@@ -174,3 +175,24 @@ def test_a_name_makes_no_counter_signature() -> None:
     (signature,) = judged(data).signatures
     assert signature.field == "a:counter-1"
     assert not signature.countersigns
+
+
+@pytest.mark.parametrize("drawn_anew", [False, True])
+def test_what_fields_are_drawn_with_is_fixed_where_viewers_draw_them(drawn_anew: bool) -> None:
+    """ISO 32000-1 §12.7.2, NeedAppearances: viewers make the looks of all fields anew, from /DR and
+    /DA. A white colour or another font added there after signing would change what is seen."""
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(plain_pdf(form=True))) as plain:
+        if drawn_anew:
+            plain.Root.AcroForm.NeedAppearances = True
+        plain.save(out)
+    data = software_desk.sign(out.getvalue(), SignatureRequest())
+    pdf = opened(data)
+    form = pdf.Root.AcroForm
+    assert ("/NeedAppearances" in form) is drawn_anew
+    for key, value in (("DA", b"(/Helv 0 Tf 1 1 1 rg)"), ("DR", b"<</Font<</Helv null>>>>")):
+        update = append(data, {form.objgen[0]: changed(form, **{key: value})})
+        (signature,) = judged(update).signatures
+        assert (signature.changes is Changes.NOT_ALLOWED) is drawn_anew
+    (signature,) = judged(append(data, {form.objgen[0]: changed(form)})).signatures
+    assert signature.changes is not Changes.NOT_ALLOWED

@@ -144,6 +144,15 @@ def test_a_signature_that_would_break_an_earlier_one_is_refused(world: World) ->
         assert refused.value.code == "xml-already-signed"
 
 
+def test_what_has_no_canonical_form_is_refused_before_anything_is_signed(world: World) -> None:
+    """Canonical XML 1.0 §1.3: "implementations MUST report an operation failure on documents
+    containing relative namespace URIs". Nothing is half done: the digest is not used up."""
+    relative = SourceFile("phi.xml", b"<phi xmlns:b='b'/>", "text/xml")
+    with pytest.raises(DocumentRefused) as refused:
+        Official.of(world).sign(FileRequest(ENVELOPED), relative)
+    assert refused.value.code == "xml-not-canonical"
+
+
 Change = Callable[[etree._Element], None]
 
 
