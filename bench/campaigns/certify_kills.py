@@ -29,7 +29,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import insert, select
 
@@ -56,6 +56,7 @@ from tests.certify.town_hall import BY, PIN, SEAL_PIN, town_hall
 from tests.world import PROVINCE
 
 CLAIM = timedelta(seconds=2)
+T = TypeVar("T")
 _LOADED = (migration,)
 """What a worker would load at its start: loaded once, here, so that lives are spent at work."""
 _WARM_UP = 2
@@ -145,19 +146,10 @@ def _settings(home: Path, url: str) -> Settings:
 def _prepared(home: Path, url: str, *, cases: int) -> Campaign:
     """A house with a certifying unit and many cases; in a process of its own, for the token."""
     settings = _settings(home, url)
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _in_child(lambda: os.write(write, json.dumps(_furnish(settings, cases)).encode()))
-    os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        told = answer.read()
-    _, status = os.waitpid(child, 0)
-    if status or not told:
-        raise RuntimeError("the house could not be prepared")
+    told = _told_by_child(lambda: _furnish(settings, cases))
     kept = home.with_name(f"{home.name}-token")
     shutil.copytree(home / "token", kept)
-    return Campaign(settings, kept, json.loads(told))
+    return Campaign(settings, kept, told)
 
 
 def _furnish(settings: Settings, cases: int) -> dict[str, str]:
@@ -306,13 +298,34 @@ def _waiting_cases(house: House, *, last: bool, most: int) -> list[str]:
 
 
 def _judged(report: Report, name: str, made: Campaign) -> int:
-    found = problems(made.settings, made.acknowledged, year=_now().year)
+    found = _told_by_child(lambda: problems(made.settings, made.acknowledged, year=_now().year))
     report.add(f"{name}: kills", made.kills, "made")
     report.add(f"{name}: acknowledged copies", len(made.acknowledged), "copies")
     report.add(f"{name}: token files lost by SoftHSM, put back", made.lost_tokens, "times")
     for what, count in found.items():
         report.add(f"{name}: {what}", count, "found", peer="none may")
     return sum(found.values())
+
+
+def _told_by_child(work: Callable[[], dict[str, T]]) -> dict[str, T]:
+    """What `work` returns, done in a process of its own: this one opens nothing before it forks.
+
+    Threads of the blob store that were started here would be missing, and waited for, in every
+    worker forked afterwards.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        _in_child(lambda: os.write(write, json.dumps(work()).encode()))
+    os.close(write)
+    with os.fdopen(read, "rb") as answer:
+        told = answer.read()
+    _, status = os.waitpid(child, 0)
+    if status or not told:
+        raise RuntimeError("a process of the campaign ended without an answer (CAMPAIGN_TRACE=1)")
+    result: dict[str, T] = json.loads(told)
+    return result
 
 
 def _in_child(work: Callable[[], object]) -> None:
