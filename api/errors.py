@@ -120,6 +120,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "client-exists",
         "credential-changed",
         "credential-state",
+        "keeper-left",
         "image-approved-already",
         "digest-already-used",
         "field-already-signed",

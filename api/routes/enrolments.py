@@ -74,6 +74,7 @@ class LineShape(BaseModel):
     state: str
     identity: str | None = Field(description="What the population registry said")
     credential_id: str | None
+    keeper: str | None = Field(description="Who keeps an agency's seal")
     problems: dict[str, list[str]]
 
     @classmethod
@@ -85,6 +86,7 @@ class LineShape(BaseModel):
             state=line.state.value,
             identity=line.identity,
             credential_id=line.credential_id,
+            keeper=line.keeper,
             problems={
                 language: [problem.message(language) for problem in line.problems]
                 for language in ("vi", "en")

@@ -17,7 +17,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ from records import audit
 from records.errors import DatabaseBusy
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.holders import enrolment_lists, handout
+from signer.holders import enrolment_lists, handout, keepers
 from signer.holders.enrolment_list import Problem
 from signer.holders.enrolment_lists import Taken, holders_with_credentials
 from signer.holders.enrolment_models import EnrolmentLineRow, EnrolmentListRow, LineState, ListState
@@ -81,6 +81,7 @@ class _Line:
     subject: Subject
     born: date | None
     identity: str | None
+    keeper: str | None
 
 
 @dataclass
@@ -231,7 +232,7 @@ class _Run:
             wanted = (
                 select(
                     _lines.c.number, _lines.c.holder_id, _lines.c.unit, _lines.c.subject,
-                    _lines.c.born, _lines.c.identity,
+                    _lines.c.born, _lines.c.identity, _lines.c.keeper,
                 )
                 .where(*self._waiting(), _lines.c.number > last)
                 .order_by(_lines.c.number)
@@ -252,6 +253,7 @@ class _Run:
                     Subject.from_json(row.subject),
                     date.fromisoformat(row.born) if row.born else None,
                     row.identity,
+                    row.keeper,
                 )
                 for row in found
             ]
@@ -284,9 +286,7 @@ class _Run:
             answer: Answer | None = answers.get(line.number)
             if answer is None or answer.outcome is Outcome.MATCH:
                 said = None if answer is None else answer.outcome.value
-                known.append(
-                    _Line(line.number, line.holder_id, line.unit, line.subject, line.born, said)
-                )
+                known.append(replace(line, identity=said))
             else:
                 error = refusal(answer)
                 problem = Problem("", error.code, {k: str(v) for k, v in error.params.items()})
@@ -362,6 +362,7 @@ class _Run:
                     "kind": credentials.KINDS[self._profile],
                     "profile": self._profile,
                     "holder_id": line.holder_id,
+                    "keeper": line.keeper,
                     "unit": line.unit,
                     "algorithm": key.algorithm.value,
                     "public_key": key.public_key,
@@ -385,7 +386,12 @@ class _Run:
                     "its_moment": batch.now,
                 }
             )
-            details = {"profile": self._profile, "serial": serial, "unit": line.unit}
+            details = {
+                "profile": self._profile,
+                "serial": serial,
+                "unit": line.unit,
+                **keepers.noted(line.keeper),
+            }
             acts.append((f"credential:{credential_id}", {**details, "list": self._list_id}))
         # 6. Certificates, credentials and lines: all of it, or none.
         try:

@@ -85,6 +85,7 @@ class LineReport:
     problems: tuple[Problem, ...] = ()
     identity: str | None = None
     credential_id: str | None = None
+    keeper: str | None = None
 
 
 def take_in(
@@ -317,6 +318,7 @@ def _lines(
                 "unit": one.unit[:64],
                 "subject": one.subject.to_json() if one.subject is not None else None,
                 "born": one.born.isoformat() if one.born is not None else None,
+                "keeper": one.keeper if one.subject is not None else None,
                 "state": state.value,
                 "problems": [each.to_json() for each in said] or None,
             }
@@ -330,6 +332,8 @@ def _content(entry: Entry) -> bytes:
         return b""
     born = entry.born.isoformat() if entry.born is not None else ""
     said = [entry.number, entry.holder_id, entry.unit, born, entry.subject.to_json()]
+    if entry.keeper is not None:
+        said.append(entry.keeper)
     return json.dumps(said, ensure_ascii=False, sort_keys=True).encode() + b"\n"
 
 
@@ -392,6 +396,7 @@ def _report(row: EnrolmentLineRow) -> LineReport:
         problems=tuple(Problem.from_json(one) for one in row.problems or ()),
         identity=row.identity,
         credential_id=row.credential_id,
+        keeper=row.keeper,
     )
 
 

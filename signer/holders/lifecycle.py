@@ -33,7 +33,7 @@ from records import audit
 from records.errors import DomainError
 from records.tags import Tag
 from signer.errors import CredentialUnusable, SignerError
-from signer.holders import handovers, holder_images
+from signer.holders import holder_images, keepers
 from signer.holders.lifecycle_models import SuccessionRow
 from signer.keys import activation, closing, credentials, passkey_seals
 from signer.models import CredentialRow
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Departure:
-    """What stopped when somebody left; `seals` they kept are held until they are handed over."""
+    """What stopped when somebody left; `seals` they kept are held until a next keeper has a key."""
 
     holder_id: str
     credentials: tuple[str, ...]
@@ -77,6 +77,7 @@ def rekey(
     pin: str | None = None,
     activation_code: str | None = None,
     algorithm: KeyAlgorithm | None = None,
+    keeper: str | None = None,
     reason: RevocationReason = RevocationReason.SUPERSEDED,
     now: datetime,
     by: str,
@@ -84,9 +85,11 @@ def rekey(
     """A new key, certificate and credential for the same holder; the old ones end.
 
     Needs no old PIN: this is also what a lost one leads to, after the holder has proved who they
-    are. `reason` is keyCompromise when somebody else may have had the key.
+    are. `reason` is keyCompromise when somebody else may have had the key. An agency's seal whose
+    keeper left needs the next `keeper` (`keeper-left`).
     """
     former = _living(desk, credential_id)
+    keeper = keepers.successor_of(former, keeper)
     return _succeed(
         desk,
         former,
@@ -94,6 +97,7 @@ def rekey(
         former.unit,
         "rekey",
         reason,
+        keeper=keeper,
         pin=pin,
         activation_code=activation_code,
         algorithm=algorithm,
@@ -127,6 +131,7 @@ def transfer(
         unit,
         "transfer",
         RevocationReason.AFFILIATION_CHANGED,
+        keeper=keepers.successor_of(former, None),
         pin=pin,
         activation_code=activation_code,
         algorithm=None,
@@ -194,11 +199,11 @@ def leave(
     Their credentials as an official, every certificate of those keys and every other official's
     certificate in their name end as cessationOfOperation, in one transaction with their mandates,
     open authorisations, delegations to sign, and whatever `also` ends. Agency seals they keep are
-    held until they are handed over or re-keyed. `decision` is the written one, for the record.
+    held until a next keeper has a new key (`rekey`). `decision` is the written one, for the record.
     What they hold as a citizen stays.
     Raises CredentialUnusable `holder-has-nothing`.
     """
-    handovers.require_holder(holder_id)
+    keepers.require_holder(holder_id)
     if not decision.strip():
         raise SignerError("decision-missing")
     with desk.database.reading() as session:
@@ -210,19 +215,14 @@ def leave(
             )
         ).all()
         named = _certificates_naming(session, holder_id, now)
-    seals = handovers.kept_by(desk, holder_id)
+    seals = keepers.kept_by(desk, holder_id)
     if not rows and not named and not seals:
         raise CredentialUnusable("holder-has-nothing", holder=holder_id)
     ids = [row.id for row in rows]
     serials = sorted({*named, *_serials_of_key(desk, [row.public_key for row in rows])})
 
     def stop_the_rest(session: Session) -> None:
-        for seal in seals:
-            row = session.get_one(CredentialRow, seal, with_for_update=True)
-            if row.state in ("active", "locked"):
-                row.state, row.state_reason = "suspended", "keeper left"
-                said: dict[str, object] = {"state": row.state, "reason": row.state_reason}
-                _record(session, Tag.CREDENTIAL_STATE_CHANGED, seal, said, now=now, by=by)
+        keepers.hold_in(session, seals, now=now, by=by)
         delegations.end_all_in(session, holder_id, now=now, by=by)
         if also is not None:
             also(session)
@@ -257,7 +257,7 @@ def record_departure(
         session,
         tag=Tag.HOLDER_LEFT,
         by=by,
-        subject=f"holder:{hashlib.sha256(holder_id.encode()).hexdigest()[:32]}",
+        subject=keepers.mark_of(holder_id),
         details={"decision": decision, **(stopped or {})},
         now=now,
     )
@@ -294,6 +294,7 @@ def _succeed(
     kind: str,
     reason: RevocationReason,
     *,
+    keeper: str | None,
     pin: str | None,
     activation_code: str | None,
     algorithm: KeyAlgorithm | None,
@@ -306,6 +307,7 @@ def _succeed(
         profile=former.profile,
         subject=subject,
         holder_id=former.holder_id,
+        keeper=keeper,
         unit=unit,
         pin=pin,
         activation_code=activation_code,

@@ -201,8 +201,27 @@ def test_holders_and_officers_over_http(service: Service) -> None:
         headers=officer,
     )
     assert passed.status_code == 201, passed.text
-    told = service.http.get(f"{seal}/handovers", headers=officer).json()["handovers"]
-    assert told[0]["received_by"] == "CCCD:038800000004"
+    told = service.http.get(f"{seal}/handovers", headers=officer).json()
+    assert told["handovers"][0]["received_by"] == told["keeper"] == "CCCD:038800000004"
+    # Whoever keeps another unit's seal is not that client's to let go; afterwards it is held.
+    away = "/api/v1/holders/CCCD:038800000004/departure"
+    stranger = service.bearer("enrol", name="other-unit", units=["14800"])
+    assert post(away, stranger, decision="9/QĐ").json()["code"] == "unit-not-allowed"
+    assert post(away, officer, decision="9/QĐ").json()["seals_held"] == [holders.agency.id]
+    assert service.http.get(f"{seal}/handovers", headers=officer).json()["keeper_left"] is True
+    assert post(f"{seal}/release", officer).json()["code"] == "keeper-left"
+    assert post(f"{seal}/rekeying", officer).status_code == 409
+    heir = post(f"{seal}/rekeying", officer, keeper="CCCD:038800000005").json()["credential"]["id"]
+    kept = f"/api/v1/credentials/{heir}/keeper"
+    put = service.http.put
+    same = put(kept, json={"keeper": "CCCD:038800000005"}, headers=officer)
+    assert (same.status_code, same.json()["keeper"]) == (200, "CCCD:038800000005")
+    for wrong, code in (
+        ("CCCD:038800000006", "handover-not-keeper"),
+        ("ai đó", "holder-malformed"),
+    ):
+        answer = put(kept, json={"keeper": wrong}, headers=officer)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 def test_the_registry_is_asked_and_its_answer_kept(world: World, registry: Registry) -> None:

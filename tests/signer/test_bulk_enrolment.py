@@ -18,7 +18,13 @@ from hsm.sealing import unseal_with_code
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, SignerError
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders import (
+    bulk_enrolment,
+    enrolment_lists,
+    enrolment_results,
+    keepers,
+    lifecycle,
+)
 from signer.holders.enrolment_models import EnrolmentLineRow, LineState, ListState
 from signer.keys import activation, credentials, pins
 from signer.models import CredentialRow
@@ -291,8 +297,9 @@ def test_one_line_that_cannot_be_issued_spoils_no_other(
 
 def test_a_second_person_approves_exactly_this_list(world: World) -> None:
     """Approval by a second person where the profile asks for it, bound to the exact request."""
-    head = "Tên cơ quan,Mã số thuế,Mã ngân sách,Mã đơn vị,Địa danh\r\n"
-    data = (head + "UBND phường Hạc Thành,2800000001,1000001,14797,Hạc Thành\r\n").encode()
+    head = "Tên cơ quan,Mã số thuế,Mã ngân sách,Mã đơn vị,Địa danh,Văn thư\r\n"
+    row = "UBND phường Hạc Thành,2800000001,1000001,14797,Hạc Thành,038800000003\r\n"
+    data = (head + row).encode()
     taken = enrolment_lists.take_in(
         world.desk, data, profile="agency-seal", file_name="a.csv", now=world.now, by=BY
     )
@@ -316,9 +323,23 @@ def test_a_second_person_approves_exactly_this_list(world: World) -> None:
         with pytest.raises(SignerError) as caught:
             refused()
         assert caught.value.code == code
+    other_keeper = enrolment_lists.take_in(
+        world.desk, data.replace(b"038800000003", b"038800000004"), profile="agency-seal",
+        file_name="a.csv", now=world.now, by=BY,
+    )  # fmt: skip
+    assert other_keeper.digest != taken.digest
     enrolment_lists.approve(world.desk, taken.id, digest=taken.digest, by=OTHER, **when)
-    enrolment_lists.start(world.desk, taken.id, by=BY, **when)
+    secret = enrolment_lists.start(world.desk, taken.id, by=BY, **when)
+    # DOMAIN.md §2: the văn thư whom the list names keeps the seal from the first day on.
     assert work(world, taken.id).counts["enrolled"] == 1
+    (line,) = enrolment_lists.lines(world.desk, taken.id)
+    assert (line.keeper, line.credential_id) != (None, None)
+    assert keepers.kept_by(world.desk, "CCCD:038800000003") == [line.credential_id]
+    told = enrolment_results.results_csv(world.desk, taken.id, secret=secret, by=BY, **when)
+    assert told.decode("utf-8-sig").splitlines()[1].endswith(",038800000003,")
+    left = lifecycle.leave(world.desk, "CCCD:038800000003", decision="1/QĐ", by=OTHER, **when)
+    assert left.seals == (line.credential_id,)
+    assert credentials.find(world.desk, left.seals[0]).state == "suspended"
     (made,) = credentials.of_unit(world.desk, "14797")
     assert made.holder.uids == ("MST:2800000001", "MNS:1000001")
 

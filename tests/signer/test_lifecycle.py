@@ -18,7 +18,7 @@ from ca.status.revocation import RevocationReason
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.holders import handovers, holder_acts, holder_images, lifecycle
+from signer.holders import handovers, holder_acts, holder_images, keepers, lifecycle
 from signer.holders.handout import new_code
 from signer.keys import activation, credentials, mandates, pins
 from signer.models import AuthorizationRow, CredentialRow, MandateRow
@@ -238,7 +238,7 @@ def test_an_agency_key_is_handed_over_on_paper(world: World, holders: Holders) -
     with world.database.reading() as session:
         row = session.get_one(MandateRow, mandate.id)
         assert (row.sealed_key, row.ended_at) == (None, now)
-    assert handovers.keeper_of(desk, seal.id) == "CCCD:038800000004"
+    assert keepers.keeper_of(desk, seal.id) == "CCCD:038800000004"
     assert status(world, serial(seal)) is CertificateStatus.GOOD
     assert "credential.handed-over" in tags(world)
     with pytest.raises(SignerError) as caught:
@@ -276,21 +276,70 @@ def test_a_persons_key_goes_to_nobody(world: World, holders: Holders) -> None:
     with pytest.raises(SignerError) as caught:
         hand_over(world, holders.official.id, OFFICIAL_PIN)
     assert caught.value.code == "handover-only-for-seals"
+    for attempt in (
+        lambda: keepers.name_first(
+            world.desk, holders.official.id, keeper=FIRST, now=world.now, by=BY
+        ),
+        lambda: lifecycle.rekey(
+            world.desk, holders.official.id, pin=NEW_PIN, keeper=FIRST, now=world.now, by=BY
+        ),
+    ):
+        with pytest.raises(SignerError) as caught:
+            attempt()
+        assert caught.value.code == "keeper-only-for-seals"
+
+
+FIRST, NEXT = "CCCD:038800000003", "CCCD:038800000004"
 
 
 @ONLY_SQLITE
-def test_a_keeper_who_leaves_leaves_the_seal_held(world: World, holders: Holders) -> None:
-    """They know its PIN: it is out of use until somebody else has a key of their own."""
-    keeper = holders.official.holder_id
-    code = new_code()
-    hand_over(world, holders.agency.id, AGENCY_PIN, received_by=keeper, activation_code=code)
-    pins.activate(world.desk, holders.agency.id, code=code, pin=AGENCY_PIN, now=world.now, by=BY)
-    left = lifecycle.leave(world.desk, keeper, decision="1/QĐ", now=world.now, by=OFFICER)
-    assert left.seals == (holders.agency.id,)
-    assert credentials.find(world.desk, holders.agency.id).state == "suspended"
-    assert status(world, serial(holders.agency)) is CertificateStatus.GOOD
-    made = lifecycle.rekey(world.desk, holders.agency.id, pin=NEW_PIN, now=world.now, by=OFFICER)
-    assert made.state == "active"
+@pytest.mark.parametrize("how", ["first", "written down later", "handed over"])
+def test_a_keeper_who_leaves_leaves_the_seal_held(world: World, holders: Holders, how: str) -> None:
+    """DOMAIN.md §2: they know its PIN, so it is out of use until the next keeper has a new key."""
+    desk, seal, now = world.desk, holders.agency, world.now
+    if how == "first":
+        seal = credentials.enrol(
+            desk, profile="agency-seal", subject=seal.holder, holder_id="MST:2800000002",
+            keeper=FIRST, unit="H56.DEMO.1", pin=AGENCY_PIN, algorithm=seal.algorithm,
+            now=now, by=BY,
+        )  # fmt: skip
+    elif how == "written down later":
+        keepers.name_first(desk, seal.id, keeper=FIRST, now=now, by=BY)
+        with pytest.raises(SignerError) as caught:
+            keepers.name_first(desk, seal.id, keeper=NEXT, now=now, by=BY)
+        assert caught.value.code == "handover-not-keeper"
+    else:
+        code = new_code()
+        hand_over(
+            world, seal.id, AGENCY_PIN, given_by=NEXT, received_by=FIRST, activation_code=code
+        )
+        pins.activate(desk, seal.id, code=code, pin=AGENCY_PIN, now=now, by=BY)
+    assert credentials.find(desk, seal.id).keeper == FIRST
+    # While they are there, a new key stays with them: another has it by a hand-over only.
+    with pytest.raises(SignerError) as caught:
+        lifecycle.rekey(desk, seal.id, pin=NEW_PIN, keeper=NEXT, now=now, by=OFFICER)
+    assert caught.value.code == "handover-not-keeper"
+    seal = lifecycle.rekey(desk, seal.id, pin=AGENCY_PIN, now=now, by=OFFICER)
+    assert seal.keeper == FIRST
+    # A hold for another reason is no way around it.
+    lifecycle.suspend(desk, seal.id, reason="kiểm kê", now=now, by=OFFICER)
+    left = lifecycle.leave(desk, FIRST, decision="1/QĐ", now=now, by=OFFICER)
+    assert left.seals == (seal.id,)
+    assert credentials.find(desk, seal.id).state == "suspended"
+    for attempt in (
+        lambda: lifecycle.resume(desk, seal.id, now=now, by=OFFICER),
+        lambda: lifecycle.rekey(desk, seal.id, pin=NEW_PIN, now=now, by=OFFICER),
+        lambda: lifecycle.rekey(desk, seal.id, pin=NEW_PIN, keeper=FIRST, now=now, by=OFFICER),
+        lambda: hand_over(world, seal.id, AGENCY_PIN),
+    ):
+        with pytest.raises(SignerError) as caught:
+            attempt()
+        assert caught.value.code == "keeper-left"
+    assert credentials.find(desk, seal.id).state == "suspended"
+    made = lifecycle.rekey(desk, seal.id, pin=NEW_PIN, keeper=NEXT, now=now, by=OFFICER)
+    assert (made.state, made.keeper, keepers.kept_by(desk, NEXT)) == ("active", NEXT, [made.id])
+    assert credentials.find(desk, seal.id).state == "revoked"
+    assert keepers.kept_by(desk, FIRST) == []
 
 
 def test_holders_stop_their_own_and_officers_let_it_go_on(world: World, holders: Holders) -> None:
