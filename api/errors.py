@@ -183,6 +183,7 @@ _BY_STATUS: dict[int, tuple[str, ...]] = {
         "time-not-available",
         "provider-unavailable",
         "registry-unavailable",
+        "registry-answer-malformed",
         "token-absent",
         "token-closed",
         "token-pin-wrong",

@@ -23,7 +23,7 @@ from api.notice_models import NoticeRow
 from api.settings import Settings, SettingsError, write_secret
 from ca import enrolment, identity
 from ca.errors import CaError
-from ca.identity import Outcome
+from ca.identity import Outcome, RegistryUnavailable
 from ca.names import Subject
 from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service, house_of
@@ -108,6 +108,31 @@ def test_a_list_from_upload_to_first_use(asked: Service) -> None:
     assert service.http.post(f"{where}/results/closing", headers=officer).status_code == 200
     gone = service.http.post(f"{where}/results", json={"handout_secret": secret}, headers=officer)
     assert gone.status_code == 410
+
+
+def test_a_silent_registry_holds_back_only_those_it_is_asked_about(
+    asked: Service, registry: Registry
+) -> None:
+    """Agencies are not in the population registry: their list goes on, the officials' waits."""
+    service, officer = asked, asked.bearer("enrol", name="ra-system")
+    second = service.bearer("enrol", name="ra-second")
+    people = send(service, LIST, officer).json()["id"]
+    head = "Tên cơ quan,Mã số thuế,Mã đơn vị,Địa danh,Văn thư\n"
+    seal = head + "UBND phường Hạc Thành,2800000001,14797,Hạc Thành,038800000003\n"
+    agencies = send(service, seal, officer, profile="agency-seal").json()
+    approval = {"digest": agencies["digest"]}
+    where = f"/api/v1/enrolments/{agencies['id']}"
+    assert service.http.post(f"{where}/approval", json=approval, headers=second).status_code == 200
+    for one in (people, agencies["id"]):
+        started = service.http.post(f"/api/v1/enrolments/{one}/start", headers=officer)
+        assert started.status_code == 202
+    registry.down = True
+    with pytest.raises(RegistryUnavailable):
+        schedule.enrol_lists(service.services, service.now)
+    (line,) = service.http.get(f"{where}/lines", headers=officer).json()["lines"]
+    assert (line["state"], line["keeper"]) == ("enrolled", "CCCD:038800000003")
+    waits = service.http.get(f"/api/v1/enrolments/{people}", headers=officer).json()
+    assert (waits["state"], waits["counts"]["waiting"]) == ("running", 4)
 
 
 def test_without_the_scope_nothing_is_seen(service: Service) -> None:
