@@ -74,12 +74,12 @@ def rekey(
     """A new key for the same holder; prints the one-time activation code."""
     with opened_house() as house:
         from ca.status.revocation import RevocationReason
-        from signer.holders import lifecycle
+        from signer.holders import successors
         from signer.holders.handout import new_code
 
         reason = RevocationReason.KEY_COMPROMISE if compromised else RevocationReason.SUPERSEDED
         code = new_code()
-        made = lifecycle.rekey(
+        made = successors.rekey(
             house.desk,
             credential,
             activation_code=code,

@@ -41,7 +41,7 @@ from api.routes.life_cycle_shapes import (
 from api.routes.shapes import CredentialShape, problems
 from ca.names import Subject
 from certify.units import units
-from signer.holders import handovers, holder_acts, keepers, lifecycle
+from signer.holders import handovers, holder_acts, keepers, lifecycle, successors
 from signer.holders.handout import new_code
 from signer.holders.handovers import Permission
 from signer.keys import credentials
@@ -127,7 +127,7 @@ def rekey(
     """The old key, certificate and credential end. A seal whose keeper left needs the next one."""
     allowed_credential(wired, client, credential_id)
     code = new_code()
-    made = lifecycle.rekey(
+    made = successors.rekey(
         wired.house.desk,
         credential_id,
         activation_code=code,
@@ -165,7 +165,7 @@ def transfer(
         title=wanted.title,
         email=wanted.email,
     )
-    made = lifecycle.transfer(
+    made = successors.transfer(
         wired.house.desk,
         credential_id,
         subject=subject,

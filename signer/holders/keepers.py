@@ -5,7 +5,7 @@
 
 The keeper is named when the seal is enrolled and changes by a hand-over (`handovers`), on paper.
 Whoever leaves while they keep a seal leaves it held, because they know its PIN; only a new key
-with a new keeper ends that (`lifecycle.rekey`).
+with a new keeper ends that (`successors.rekey`).
 """
 
 from __future__ import annotations

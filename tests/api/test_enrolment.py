@@ -299,12 +299,12 @@ def test_notices_are_told_once_for_each_milestone(world: World, tmp_path: Any) -
 
 def test_whom_nobody_need_tell(world: World, tmp_path: Any) -> None:
     """Renewed, re-keyed or ended: nothing is about to be lost."""
-    from signer.holders import lifecycle
+    from signer.holders import leaving, lifecycle
 
     holders = enrol(world)
     soon = holders.official.certificate.not_valid_after_utc - timedelta(days=20)
     lifecycle.renew(world.desk, holders.official.id, now=soon, by="official:1")
-    lifecycle.leave(world.desk, "CCCD:038800000001", decision="1", now=soon, by="official:1")
+    leaving.leave(world.desk, "CCCD:038800000001", decision="1", now=soon, by="official:1")
     channels = [SpoolChannel(SpoolOutbox(tmp_path / "outbox"))]
     notices.announce(world.database, channels, now=soon)
     with world.database.reading() as session:

@@ -23,7 +23,7 @@ from signer.holders import (
     enrolment_lists,
     enrolment_results,
     keepers,
-    lifecycle,
+    leaving,
 )
 from signer.holders.enrolment_models import EnrolmentLineRow, LineState, ListState
 from signer.keys import activation, credentials, pins
@@ -337,7 +337,7 @@ def test_a_second_person_approves_exactly_this_list(world: World) -> None:
     assert keepers.kept_by(world.desk, "CCCD:038800000003") == [line.credential_id]
     told = enrolment_results.results_csv(world.desk, taken.id, secret=secret, by=BY, **when)
     assert told.decode("utf-8-sig").splitlines()[1].endswith(",038800000003,")
-    left = lifecycle.leave(world.desk, "CCCD:038800000003", decision="1/QĐ", by=OTHER, **when)
+    left = leaving.leave(world.desk, "CCCD:038800000003", decision="1/QĐ", by=OTHER, **when)
     assert left.seals == (line.credential_id,)
     assert credentials.find(world.desk, left.seals[0]).state == "suspended"
     (made,) = credentials.of_unit(world.desk, "14797")
