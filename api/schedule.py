@@ -24,7 +24,7 @@ from records import audit
 from records.errors import DomainError
 from signer.batches import batch_upkeep
 from signer.elsewhere import prepared_rows
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders import bulk_enrolment, enrolment_reading, enrolment_results
 from signer.keys import activation
 from signer.routing import step_changes, steps
 
@@ -84,7 +84,7 @@ def enrol_lists(services: Services, now: datetime) -> None:
     desk = services.house.desk
     until = now + ENROLLED_AT_ONCE
     stopped: DomainError | None = None
-    for list_id in enrolment_lists.running(desk):
+    for list_id in enrolment_reading.running(desk):
         if services.clock() >= until:
             break
         try:

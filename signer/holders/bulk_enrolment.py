@@ -40,10 +40,11 @@ from records import audit
 from records.errors import DatabaseBusy
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.holders import enrolment_lists, handout, keepers
+from signer.holders import enrolment_lists, enrolment_reading, handout, keepers
 from signer.holders.enrolment_list import Problem
-from signer.holders.enrolment_lists import Taken, holders_with_credentials
 from signer.holders.enrolment_models import EnrolmentLineRow, EnrolmentListRow, LineState, ListState
+from signer.holders.enrolment_reading import Taken
+from signer.holders.present_holders import holders_with_credentials
 from signer.keys import credentials
 from signer.models import CredentialRow
 
@@ -135,7 +136,7 @@ def work(
     # 7. Nothing is left: the list is done.
     if not stop():
         run.finish()
-    return enrolment_lists.look(desk, list_id)
+    return enrolment_reading.look(desk, list_id)
 
 
 class _Run:

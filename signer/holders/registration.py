@@ -20,7 +20,7 @@ from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
 from signer.holders import keepers
-from signer.holders.enrolment_lists import holders_with_credentials
+from signer.holders.present_holders import holders_with_credentials
 from signer.keys import credentials
 
 if TYPE_CHECKING:
