@@ -24,10 +24,9 @@ from ca.names import Subject
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.holders.bulk_enrolment import line_name
 from signer.holders.enrolment_list import Problem
 from signer.holders.enrolment_models import EnrolmentLineRow, EnrolmentListRow, LineState, ListState
-from signer.holders.handout import HandoutKey, Opener
+from signer.holders.handout import HandoutKey, Opener, line_name
 
 if TYPE_CHECKING:
     from signer.desk import Desk
