@@ -19,6 +19,7 @@ from api.adapters.population_registry import registry_of
 from api.auth import accounts
 from api.csc.outbox import SpoolOutbox
 from api.health import examine_chain
+from api.local_time import VIETNAM
 from api.notice_models import NoticeRow
 from api.settings import Settings, SettingsError, write_secret
 from ca import enrolment, identity
@@ -295,6 +296,8 @@ def test_notices_are_told_once_for_each_milestone(world: World, tmp_path: Any) -
     assert len(messages) == 4
     assert {one.to for one in messages} == {"unit:H56.DEMO.1"}
     assert "hết hạn" in messages[0].text
+    day = f"{end.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
+    assert messages[0].text.count(day) == 2, "one hour, in both languages"
 
 
 def test_whom_nobody_need_tell(world: World, tmp_path: Any) -> None:
