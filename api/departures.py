@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from api.auth import accounts
 from certify import competence
 from signer.errors import CredentialUnusable
-from signer.holders import lifecycle
-from signer.holders.lifecycle import Departure
+from signer.holders import leaving
+from signer.holders.leaving import Departure
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def leave(house: House, holder_id: str, *, decision: str, now: datetime, by: str) -> Departure:
     """Everything an official holds and may do ends now.
 
-    Raises what `lifecycle.leave` raises; an official who had nothing but an account just loses it.
+    Raises what `leaving.leave` raises; an official who had nothing but an account just loses it.
     """
 
     def leave_the_house(session: Session) -> bool:
@@ -34,7 +34,7 @@ def leave(house: House, holder_id: str, *, decision: str, now: datetime, by: str
         return accounts.close_in(session, holder_id, now=now, by=by)
 
     try:
-        return lifecycle.leave(
+        return leaving.leave(
             house.desk, holder_id, decision=decision, now=now, by=by, also=leave_the_house
         )
     except CredentialUnusable as refusal:
@@ -43,5 +43,5 @@ def leave(house: House, holder_id: str, *, decision: str, now: datetime, by: str
         with house.database.transaction() as session:
             if not leave_the_house(session):
                 raise
-            lifecycle.record_departure(session, holder_id, decision, now=now, by=by)
+            leaving.record_departure(session, holder_id, decision, now=now, by=by)
         return Departure(holder_id, (), (), ())

@@ -135,12 +135,12 @@ class House:
         from ca import issuance
         from certify.recovery import recover as recover_register
         from signer import signing
-        from signer.holders import enrolment_lists, unfinished_enrolments
+        from signer.holders import enrolment_intake, unfinished_enrolments
 
         by, age = "system:recovery", IN_HAND if older_than is None else older_than
         issuance.recover(self.authority, now, by, older_than=age)
         unfinished_enrolments.abandon(self.desk, now=now, by=by, older_than=age)
-        enrolment_lists.abandon_unread(self.desk, now=now, by=by, older_than=age)
+        enrolment_intake.abandon_unread(self.desk, now=now, by=by, older_than=age)
         signing.recover(self.desk, now=now, by=by, older_than=age)
         recover_register(self.office, now=now, by=by)
 

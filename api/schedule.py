@@ -21,9 +21,10 @@ from certify import recovery
 from certify.stacks import stack_ending, stack_work
 from certify.stores import deliveries, store
 from records import audit
+from records.errors import DomainError
 from signer.batches import batch_upkeep
 from signer.elsewhere import prepared_rows
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders import bulk_enrolment, enrolment_reading, enrolment_results
 from signer.keys import activation
 from signer.routing import step_changes, steps
 
@@ -77,22 +78,29 @@ def renew_services(services: Services, now: datetime) -> None:
 def enrol_lists(services: Services, now: datetime) -> None:
     """Lists that were started go on for a while; what is left goes on at the next turn.
 
-    A token or a registry that is away is not waited for here: the next turn asks again.
+    A token or a registry that is away is not waited for here: the next turn asks again, and the
+    lists that need none of it go on.
     """
     desk = services.house.desk
     until = now + ENROLLED_AT_ONCE
-    for list_id in enrolment_lists.running(desk):
+    stopped: DomainError | None = None
+    for list_id in enrolment_reading.running(desk):
         if services.clock() >= until:
-            return
-        bulk_enrolment.work(
-            desk,
-            list_id,
-            clock=services.clock,
-            by="system:enrolment",
-            registry=registry_of(services.house.settings),
-            patience=0,
-            stop=lambda: services.clock() >= until,
-        )
+            break
+        try:
+            bulk_enrolment.work(
+                desk,
+                list_id,
+                clock=services.clock,
+                by="system:enrolment",
+                registry=registry_of(services.house.settings),
+                patience=0,
+                stop=lambda: services.clock() >= until,
+            )
+        except DomainError as error:
+            stopped = stopped or error
+    if stopped is not None:
+        raise stopped
 
 
 def announce_endings(services: Services, now: datetime) -> int:

@@ -37,9 +37,9 @@ from hsm.sealing import unseal_with_code
 from records.database import Database
 from signer import signing
 from signer.desk import Desk
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
-from signer.holders.enrolment_lists import Taken
+from signer.holders import bulk_enrolment, enrolment_intake, enrolment_lists, enrolment_results
 from signer.holders.enrolment_models import LineState
+from signer.holders.enrolment_reading import Taken
 from signer.keys import activation, credentials
 from signer.keys.activation import Authorization
 from signer.levels import Level
@@ -142,7 +142,7 @@ def _enrolled(
     made = officials(count) if profile == "official" else agencies(count)
     data = as_csv(made)
     began = time.perf_counter()
-    taken = enrolment_lists.take_in(
+    taken = enrolment_intake.take_in(
         desk, data, profile=profile, file_name="ds.csv", now=_now(), by=BY
     )
     reading = time.perf_counter() - began

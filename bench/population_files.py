@@ -32,10 +32,17 @@ def officials(count: int) -> Iterator[list[str]]:
 
 def agencies(count: int) -> Iterator[list[str]]:
     """Heading and rows of agencies."""
-    yield ["Tên cơ quan", "Mã số thuế", "Mã ngân sách", "Mã đơn vị", "Địa danh"]
+    yield ["Tên cơ quan", "Mã số thuế", "Mã ngân sách", "Mã đơn vị", "Địa danh", "Văn thư"]
     for n in range(count):
         code = f"{14000 + n % 166}"
-        yield [f"Cơ quan Thử Nghiệm {n}", f"28{n:08d}", f"1{n:06d}", code, "Hạc Thành"]
+        yield [
+            f"Cơ quan Thử Nghiệm {n}",
+            f"28{n:08d}",
+            f"1{n:06d}",
+            code,
+            "Hạc Thành",
+            f"0389{n:08d}",
+        ]
 
 
 def as_csv(rows: Iterator[list[str]]) -> bytes:

@@ -39,8 +39,20 @@ class Outcome(StrEnum):
 class RegistryUnavailable(CaError):
     """No answer: ask again later. `params["retry_after"]` is in whole seconds."""
 
+    code_told = "registry-unavailable"
+
     def __init__(self, reason: str, *, retry_after: int = 30) -> None:
-        super().__init__("registry-unavailable", reason=reason, retry_after=retry_after)
+        super().__init__(self.code_told, reason=reason, retry_after=retry_after)
+
+
+class RegistryAnswerMalformed(RegistryUnavailable):
+    """What came is no answer. The registry's fault or that of our connection to it, never the
+    request's: nothing is to be corrected in it, and asking at once again would not help."""
+
+    code_told = "registry-answer-malformed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after=300)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ca import extensions, lint_shapes
+from ca import extensions, lint_dispatch, lint_shapes
 from ca.errors import CaError
 from ca.issuer import Issuer
 from ca.key_policy import PublicKey, accepted_type, algorithm_of, spki
@@ -149,8 +149,12 @@ def pkilint_findings(certificate: bytes, kind: Kind, *, local_names: bool = Fals
     `local_names` waives the one finding that a service without a public name cannot avoid.
     """
     from pkilint import loader
+    from pkilint.document import SubstrateDecodingFailedError
 
-    document = loader.load_der_certificate(certificate, "certificate")
+    try:
+        document = loader.load_der_certificate(certificate, "certificate")
+    except SubstrateDecodingFailedError as error:  # what one reader takes, another may not
+        return [Finding("FATAL", "RFC 5280 §4.1", f"not readable: {error.message}")]
     linters = [_linter(None)]
     if kind in _ETSI_TYPES:
         linters.append(_linter(_ETSI_TYPES[kind]))
@@ -173,21 +177,24 @@ def _linter(etsi_type: str | None) -> Any:
 
     if etsi_type is not None:
         kind = etsi.etsi_constants.CertificateType[etsi_type]
-        return certificate.create_pkix_certificate_validator_container(
+        linter = certificate.create_pkix_certificate_validator_container(
             etsi.create_decoding_validators(kind), etsi.create_validators(kind)
         )
-    return certificate.create_pkix_certificate_validator_container(
-        certificate.create_decoding_validators(
-            name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS
-        ),
-        [
-            certificate.create_issuer_validator_container([]),
-            certificate.create_validity_validator_container(),
-            certificate.create_subject_validator_container([]),
-            certificate.create_extensions_validator_container([]),
-            certificate.create_spki_validator_container([]),
-        ],
-    )
+    else:
+        linter = certificate.create_pkix_certificate_validator_container(
+            certificate.create_decoding_validators(
+                name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS
+            ),
+            [
+                certificate.create_issuer_validator_container([]),
+                certificate.create_validity_validator_container(),
+                certificate.create_subject_validator_container([]),
+                certificate.create_extensions_validator_container([]),
+                certificate.create_spki_validator_container([]),
+            ],
+        )
+    lint_dispatch.remember_who_can_speak(linter)
+    return linter
 
 
 class _Shapes:

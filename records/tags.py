@@ -60,6 +60,7 @@ class Tag(StrEnum):
     CREDENTIAL_REKEYED = "credential.rekeyed"
     CREDENTIAL_TRANSFERRED = "credential.transferred"
     CREDENTIAL_HANDED_OVER = "credential.handed-over"
+    CREDENTIAL_KEEPER_NAMED = "credential.keeper-named"
     CREDENTIAL_REKEY_REQUESTED = "credential.rekey-requested"
     CREDENTIAL_REKEY_DECIDED = "credential.rekey-decided"
     HOLDER_LEFT = "holder.left"

@@ -20,12 +20,17 @@ class CredentialRow(Base):
     """A holder's key and certificate. `state`: enrolling, active, locked, suspended, revoked."""
 
     __tablename__ = "signer_credentials"
-    __table_args__ = (Index("ix_signer_credentials_holder_id", "holder_id"),)
+    __table_args__ = (
+        Index("ix_signer_credentials_holder_id", "holder_id"),
+        Index("ix_signer_credentials_keeper", "keeper"),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
     profile: Mapped[str] = mapped_column(Text)
     holder_id: Mapped[str] = mapped_column(Text)
+    keeper: Mapped[str | None] = mapped_column(Text)
+    """Who keeps an agency's seal (`signer.holders.keepers`)."""
     unit: Mapped[str | None] = mapped_column(Text)
     algorithm: Mapped[str] = mapped_column(Text)
     public_key: Mapped[bytes] = mapped_column(LargeBinary)

@@ -41,7 +41,7 @@ class SpoolChannel:
                     f"Chứng thư số của {said['name']} (số {said['serial']}) hết hạn lúc {day} "
                     "giờ Việt Nam. Hãy đề nghị gia hạn hoặc cấp khóa mới trước thời điểm đó; "
                     "sau thời điểm đó không ký được nữa.\n\n"
-                    f"The certificate of {said['name']} ends at {until.isoformat()}. Ask for its "
+                    f"The certificate of {said['name']} ends on {day}, Vietnam time. Ask for its "
                     "renewal or a new key before that; nothing can be signed after it.\n"
                 ),
                 until=min(until, now + _OF_USE),

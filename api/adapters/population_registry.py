@@ -18,8 +18,15 @@ from typing import Any
 import httpx
 
 from api.settings import Settings, read_secret
-from ca.errors import CaError
-from ca.identity import MOST_CLAIMS, Answer, Claim, Outcome, PopulationRegistry, RegistryUnavailable
+from ca.identity import (
+    MOST_CLAIMS,
+    Answer,
+    Claim,
+    Outcome,
+    PopulationRegistry,
+    RegistryAnswerMalformed,
+    RegistryUnavailable,
+)
 
 _LARGEST_ANSWER = 1 << 20
 _TRIES = 3
@@ -53,7 +60,7 @@ class HttpPopulationRegistry:
         return httpx.URL(self._url).host[:100]
 
     def check(self, claims: Sequence[Claim]) -> list[Answer]:
-        """Raises RegistryUnavailable; CaError `registry-answer-malformed`."""
+        """Raises RegistryUnavailable, RegistryAnswerMalformed."""
         answers: list[Answer] = []
         for start in range(0, len(claims), MOST_CLAIMS):
             answers += self._ask(claims[start : start + MOST_CLAIMS])
@@ -67,6 +74,8 @@ class HttpPopulationRegistry:
         for left in reversed(range(_TRIES)):
             try:
                 return _answers(self._post(body), len(claims))
+            except RegistryAnswerMalformed:
+                raise
             except RegistryUnavailable:
                 if not left:
                     raise
@@ -80,7 +89,7 @@ class HttpPopulationRegistry:
                         f"HTTP {answer.status_code}", retry_after=_seconds(answer)
                     )
                 if answer.status_code != 200:
-                    raise CaError("registry-answer-malformed", reason=f"HTTP {answer.status_code}")
+                    raise RegistryAnswerMalformed(f"HTTP {answer.status_code}")
                 received = bytearray()
                 until = time.monotonic() + self._seconds
                 for piece in answer.iter_bytes():
@@ -88,7 +97,7 @@ class HttpPopulationRegistry:
                     if time.monotonic() > until:
                         raise RegistryUnavailable("too slow")
                     if len(received) > _LARGEST_ANSWER:
-                        raise CaError("registry-answer-malformed", reason="size")
+                        raise RegistryAnswerMalformed("size")
                 return bytes(received)
         except httpx.HTTPError as error:
             raise RegistryUnavailable(type(error).__name__) from None
@@ -127,7 +136,7 @@ def _answers(body: bytes, count: int) -> list[Answer]:
             for one in listed
         ]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CaError("registry-answer-malformed", reason=type(error).__name__) from None
+        raise RegistryAnswerMalformed(type(error).__name__) from None
     if len(answers) != count:
-        raise CaError("registry-answer-malformed", reason="count")
+        raise RegistryAnswerMalformed("count")
     return answers

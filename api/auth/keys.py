@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from api.auth.people import Person, Role
 from signer.errors import CredentialUnusable
-from signer.holders import handovers
+from signer.holders import keepers
 from signer.keys import credentials
 
 if TYPE_CHECKING:
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 
 def keys_of(desk: Desk, person: Person) -> list[Credential]:
-    """The person's own, then agency keys: those handed to them, and as a clerk their unit's.
+    """The person's own, then agency keys: those they keep, and as a clerk their unit's that nobody
+    was named for.
 
-    A unit's key that was handed to another clerk is that clerk's alone (DOMAIN.md §2).
+    A unit's key that another clerk keeps is that clerk's alone (DOMAIN.md §2).
     """
     own = [one for one in credentials.by_holder(desk, person.holder_id) if _of_kind(one, person)]
     if person.kind != "official":
         return own
-    kept = [credentials.find(desk, one) for one in handovers.kept_by(desk, person.holder_id)]
+    kept = [credentials.find(desk, one) for one in keepers.kept_by(desk, person.holder_id)]
     known = {one.id for one in kept}
     if Role.CLERK in person.roles and person.unit is not None:
         kept += [
             one
             for one in credentials.of_unit(desk, person.unit, "agency")
-            if one.id not in known and handovers.keeper_of(desk, one.id) is None
+            if one.id not in known and one.keeper is None
         ]
     return own + kept
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -242,8 +244,17 @@ def check() -> None:
     """Trust nobody: lint everything issued again, compare rows with CRL and OCSP."""
     from ca.checking.checks import check_everything
 
+    began = time.monotonic()
+
+    def progress(count: int) -> None:
+        rate = count / (time.monotonic() - began)
+        sys.stderr.write(f"\r{count:,} ({rate:,.0f}/s) ")
+        sys.stderr.flush()
+
     with opened_house(only_look=True) as house:
-        report = check_everything(house.authority, now())
+        report = check_everything(house.authority, now(), told=progress)
+    if report.certificates >= 500:
+        sys.stderr.write("\n")
     for one in report.problems:
         complain(f"{one.code}  {one.subject}  {one.text}")
     if not report.ok:

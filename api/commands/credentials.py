@@ -70,15 +70,31 @@ def agency(
     name: Annotated[str, typer.Option(help="Full name of the agency")],
     tax_code: Annotated[str, typer.Option(help="MST")],
     unit: Annotated[str, typer.Option(help="Code of the unit, such as 14797")],
+    locality: Annotated[str, typer.Option(help="Province or commune")],
+    keeper: Annotated[str, typer.Option(help="CCCD:… of the clerk who keeps it")],
     budget_code: Annotated[str, typer.Option(help="MNS")] = "",
-    locality: Annotated[str, typer.Option()] = "",
     pin_file: PinFile = None,
 ) -> None:
-    """Enrol an agency's seal, held by its clerk."""
+    """Enrol an agency's seal, kept by its clerk."""
     from ca.names import Subject
 
     subject = Subject.agency(name, tax_code=tax_code, budget_code=budget_code, locality=locality)
-    _enrol("agency-seal", subject, f"MST:{tax_code}", unit, pin_file)
+    pin = new_pin("PIN", pin_file)
+    with opened_house() as house:
+        from signer.keys import credentials
+
+        made = credentials.enrol(
+            house.desk,
+            profile="agency-seal",
+            subject=subject,
+            holder_id=f"MST:{tax_code}",
+            keeper=keeper,
+            unit=unit,
+            pin=pin,
+            now=now(),
+            by=operator(),
+        )
+    say(made.id, made.id)
 
 
 @app.command("list")
@@ -93,10 +109,13 @@ def list_(
         for one in credentials.of_unit(house.desk, unit):
             until = one.certificate.not_valid_after_utc.date().isoformat()
             if json:
-                say_json({"id": one.id, "kind": one.kind, "name": one.name, "state": one.state})
+                kept: dict[str, object] = {"keeper": one.keeper} if one.kind == "agency" else {}
+                facts = {"id": one.id, "kind": one.kind, "name": one.name, "state": one.state}
+                say_json({**facts, **kept})
             else:
                 line = f"{one.id}  {one.kind:<8}  {one.state:<9}  {until}  {one.name}"
-                say(line, line)
+                keeper = f"  ({one.keeper or '?'})" if one.kind == "agency" else ""
+                say(line + keeper, line + keeper)
 
 
 @app.command()
@@ -171,24 +190,6 @@ def _register(
             unit=unit,
             born=None if born is None else born.date(),
             registry=registry_of(house.settings),
-            pin=pin,
-            now=now(),
-            by=operator(),
-        )
-    say(made.id, made.id)
-
-
-def _enrol(profile: str, subject: Subject, holder_id: str, unit: str, source: Path | None) -> None:
-    pin = new_pin("PIN", source)
-    with opened_house() as house:
-        from signer.keys import credentials
-
-        made = credentials.enrol(
-            house.desk,
-            profile=profile,
-            subject=subject,
-            holder_id=holder_id,
-            unit=unit,
             pin=pin,
             now=now(),
             by=operator(),

@@ -30,7 +30,7 @@ from api.commands.terminal import (
 
 if TYPE_CHECKING:
     from api.house import House
-    from signer.holders.enrolment_lists import Taken
+    from signer.holders.enrolment_reading import Taken
 
 app = typer.Typer(
     help="Bulk enrolment from lists.",
@@ -69,12 +69,12 @@ def take_in(
     with opened_house() as house:
         from certify.units import units
         from hsm.mechanisms import KeyAlgorithm
-        from signer.holders import enrolment_lists
+        from signer.holders import enrolment_intake
 
         known = [each.value for each in KeyAlgorithm]
         if algorithm not in known:
             raise typer.BadParameter(", ".join(known))
-        taken = enrolment_lists.take_in(
+        taken = enrolment_intake.take_in(
             house.desk,
             data,
             profile=profile,
@@ -92,18 +92,18 @@ def take_in(
 def show(list_id: ListId, json: Json = False) -> None:
     """A list and how far it is."""
     with opened_house() as house:
-        from signer.holders import enrolment_lists
+        from signer.holders import enrolment_reading
 
-        _show(enrolment_lists.look(house.desk, list_id), json)
+        _show(enrolment_reading.look(house.desk, list_id), json)
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
     """The newest lists."""
     with opened_house() as house:
-        from signer.holders import enrolment_lists
+        from signer.holders import enrolment_reading
 
-        for taken in enrolment_lists.newest(house.desk):
+        for taken in enrolment_reading.newest(house.desk):
             _show(taken, json)
 
 
@@ -280,10 +280,10 @@ def _show(taken: Taken, json: bool) -> None:
 
 
 def _show_problems(house: House, list_id: str, most: int) -> None:
-    from signer.holders import enrolment_lists
+    from signer.holders import enrolment_reading
 
     after, shown = 0, 0
-    while found := enrolment_lists.problems(house.desk, list_id, after=after):
+    while found := enrolment_reading.problems(house.desk, list_id, after=after):
         for line in found:
             if shown == most:
                 say("  …", "  …")

@@ -67,17 +67,26 @@ def renew(credential: CredentialId) -> None:
 def rekey(
     credential: CredentialId,
     compromised: Annotated[bool, typer.Option("--compromised", help="Somebody had it")] = False,
+    keeper: Annotated[
+        str | None, typer.Option(help="CCCD:… of who keeps a seal after one who left")
+    ] = None,
 ) -> None:
     """A new key for the same holder; prints the one-time activation code."""
     with opened_house() as house:
         from ca.status.revocation import RevocationReason
-        from signer.holders import lifecycle
+        from signer.holders import successors
         from signer.holders.handout import new_code
 
         reason = RevocationReason.KEY_COMPROMISE if compromised else RevocationReason.SUPERSEDED
         code = new_code()
-        made = lifecycle.rekey(
-            house.desk, credential, activation_code=code, reason=reason, now=now(), by=operator()
+        made = successors.rekey(
+            house.desk,
+            credential,
+            activation_code=code,
+            keeper=keeper,
+            reason=reason,
+            now=now(),
+            by=operator(),
         )
     say(f"{made.id}  mã kích hoạt: {code}", f"{made.id}  activation code: {code}")
 
@@ -100,6 +109,19 @@ def release(credential: CredentialId) -> None:
 
         lifecycle.resume(house.desk, credential, now=now(), by=operator())
     say("✓ Đã cho dùng lại.", "✓ Released.")
+
+
+@app.command("keeper")
+def name_keeper(
+    credential: CredentialId,
+    holder: Annotated[str, typer.Argument(help="CCCD:… of the clerk who keeps it")],
+) -> None:
+    """Write down who keeps an agency's seal that was enrolled without it."""
+    with opened_house() as house:
+        from signer.holders import keepers
+
+        keepers.name_first(house.desk, credential, keeper=holder, now=now(), by=operator())
+    say("✓ Đã ghi người giữ con dấu.", "✓ The keeper is written down.")
 
 
 @app.command("hand-over")

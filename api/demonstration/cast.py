@@ -17,6 +17,7 @@ INPUTS = Path(__file__).parent.parent.parent / "demo"
 
 OFFICIAL = "Lê Văn Thử"
 OFFICIAL_ID = "CCCD:038800000102"
+CLERK_ID = "CCCD:038800000103"
 TITLE = "PHÓ CHỦ TỊCH"
 AUTHORITY = ("KT. CHỦ TỊCH", TITLE)
 CITIZEN = Requester(name="Nguyễn Thị Mẫu", identifier="038812345678", kind="person")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from api.auth import accounts
 from api.auth.people import Role
-from api.demonstration.cast import CITIZEN, OFFICIAL, OFFICIAL_ID
+from api.demonstration.cast import CITIZEN, CLERK_ID, OFFICIAL, OFFICIAL_ID
 from api.settings import write_secret
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def seats(cast: Cast) -> tuple[Seat, ...]:
     """One for each role, and the citizen."""
     return (
         Seat(OFFICIAL, OFFICIAL_ID, (Role.SIGNER,), "phó chủ tịch, ký", cast.official_pin),
-        Seat("Phạm Thị Ví Dụ", "038800000103", (Role.CLERK,), "văn thư, giữ dấu", cast.agency_pin),
+        Seat("Phạm Thị Ví Dụ", CLERK_ID, (Role.CLERK,), "văn thư, giữ dấu", cast.agency_pin),
         Seat(
             "Hoàng Văn Mẫu",
             "038800000104",

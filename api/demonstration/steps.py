@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.demonstration.cast import AUTHORITY, CITIZEN, DOCUMENT_KIND, DOSSIER, INPUTS, OFFICIAL_ID
+from api.demonstration.cast import (
+    AUTHORITY,
+    CITIZEN,
+    CLERK_ID,
+    DOCUMENT_KIND,
+    DOSSIER,
+    INPUTS,
+    OFFICIAL_ID,
+)
 from certify import competence, issuance, verification
 from certify.counter import intake
 from certify.counter.cases import Presentation
@@ -79,6 +87,7 @@ def enrol(house: House, cast: Cast, made: Made) -> None:
         profile="agency-seal",
         subject=cast.agency,
         holder_id=f"UNIT:{cast.unit.code}",
+        keeper=CLERK_ID,
         unit=cast.unit.code,
         pin=cast.agency_pin,
         now=now,

@@ -34,6 +34,8 @@ class CertificateView:
     serial: str
     issuer: str
     algorithm: str
+    keeper: str
+    """Of an agency's seal: the number of who keeps it."""
 
     @property
     def living(self) -> bool:
@@ -66,4 +68,5 @@ def certificate_view(credential: Credential, *, now: datetime) -> CertificateVie
         serial=serial_text(certificate.serial_number),
         issuer=Subject.from_x509(certificate.issuer).common_name,
         algorithm=credential.algorithm.value.upper(),
+        keeper=(credential.keeper or "").removeprefix("CCCD:"),
     )

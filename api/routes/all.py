@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.csc.routes import ROUTERS as REMOTE_SIGNING
 from api.routes import (
+    batch_results,
     batches,
     cancellations,
     case_acts,
@@ -91,6 +92,7 @@ ROUTERS = (
     previews.router,
     time_stamps.router,
     batches.router,
+    batch_results.router,
     steps.router,
     step_acts.router,
     step_settings.router,

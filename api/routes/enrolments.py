@@ -20,9 +20,16 @@ from api.routes.shapes import Shape, problems
 from api.services import Services
 from certify.units import units
 from hsm.mechanisms import KeyAlgorithm
-from signer.holders import activation_slips, enrolment_list, enrolment_lists, enrolment_results
-from signer.holders.enrolment_lists import LineReport, Taken
+from signer.holders import (
+    activation_slips,
+    enrolment_intake,
+    enrolment_list,
+    enrolment_lists,
+    enrolment_reading,
+    enrolment_results,
+)
 from signer.holders.enrolment_models import LineState
+from signer.holders.enrolment_reading import LineReport, Taken
 
 router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 Officer = Annotated[Client, Security(caller, scopes=["enrol"])]
@@ -74,6 +81,7 @@ class LineShape(BaseModel):
     state: str
     identity: str | None = Field(description="What the population registry said")
     credential_id: str | None
+    keeper: str | None = Field(description="Who keeps an agency's seal")
     problems: dict[str, list[str]]
 
     @classmethod
@@ -85,6 +93,7 @@ class LineShape(BaseModel):
             state=line.state.value,
             identity=line.identity,
             credential_id=line.credential_id,
+            keeper=line.keeper,
             problems={
                 language: [problem.message(language) for problem in line.problems]
                 for language in ("vi", "en")
@@ -151,7 +160,7 @@ def take_in(
     algorithm: Annotated[str, Form(pattern="^p-(256|384)$")] = "p-256",
 ) -> ListShape:
     """The answer is the preview: how many lines would be enrolled, and how many not."""
-    taken = enrolment_lists.take_in(
+    taken = enrolment_intake.take_in(
         wired.house.desk,
         file.file.read(),
         profile=profile,
@@ -172,7 +181,7 @@ def take_in(
 )
 def newest(wired: Wired, client: Officer) -> Lists:
     """A client that works for some units only sees its own lists."""
-    found = enrolment_lists.newest(wired.house.desk)
+    found = enrolment_reading.newest(wired.house.desk)
     return Lists(lists=[ListShape.of(one) for one in found if _theirs(one, client)])
 
 
@@ -202,7 +211,7 @@ def lines(
 ) -> Lines:
     """In the order of the file, from the line after `after`."""
     _found(wired, list_id, client)
-    found = enrolment_lists.lines(
+    found = enrolment_reading.lines(
         wired.house.desk, list_id, states=state or (), after=after, limit=limit
     )
     more = found[-1].number if len(found) == limit else None
@@ -223,7 +232,7 @@ def approve(
     if client.units is not None:
         raise ApiError("unit-not-allowed", unit="*")
     enrolment_lists.approve(desk, list_id, digest=approval.digest, now=now, by=client.by)
-    return ListShape.of(enrolment_lists.look(desk, list_id))
+    return ListShape.of(enrolment_reading.look(desk, list_id))
 
 
 @router.post(
@@ -237,7 +246,7 @@ def start(list_id: ListId, wired: Wired, now: Now, client: Officer) -> Started:
     """Not repeatable: the answer is a secret, told once."""
     _found(wired, list_id, client)
     secret = enrolment_lists.start(wired.house.desk, list_id, now=now, by=client.by)
-    taken = enrolment_lists.look(wired.house.desk, list_id)
+    taken = enrolment_reading.look(wired.house.desk, list_id)
     return Started(list=ListShape.of(taken), handout_secret=secret)
 
 
@@ -251,7 +260,7 @@ def cancel(list_id: ListId, wired: Wired, now: Now, client: Officer) -> ListShap
     """Who is enrolled stays so."""
     _found(wired, list_id, client)
     enrolment_lists.cancel(wired.house.desk, list_id, now=now, by=client.by)
-    return ListShape.of(enrolment_lists.look(wired.house.desk, list_id))
+    return ListShape.of(enrolment_reading.look(wired.house.desk, list_id))
 
 
 @router.post(
@@ -318,11 +327,11 @@ def close(list_id: ListId, wired: Wired, now: Now, client: Officer) -> ListShape
     """Done by the service itself 60 days after the end."""
     _found(wired, list_id, client)
     enrolment_results.close(wired.house.desk, list_id, now=now, by=client.by)
-    return ListShape.of(enrolment_lists.look(wired.house.desk, list_id))
+    return ListShape.of(enrolment_reading.look(wired.house.desk, list_id))
 
 
 def _found(wired: Services, list_id: str, client: Client) -> Taken:
-    taken = enrolment_lists.look(wired.house.desk, list_id)
+    taken = enrolment_reading.look(wired.house.desk, list_id)
     if not _theirs(taken, client):
         raise ApiError("unit-not-allowed", unit="*")
     return taken

@@ -23,6 +23,7 @@ from api.routes.life_cycle_shapes import (
     Handovers,
     HandoverShape,
     HolderId,
+    Keeper,
     NewKey,
     RekeyRequests,
     RekeyRequestShape,
@@ -40,7 +41,7 @@ from api.routes.life_cycle_shapes import (
 from api.routes.shapes import CredentialShape, problems
 from ca.names import Subject
 from certify.units import units
-from signer.holders import handovers, holder_acts, lifecycle
+from signer.holders import handovers, holder_acts, keepers, lifecycle, successors
 from signer.holders.handout import new_code
 from signer.holders.handovers import Permission
 from signer.keys import credentials
@@ -123,14 +124,15 @@ def renew(credential_id: CredentialId, wired: Wired, now: Now, client: Officer) 
 def rekey(
     credential_id: CredentialId, wanted: NewKey, wired: Wired, now: Now, client: Officer
 ) -> WithCode:
-    """The old key, certificate and credential end."""
+    """The old key, certificate and credential end. A seal whose keeper left needs the next one."""
     allowed_credential(wired, client, credential_id)
     code = new_code()
-    made = lifecycle.rekey(
+    made = successors.rekey(
         wired.house.desk,
         credential_id,
         activation_code=code,
         reason=wanted.reason,
+        keeper=wanted.keeper,
         now=now,
         by=client.by,
     )
@@ -163,7 +165,7 @@ def transfer(
         title=wanted.title,
         email=wanted.email,
     )
-    made = lifecycle.transfer(
+    made = successors.transfer(
         wired.house.desk,
         credential_id,
         subject=subject,
@@ -239,6 +241,8 @@ def leave(
     for one in credentials.by_holder(wired.house.desk, holder_id):
         if one.state != "revoked" and one.profile == "official" and not may_touch(client, one):
             raise ApiError("unit-not-allowed", unit=one.unit or "")
+    for seal in keepers.kept_by(wired.house.desk, holder_id):
+        allowed_credential(wired, client, seal)
     left = departures.leave(
         wired.house, holder_id, decision=departure.decision, now=now, by=client.by
     )
@@ -295,6 +299,25 @@ def hand_over(
     responses=problems(404),
 )
 def history(credential_id: CredentialId, wired: Wired, client: Officer) -> Handovers:
-    allowed_credential(wired, client, credential_id)
+    seal = allowed_credential(wired, client, credential_id)
     found = handovers.history(wired.house.desk, credential_id)
-    return Handovers(handovers=[HandoverShape.of(one) for one in found])
+    return Handovers(
+        keeper=seal.keeper,
+        keeper_left=seal.keeper_left,
+        handovers=[HandoverShape.of(one) for one in found],
+    )
+
+
+@router.put(
+    "/credentials/{credential_id}/keeper",
+    summary="Write down who keeps a seal that was enrolled without it",
+    response_model=Handovers,
+    responses=problems(404, 409),
+)
+def name_keeper(
+    credential_id: CredentialId, wanted: Keeper, wired: Wired, now: Now, client: Officer
+) -> Handovers:
+    """Once: after that, only a hand-over by written permission makes it another's."""
+    allowed_credential(wired, client, credential_id)
+    keepers.name_first(wired.house.desk, credential_id, keeper=wanted.keeper, now=now, by=client.by)
+    return history(credential_id, wired, client)

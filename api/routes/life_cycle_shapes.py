@@ -59,6 +59,18 @@ class NewKey(Shape):
     """Why: `superseded`, or `keyCompromise` when somebody else may have had the key."""
 
     reason: RevocationReason = RevocationReason.SUPERSEDED
+    keeper: str | None = Field(
+        None,
+        max_length=64,
+        examples=["CCCD:038800000004"],
+        description="Who keeps the new key of an agency's seal whose keeper left",
+    )
+
+
+class Keeper(Shape):
+    """Who keeps an agency's seal: the văn thư, by citizen number."""
+
+    keeper: str = Field(max_length=64, examples=["CCCD:038800000003"])
 
 
 class Transfer(Shape):
@@ -75,7 +87,7 @@ class Departure(Shape):
 
 
 class Stopped(BaseModel):
-    """What ended; `seals_held` are agency keys they kept, out of use until handed over."""
+    """What ended; `seals_held` are seals they kept, out of use until the next keeper's key."""
 
     credentials: list[str]
     certificates: list[str]
@@ -145,6 +157,10 @@ class HandedOver(BaseModel):
 
 
 class Handovers(BaseModel):
+    """`keeper` has it now, null where nobody wrote it down; `keeper_left`: held until a new key."""
+
+    keeper: str | None
+    keeper_left: bool
     handovers: list[HandoverShape]
 
 

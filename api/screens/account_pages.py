@@ -19,6 +19,8 @@ from api.errors import ApiError
 from api.pages import language_for, render
 from api.services import Services
 from records.errors import DomainError
+from signer.holders import keepers
+from signer.keys import credentials
 
 router = APIRouter(
     prefix="/desk/accounts", include_in_schema=False, dependencies=[Depends(csrf_checked)]
@@ -125,6 +127,16 @@ def _mine(wired: Services, person: Person, account_id: str) -> Account:
     return found
 
 
+def _seals_of(wired: Services, holders: list[str]) -> dict[str, list[str]]:
+    """The names of the agencies' seals that these people keep."""
+    desk = wired.house.desk
+    kept = keepers.kept_by_each(desk, holders)
+    return {
+        holder: [credentials.find(desk, one).name for one in seals]
+        for holder, seals in kept.items()
+    }
+
+
 def _page(
     request: Request,
     wired: Services,
@@ -142,6 +154,7 @@ def _page(
     context: dict[str, Any] = {
         "accounts": shown,
         "roles": [role.value for role in Role],
+        "seals": _seals_of(wired, [one.person.holder_id for one in shown]),
         "matching": matching,
         "told": told,
         "link": accounts.sign_in_address(base_url, token) if token else "",

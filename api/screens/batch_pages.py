@@ -1,8 +1,8 @@
 """Batches at the screen: list, review with ticks, one approval, progress, results.
 
-The same domain functions as the API of `api.routes.batches`. What the approval is for is what the
-page showed: its fingerprint of the ticked digests comes back with the PIN, and if a document came
-in, or a tick changed elsewhere meanwhile, nothing is authorised. docs/flows/batch.md.
+The same domain functions as the API (`api.routes.batches`, `batch_results`). What is approved is
+what the page showed: its fingerprint of the ticked digests comes back with the PIN, and if a
+document came in, or a tick changed elsewhere meanwhile, nothing is authorised. docs/flows/batch.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from api.batch_work import shelves_of
 from api.errors import ApiError
 from api.pages import language_for, render
 from api.pages.batches import batch_view, item_view
-from api.routes.batches import BatchItemShape, archived, followed, table
+from api.routes.batch_results import archived, followed, table
+from api.routes.batch_shapes import BatchItemShape
 from api.services import Services
 from api.transit import safe_name
 from records import audit

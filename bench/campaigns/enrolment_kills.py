@@ -31,7 +31,13 @@ from bench.report import Report, arguments
 from ca.models import CertificateRow, IntentionRow, IntentionState
 from hsm.sealing import unseal_with_code
 from records import audit
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders import (
+    bulk_enrolment,
+    enrolment_intake,
+    enrolment_lists,
+    enrolment_reading,
+    enrolment_results,
+)
 from signer.holders.enrolment_models import LineState, ListState
 from signer.keys import credentials
 from signer.models import CredentialRow
@@ -51,7 +57,7 @@ def main(arguments_: list[str] | None = None) -> int:
         settings = Settings.from_environment({"DAUSO_HOME": str(home)})
         with create(settings, now=_now(), by=BY, told=report.say) as house:
             data = as_csv(officials(people))
-            taken = enrolment_lists.take_in(
+            taken = enrolment_intake.take_in(
                 house.desk, data, profile="official", file_name="ds.csv", now=_now(), by=BY
             )
             secret = enrolment_lists.start(house.desk, taken.id, now=_now(), by=BY)
@@ -107,13 +113,13 @@ def child() -> int:
         sys.stdout.write("at work\n")
         sys.stdout.flush()
         list_id = os.environ["CAMPAIGN_LIST"]
-        if enrolment_lists.look(house.desk, list_id).state is ListState.RUNNING:
+        if enrolment_reading.look(house.desk, list_id).state is ListState.RUNNING:
             bulk_enrolment.work(house.desk, list_id, clock=_now, by=BY)
     return 0
 
 
 def _problems(house: House, list_id: str, secret: str, people: int) -> dict[str, int]:
-    taken = enrolment_lists.look(house.desk, list_id)
+    taken = enrolment_reading.look(house.desk, list_id)
     found = {"people not enrolled": people - taken.counts[LineState.ENROLLED]}
     codes = {
         line.credential_id: line.code

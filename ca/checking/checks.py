@@ -12,7 +12,7 @@ it is a person's decision.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,14 +25,16 @@ from sqlalchemy.orm import Session
 
 from ca import lint
 from ca.authority import Authority
-from ca.checking import check_answers, check_ceremonies, check_lists
+from ca.checking import check_answers, check_ceremonies, check_lists, lint_again
 from ca.checking.check_report import CheckReport
+from ca.checking.lint_again import Asked
 from ca.errors import UNREADABLE
 from ca.issuer import Issuer
 from ca.key_policy import accepted_type
+from ca.lint import Finding
 from ca.models import CertificateRow, CertificateStatus, IntentionRow, IntentionState, serial_text
 from ca.names import Subject, display_name
-from ca.profiles import PROFILES
+from ca.profiles import PROFILES, Profile
 from ca.status.ocsp import Responder
 from records import audit
 from records.errors import DomainError
@@ -45,18 +47,22 @@ _PAGE = 500
 _REVOKED = (CertificateStatus.REVOKED.value, CertificateStatus.HELD.value)
 
 
-def check_everything(authority: Authority, now: datetime) -> CheckReport:
-    """All checks; minutes for a province, as each certificate goes through pkilint again."""
+def check_everything(
+    authority: Authority, now: datetime, *, told: Callable[[int], object] = lambda _: None
+) -> CheckReport:
+    """All checks; minutes for a province, as each certificate goes through pkilint again.
+
+    `told` hears how many certificates have been looked at, from time to time.
+    """
     report = CheckReport()
-    responder = Responder(authority)
     issuers = {issuer.name: issuer for issuer in authority.issuers()}
-    seen: dict[int, str] = {}
-    for row in _certificates(authority):
-        report.certificates += 1
-        certificate = _check_bytes(row, issuers, seen, report)
-        if certificate is not None:
-            _check_lint(row, certificate, issuers, report)
-            _check_answer(row, certificate, responder, report, now)
+    judged = lint_again.findings(
+        _check_certificates(authority, issuers, report, now), processes=lint_again.cores()
+    )
+    for count, (serial, findings) in enumerate(judged, start=1):
+        _report_lint(serial, findings, report)
+        if count % _PAGE == 0:
+            told(count)
     for issuer in issuers.values():
         check_lists.check(authority, issuer, report, now)
     check_ceremonies.check(authority, report)
@@ -68,6 +74,28 @@ def check_everything(authority: Authority, now: datetime) -> CheckReport:
     for problem in log.problems:
         report.add("audit-log", "audit", str(problem))
     return report
+
+
+def _check_certificates(
+    authority: Authority, issuers: dict[str, Issuer], report: CheckReport, now: datetime
+) -> Iterator[Asked]:
+    """What is checked here of each certificate, and what pkilint is to be asked about."""
+    responder = Responder(authority)
+    seen: dict[int, str] = {}
+    for row in _certificates(authority):
+        report.certificates += 1
+        certificate = _check_bytes(row, issuers, seen, report)
+        if certificate is None:
+            continue
+        _check_answer(row, certificate, responder, report, now)
+        profile = PROFILES.get(row.profile)
+        if profile is None:
+            report.add("profile-unknown", row.serial, row.profile)
+            continue
+        base_url = _base_url(certificate)
+        if row.profile != "cross":
+            _check_own_rules(row, certificate, profile, issuers, base_url, report)
+        yield Asked(row.serial, row.der, profile.kind, lint.is_local(base_url))
 
 
 def _certificates(authority: Authority) -> Iterator[CertificateRow]:
@@ -116,34 +144,33 @@ def _check_bytes(
     return certificate
 
 
-def _check_lint(
+def _check_own_rules(
     row: CertificateRow,
     certificate: x509.Certificate,
+    profile: Profile,
     issuers: dict[str, Issuer],
+    base_url: str,
     report: CheckReport,
 ) -> None:
-    profile = PROFILES.get(row.profile)
-    if profile is None:
-        report.add("profile-unknown", row.serial, row.profile)
-        return
-    base_url = _base_url(certificate)
     issuer = (
         None if row.profile == "root" else _as_then(issuers[row.issuer], base_url, row.crl_shard)
     )
-    findings = lint.pkilint_findings(row.der, profile.kind, local_names=lint.is_local(base_url))
-    if row.profile != "cross":
-        try:
-            subject = Subject.from_x509(certificate.subject)
-        except DomainError as error:
-            report.add("subject-unknown-form", row.serial, str(error))
-            return
-        public_key = accepted_type(certificate.public_key())
-        findings += lint.own_findings(
-            certificate, profile=profile, issuer=issuer, subject=subject, public_key=public_key
-        )
+    try:
+        subject = Subject.from_x509(certificate.subject)
+    except DomainError as error:
+        report.add("subject-unknown-form", row.serial, str(error))
+        return
+    public_key = accepted_type(certificate.public_key())
+    findings = lint.own_findings(
+        certificate, profile=profile, issuer=issuer, subject=subject, public_key=public_key
+    )
+    _report_lint(row.serial, findings, report)
+
+
+def _report_lint(serial: str, findings: list[Finding], report: CheckReport) -> None:
     for finding in findings:
         if finding.stops:
-            report.add("lint", row.serial, f"{finding.rule}: {finding.text}")
+            report.add("lint", serial, f"{finding.rule}: {finding.text}")
 
 
 def _check_answer(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from cryptography import x509
 from sqlalchemy import select
@@ -157,19 +158,7 @@ def suspend_together(
     also: Callable[[Session], object] | None = None,
 ) -> None:
     """Several at once, all of them or none; `also` is done in the same transaction."""
-    with authority.database.transaction() as session:
-        rows = [_row(session, authority, serial) for serial in serials]
-        for row in rows:
-            if row.status != CertificateStatus.GOOD.value:
-                raise CaError("certificate-not-good", serial=row.serial, status=row.status)
-            row.status, row.reason = CertificateStatus.HELD.value, "certificateHold"
-            row.revoked_at = row.status_changed_at = _second(now)
-            _append(session, row, x509.ReasonFlags.certificate_hold, now=now)
-        if also is not None:
-            also(session)
-        for row in rows:
-            _record(session, Tag.CERTIFICATE_SUSPENDED, row, {}, now=now, by=by)
-    _publish(authority, rows, now=now, by=by)
+    _turn(authority, serials, _HOLD, now=now, by=by, also=also)
 
 
 def resume(authority: Authority, serial: int, *, now: datetime, by: str) -> None:
@@ -186,18 +175,61 @@ def resume_together(
     also: Callable[[Session], object] | None = None,
 ) -> None:
     """Several at once, all of them or none; `also` is done in the same transaction."""
+    _turn(authority, serials, _RELEASE, now=now, by=by, also=also)
+
+
+class _Change(NamedTuple):
+    """From one status to the other, and how that is told."""
+
+    before: CertificateStatus
+    after: CertificateStatus
+    refusal: str
+    reason: str | None
+    flag: x509.ReasonFlags
+    tag: Tag
+
+
+_HOLD = _Change(
+    CertificateStatus.GOOD,
+    CertificateStatus.HELD,
+    "certificate-not-good",
+    "certificateHold",
+    x509.ReasonFlags.certificate_hold,
+    Tag.CERTIFICATE_SUSPENDED,
+)
+_RELEASE = _Change(
+    CertificateStatus.HELD,
+    CertificateStatus.GOOD,
+    "certificate-not-held",
+    None,
+    x509.ReasonFlags.remove_from_crl,
+    Tag.CERTIFICATE_RESUMED,
+)
+
+
+def _turn(
+    authority: Authority,
+    serials: Sequence[int],
+    change: _Change,
+    *,
+    now: datetime,
+    by: str,
+    also: Callable[[Session], object] | None,
+) -> None:
+    held = change.after is CertificateStatus.HELD
     with authority.database.transaction() as session:
         rows = [_row(session, authority, serial) for serial in serials]
         for row in rows:
-            if row.status != CertificateStatus.HELD.value:
-                raise CaError("certificate-not-held", serial=row.serial, status=row.status)
-            row.status, row.reason = CertificateStatus.GOOD.value, None
-            row.revoked_at, row.status_changed_at = None, now
-            _append(session, row, x509.ReasonFlags.remove_from_crl, now=now)
+            if row.status != change.before.value:
+                raise CaError(change.refusal, serial=row.serial, status=row.status)
+            row.status, row.reason = change.after.value, change.reason
+            row.revoked_at = _second(now) if held else None
+            row.status_changed_at = _second(now) if held else now
+            _append(session, row, change.flag, now=now)
         if also is not None:
             also(session)
         for row in rows:
-            _record(session, Tag.CERTIFICATE_RESUMED, row, {}, now=now, by=by)
+            _record(session, change.tag, row, {}, now=now, by=by)
     _publish(authority, rows, now=now, by=by)
 
 

@@ -72,6 +72,19 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("budget_code", "Mã ngân sách", ("ma ngan sach", "mns", "budget code")),
         Column("unit", "Mã đơn vị", ("ma don vi", "unit", "unit code"), required=True),
         Column("locality", "Địa danh", ("dia danh", "noi dong", "locality"), required=True),
+        Column(
+            "keeper",
+            "Số định danh văn thư giữ con dấu",
+            (
+                "so dinh danh van thu giu con dau",
+                "so dinh danh van thu",
+                "so dinh danh nguoi giu con dau",
+                "van thu",
+                "nguoi giu con dau",
+                "keeper",
+            ),
+            required=True,
+        ),
         Column("email", "Thư điện tử", ("thu dien tu", "email", "e mail")),
         Column("note", "Ghi chú", ("ghi chu", "note")),
         Column("order", "STT", ("stt", "so thu tu", "no")),
@@ -111,6 +124,7 @@ class Entry:
     subject: Subject | None
     born: date | None = None
     problems: tuple[Problem, ...] = ()
+    keeper: str | None = None
 
 
 def entries(data: bytes, *, profile: str, known_unit: Known | None = None) -> Iterator[Entry]:
@@ -187,10 +201,12 @@ def _entry(
     unit = values["unit"]
     if unit and (not _UNIT.match(unit) or (known_unit is not None and not known_unit(unit))):
         wrong("unit", "unit-not-known", unit=unit[:40])
+    keeper = None
     if profile == "official":
-        holder = _official_holder(values, wrong)
+        holder = _person("citizen_id", values, wrong)
     else:
         holder = _agency_holder(values, wrong)
+        keeper = _person("keeper", values, wrong)
     born = _born(values.get("born", ""), wrong)
     subject = None
     if not problems:
@@ -202,16 +218,16 @@ def _entry(
     if first != row.number and not any(one.column for one in problems):
         subject = None
         wrong("", "row-repeated", first=first)
-    return Entry(row.number, values["name"], holder, unit, subject, born, tuple(problems))
+    return Entry(row.number, values["name"], holder, unit, subject, born, tuple(problems), keeper)
 
 
-def _official_holder(values: dict[str, str], wrong: Callable[..., None]) -> str:
-    number = values["citizen_id"].replace(" ", "")
+def _person(column: str, values: dict[str, str], wrong: Callable[..., None]) -> str:
+    number = values[column].replace(" ", "")
     if number.isascii() and number.isdigit() and len(number) == 11:
-        wrong("citizen_id", "citizen-id-short")
+        wrong(column, "citizen-id-short")
     elif number and not _CITIZEN_ID.match(number):
-        wrong("citizen_id", "citizen-id-malformed", length=len(number))
-    values["citizen_id"] = number
+        wrong(column, "citizen-id-malformed", length=len(number))
+    values[column] = number
     return f"CCCD:{number}"
 
 

@@ -80,6 +80,7 @@ class EnrolmentLineRow(Base):
     unit: Mapped[str] = mapped_column(Text)
     subject: Mapped[dict[str, Any] | None] = mapped_column(Json)
     born: Mapped[str | None] = mapped_column(Text)
+    keeper: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     problems: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     identity: Mapped[str | None] = mapped_column(Text)

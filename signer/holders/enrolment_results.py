@@ -24,10 +24,9 @@ from ca.names import Subject
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.holders.bulk_enrolment import line_name
 from signer.holders.enrolment_list import Problem
 from signer.holders.enrolment_models import EnrolmentLineRow, EnrolmentListRow, LineState, ListState
-from signer.holders.handout import HandoutKey, Opener
+from signer.holders.handout import HandoutKey, Opener, line_name
 
 if TYPE_CHECKING:
     from signer.desk import Desk
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=60)
 _PAGE = 1_000
 _HEADING = (
-    "Dòng", "Họ tên / Cơ quan", "Mã đơn vị", "Kết quả", "Mã khóa ký", "Mã kích hoạt", "Ghi chú",
+    "Dòng", "Họ tên / Cơ quan", "Mã đơn vị", "Kết quả", "Mã khóa ký", "Mã kích hoạt",
+    "Người giữ con dấu", "Ghi chú",
 )  # fmt: skip
 _FINISHED = (ListState.DONE.value, ListState.CANCELLED.value)
 _STATES = {
@@ -60,6 +60,7 @@ class ResultLine:
     code: str = field(repr=False)
     problems: tuple[Problem, ...] = ()
     organization: str = ""
+    keeper: str = ""
 
 
 def results(
@@ -87,7 +88,7 @@ def results_csv(
         said = "; ".join(problem.message("vi") for problem in line.problems)
         cells = [
             str(line.number), line.name, line.unit, _STATES[line.state],
-            line.credential_id or "", line.code, said,
+            line.credential_id or "", line.code, line.keeper, said,
         ]  # fmt: skip
         writer.writerow([_harmless(cell) for cell in cells])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
@@ -180,6 +181,7 @@ def _results(desk: Desk, list_id: str, unit: str | None, opener: Opener) -> Iter
                 code=code,
                 problems=tuple(Problem.from_json(one) for one in row.problems or ()),
                 organization=_organization(row.subject),
+                keeper=(row.keeper or "").removeprefix("CCCD:"),
             )
 
 

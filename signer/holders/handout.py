@@ -102,6 +102,11 @@ class Opener:
             raise SealDamaged("code") from None
 
 
+def line_name(list_id: str, number: int) -> str:
+    """What a line's code is bound to."""
+    return f"enrolment-list:{list_id}/{number}"
+
+
 def _derive(shared: bytes, keys: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, keys, b"dauso hand-out v1").derive(shared)
 

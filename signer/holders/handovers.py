@@ -11,28 +11,26 @@ mandate that was given under it is over.
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from hsm.sealing import seal_with_code
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
+from signer.holders import keepers
 from signer.holders.lifecycle_models import HandoverRow
 from signer.keys import activation, closing, credentials, passkey_seals
-from signer.models import CredentialRow
 from signer.routing.working_days import local
 
 if TYPE_CHECKING:
     from signer.desk import Desk
 
 _LARGEST_PERMISSION = 20 << 20
-_HOLDER = re.compile(r"(CCCD:[0-9]{12}|(?!CCCD:)[A-Z]{2,6}:[0-9A-Za-z.-]{1,40})\Z")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def hand_over(
     """Pass an agency's key from one keeper to the next.
 
     Raises SignerError `handover-only-for-seals`, `handover-permission`, `holder-malformed`,
-    `handover-not-keeper`, `handover-same-person`; ActivationRefused `pin-wrong`;
+    `handover-not-keeper`, `handover-same-person`, `keeper-left`; ActivationRefused `pin-wrong`;
     CredentialUnusable.
     """
     # 1. Only an agency's key has a keeper, and only the keeper gives it away, on paper.
@@ -85,11 +83,12 @@ def hand_over(
         raise SignerError("handover-only-for-seals")
     _require_permission(permission, now)
     for person in (given_by, received_by):
-        require_holder(person)
+        keepers.require_holder(person)
     if given_by == received_by:
         raise SignerError("handover-same-person")
-    keeper = keeper_of(desk, credential_id)
-    if keeper is not None and keeper != given_by:
+    if credential.keeper_left:
+        raise SignerError("keeper-left")
+    if credential.keeper is not None and credential.keeper != given_by:
         raise SignerError("handover-not-keeper")
     # 2. The one who gives opens it; it is sealed for the one who receives.
     blob = activation.open_key(desk, credential_id, pin, now=now)
@@ -109,7 +108,8 @@ def hand_over(
     )
     # 3. One transaction: the new seal, the end of what was given under the old one, the record.
     with desk.database.transaction() as session:
-        credentials.require_unchanged(session, credential).sealed_key = sealed
+        kept = credentials.require_unchanged(session, credential)
+        kept.sealed_key, kept.keeper = sealed, received_by
         opened = closing.close_in(session, [credential_id], now=now, by=by)
         passkey_seals.erase_in(session, [credential_id], now=now)
         session.add(row)
@@ -136,37 +136,6 @@ def history(desk: Desk, credential_id: str) -> list[Handover]:
     )
     with desk.database.reading() as session:
         return [_handover(row) for row in session.scalars(wanted)]
-
-
-def keeper_of(desk: Desk, credential_id: str) -> str | None:
-    """Who received the key last; None when it was never handed over."""
-    told = history(desk, credential_id)
-    return told[-1].received_by if told else None
-
-
-def kept_by(desk: Desk, holder_id: str) -> list[str]:
-    """The agencies' credentials in use that this person received and did not pass on."""
-    last = (
-        select(HandoverRow.credential_id, func.max(HandoverRow.at).label("at"))
-        .group_by(HandoverRow.credential_id)
-        .subquery()
-    )
-    wanted = (
-        select(HandoverRow.credential_id)
-        .join(last, (last.c.credential_id == HandoverRow.credential_id)
-              & (last.c.at == HandoverRow.at))
-        .join(CredentialRow, CredentialRow.id == HandoverRow.credential_id)
-        .where(HandoverRow.received_by == holder_id, CredentialRow.state.in_(closing.LIVING))
-        .order_by(HandoverRow.credential_id)
-    )  # fmt: skip
-    with desk.database.reading() as session:
-        return list(session.scalars(wanted))
-
-
-def require_holder(text: str) -> None:
-    """A key kept by "somebody" is kept by nobody: whole identifiers only. `holder-malformed`."""
-    if not _HOLDER.match(text):
-        raise SignerError("holder-malformed", holder=text[:64])
 
 
 def _require_permission(permission: Permission, now: datetime) -> None:

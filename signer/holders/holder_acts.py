@@ -23,7 +23,7 @@ from ca.status.revocation import RevocationReason
 from records import audit
 from records.tags import Tag
 from signer.errors import CredentialUnusable, SignerError
-from signer.holders import lifecycle
+from signer.holders import lifecycle, successors
 from signer.holders.lifecycle_models import RekeyRequestRow
 from signer.keys import activation, closing, credentials
 
@@ -114,7 +114,7 @@ def grant_rekey(
         if by == row.requested_by:
             raise SignerError("rekey-own-request")
         credential_id = row.credential_id
-    made = lifecycle.rekey(
+    made = successors.rekey(
         desk,
         credential_id,
         activation_code=activation_code,

@@ -1,9 +1,10 @@
-"""What becomes of a credential: renewed, re-keyed, transferred, held, ended; and when people leave.
+"""What becomes of a credential: renewed, held, resumed, ended.
 
-    renew(desk, credential_id, now=, by=)                         # same key, new certificate
-    rekey(desk, credential_id, pin=new_pin, now=, by=)            # a new credential takes its place
-    transfer(desk, credential_id, subject=…, unit=…, pin=…, …)    # another unit or title
-    leave(desk, holder_id, decision="123/QĐ-UBND", now=, by=)     # everything of theirs stops
+    renew(desk, credential_id, now=, by=)                   # same key, new certificate
+    suspend(desk, credential_id, reason=…, now=, by=)       # until `resume`
+    end(desk, credential_id, reason=…, now=, by=)           # for good
+
+A new key in its place: `signer.holders.successors`. Whoever leaves: `signer.holders.leaving`.
 
 A credential and its certificates end in one transaction, with its mandates and whatever was opened
 under it: there is no moment at which one half still works. docs/flows/life-cycle.md has the steps.
@@ -12,51 +13,32 @@ under it: there is no moment at which one half still works. docs/flows/life-cycl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ca import renewal
-from ca.errors import CaError
 from ca.models import CertificateRow, CertificateStatus, serial_text
-from ca.names import Subject
 from ca.status import revocation
 from ca.status.revocation import RevocationReason
-from hsm.mechanisms import KeyAlgorithm
 from records import audit
-from records.errors import DomainError
 from records.tags import Tag
-from signer.errors import CredentialUnusable, SignerError
-from signer.holders import handovers, holder_images
-from signer.holders.lifecycle_models import SuccessionRow
+from signer.errors import CredentialUnusable
 from signer.keys import activation, closing, credentials, passkey_seals
 from signer.models import CredentialRow
-from signer.routing import delegations
 
 if TYPE_CHECKING:
     from signer.desk import Desk
     from signer.keys.credentials import Credential
 
 
-@dataclass(frozen=True)
-class Departure:
-    """What stopped when somebody left; `seals` they kept are held until they are handed over."""
-
-    holder_id: str
-    credentials: tuple[str, ...]
-    certificates: tuple[str, ...]
-    seals: tuple[str, ...]
-
-
 def renew(desk: Desk, credential_id: str, *, now: datetime, by: str) -> Credential:
     """A new certificate for the same key; the old one runs out by itself, or ends with the key."""
-    credential = _living(desk, credential_id)
+    credential = require_living(desk, credential_id)
     certificate = renewal.renew(
         desk.authority, credential.certificate.serial_number, now=now, by=by
     )
@@ -70,71 +52,6 @@ def renew(desk: Desk, credential_id: str, *, now: datetime, by: str) -> Credenti
     return credentials.find(desk, credential_id)
 
 
-def rekey(
-    desk: Desk,
-    credential_id: str,
-    *,
-    pin: str | None = None,
-    activation_code: str | None = None,
-    algorithm: KeyAlgorithm | None = None,
-    reason: RevocationReason = RevocationReason.SUPERSEDED,
-    now: datetime,
-    by: str,
-) -> Credential:
-    """A new key, certificate and credential for the same holder; the old ones end.
-
-    Needs no old PIN: this is also what a lost one leads to, after the holder has proved who they
-    are. `reason` is keyCompromise when somebody else may have had the key.
-    """
-    former = _living(desk, credential_id)
-    return _succeed(
-        desk,
-        former,
-        former.holder,
-        former.unit,
-        "rekey",
-        reason,
-        pin=pin,
-        activation_code=activation_code,
-        algorithm=algorithm,
-        now=now,
-        by=by,
-    )
-
-
-def transfer(
-    desk: Desk,
-    credential_id: str,
-    *,
-    subject: Subject,
-    unit: str | None,
-    pin: str | None = None,
-    activation_code: str | None = None,
-    now: datetime,
-    by: str,
-) -> Credential:
-    """The holder's particulars changed (DOMAIN.md §2): new name, new key, the old ones end.
-
-    The person or agency stays the same: `transfer-other-holder`.
-    """
-    former = _living(desk, credential_id)
-    if former.holder.uids != subject.uids:
-        raise CaError("transfer-other-holder")
-    return _succeed(
-        desk,
-        former,
-        subject,
-        unit,
-        "transfer",
-        RevocationReason.AFFILIATION_CHANGED,
-        pin=pin,
-        activation_code=activation_code,
-        algorithm=None,
-        now=now,
-        by=by,
-    )
-
-
 def suspend(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: str) -> None:
     """Out of use until `resume`: the credential and every certificate of its key, in one act.
 
@@ -142,7 +59,7 @@ def suspend(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: s
     key verifies under each of them.
     """
     credential = credentials.find(desk, credential_id)
-    serials = _serials_of_key(desk, [credential.public_key], CertificateStatus.GOOD)
+    serials = serials_of_key(desk, [credential.public_key], CertificateStatus.GOOD)
     opened: list[str] = []
 
     def stop(session: Session) -> None:
@@ -157,7 +74,7 @@ def suspend(desk: Desk, credential_id: str, *, reason: str, now: datetime, by: s
 def resume(desk: Desk, credential_id: str, *, now: datetime, by: str) -> None:
     """Into use again: the credential and the certificates that are held, in one act."""
     credential = credentials.find(desk, credential_id)
-    serials = _serials_of_key(desk, [credential.public_key], CertificateStatus.HELD)
+    serials = serials_of_key(desk, [credential.public_key], CertificateStatus.HELD)
 
     def go_on(session: Session) -> None:
         credentials.resume_in(session, credential_id, now=now, by=by)
@@ -175,163 +92,12 @@ def end(
     invalidity_date: datetime | None = None,
 ) -> None:
     """For good: the sealed key is erased, every certificate of the key is revoked."""
-    credential = _living(desk, credential_id)
-    serials = _serials_of_key(desk, [credential.public_key])
-    _end(desk, [credential_id], serials, reason, invalidity_date, now=now, by=by)
+    credential = require_living(desk, credential_id)
+    serials = serials_of_key(desk, [credential.public_key])
+    end_together(desk, [credential_id], serials, reason, invalidity_date, now=now, by=by)
 
 
-def leave(
-    desk: Desk,
-    holder_id: str,
-    *,
-    decision: str,
-    now: datetime,
-    by: str,
-    also: Callable[[Session], object] | None = None,
-) -> Departure:
-    """An official leaves office: one act, and nothing they held works from that moment.
-
-    Their credentials as an official, every certificate of those keys and every other official's
-    certificate in their name end as cessationOfOperation, in one transaction with their mandates,
-    open authorisations, delegations to sign, and whatever `also` ends. Agency seals they keep are
-    held until they are handed over or re-keyed. `decision` is the written one, for the record.
-    What they hold as a citizen stays.
-    Raises CredentialUnusable `holder-has-nothing`.
-    """
-    handovers.require_holder(holder_id)
-    if not decision.strip():
-        raise SignerError("decision-missing")
-    with desk.database.reading() as session:
-        rows = session.scalars(
-            select(CredentialRow).where(
-                CredentialRow.holder_id == holder_id,
-                CredentialRow.profile == "official",
-                CredentialRow.state.in_(closing.LIVING),
-            )
-        ).all()
-        named = _certificates_naming(session, holder_id, now)
-    seals = handovers.kept_by(desk, holder_id)
-    if not rows and not named and not seals:
-        raise CredentialUnusable("holder-has-nothing", holder=holder_id)
-    ids = [row.id for row in rows]
-    serials = sorted({*named, *_serials_of_key(desk, [row.public_key for row in rows])})
-
-    def stop_the_rest(session: Session) -> None:
-        for seal in seals:
-            row = session.get_one(CredentialRow, seal, with_for_update=True)
-            if row.state in ("active", "locked"):
-                row.state, row.state_reason = "suspended", "keeper left"
-                said: dict[str, object] = {"state": row.state, "reason": row.state_reason}
-                _record(session, Tag.CREDENTIAL_STATE_CHANGED, seal, said, now=now, by=by)
-        delegations.end_all_in(session, holder_id, now=now, by=by)
-        if also is not None:
-            also(session)
-        stopped = {"credentials": ids, "certificates": serials, "seals": list(seals)}
-        record_departure(session, holder_id, decision, stopped, now=now, by=by)
-
-    _end(
-        desk,
-        ids,
-        serials,
-        RevocationReason.CESSATION_OF_OPERATION,
-        None,
-        now=now,
-        by=by,
-        also=stop_the_rest,
-        stopped=[*ids, *seals],
-    )
-    return Departure(holder_id, tuple(ids), tuple(serials), tuple(seals))
-
-
-def record_departure(
-    session: Session,
-    holder_id: str,
-    decision: str,
-    stopped: Mapping[str, object] | None = None,
-    *,
-    now: datetime,
-    by: str,
-) -> None:
-    """Who left, by which decision; the number itself is not in the log."""
-    audit.record(
-        session,
-        tag=Tag.HOLDER_LEFT,
-        by=by,
-        subject=f"holder:{hashlib.sha256(holder_id.encode()).hexdigest()[:32]}",
-        details={"decision": decision, **(stopped or {})},
-        now=now,
-    )
-
-
-def _certificates_naming(session: Session, holder_id: str, now: datetime) -> list[str]:
-    """Officials' certificates of exactly this person: not of whose number begins the same, nor of
-    whoever has these letters in a title."""
-    wanted = select(CertificateRow.serial, CertificateRow.der).where(
-        CertificateRow.profile == "official",
-        CertificateRow.status != CertificateStatus.REVOKED.value,
-        CertificateRow.not_after > now,
-        CertificateRow.subject.contains(f"UID={holder_id}", autoescape=True),
-    )
-    return [
-        serial
-        for serial, der in session.execute(wanted)
-        if holder_id in Subject.from_x509(x509.load_der_x509_certificate(der).subject).uids
-    ]
-
-
-def successor(desk: Desk, credential_id: str) -> str | None:
-    """The credential that took this one's place, if one did."""
-    wanted = select(SuccessionRow.credential_id).where(SuccessionRow.former_id == credential_id)
-    with desk.database.reading() as session:
-        return session.scalar(wanted)
-
-
-def _succeed(
-    desk: Desk,
-    former: Credential,
-    subject: Subject,
-    unit: str | None,
-    kind: str,
-    reason: RevocationReason,
-    *,
-    pin: str | None,
-    activation_code: str | None,
-    algorithm: KeyAlgorithm | None,
-    now: datetime,
-    by: str,
-) -> Credential:
-    """The new one exists before the old one ends, so that nobody is left without."""
-    made = credentials.enrol(
-        desk,
-        profile=former.profile,
-        subject=subject,
-        holder_id=former.holder_id,
-        unit=unit,
-        pin=pin,
-        activation_code=activation_code,
-        algorithm=algorithm or former.algorithm,
-        now=now,
-        by=by,
-    )
-    tag = Tag.CREDENTIAL_REKEYED if kind == "rekey" else Tag.CREDENTIAL_TRANSFERRED
-
-    def also(session: Session) -> None:
-        holder_images.inherit(session, former.id, made.id)
-        session.add(
-            SuccessionRow(credential_id=made.id, former_id=former.id, kind=kind, at=now, by=by)
-        )
-        _record(session, tag, made.id, {"former": former.id}, now=now, by=by)
-
-    serials = _serials_of_key(desk, [former.public_key])
-    try:
-        _end(desk, [former.id], serials, reason, None, now=now, by=by, also=also)
-    except DomainError:
-        end(desk, made.id, reason=RevocationReason.CESSATION_OF_OPERATION, now=now, by=by)
-        raise
-    return made
-
-
-def _end(
+def end_together(
     desk: Desk,
     ids: Sequence[str],
     serials: Sequence[str],
@@ -343,6 +109,11 @@ def _end(
     also: Callable[[Session], object] | None = None,
     stopped: Sequence[str] | None = None,
 ) -> None:
+    """Several credentials and the certificates of their keys, and whatever `also` ends, at once.
+
+    What was opened under the credentials in `stopped`, or these, is closed. Raises
+    CredentialUnusable when somebody was quicker.
+    """
     opened: list[str] = []
 
     def stop(session: Session) -> None:
@@ -371,7 +142,7 @@ def _end(
         activation.forget(desk, one)
 
 
-def _serials_of_key(
+def serials_of_key(
     desk: Desk, keys: Sequence[bytes], status: CertificateStatus | None = None
 ) -> list[str]:
     """Every certificate of these keys in this state, or not revoked: a renewed one has several."""
@@ -390,7 +161,8 @@ def _numbers(serials: Sequence[str]) -> list[int]:
     return [int(one, 16) for one in serials]
 
 
-def _living(desk: Desk, credential_id: str) -> Credential:
+def require_living(desk: Desk, credential_id: str) -> Credential:
+    """Active, locked or suspended. Raises CredentialUnusable for one that is ended."""
     credential = credentials.find(desk, credential_id)
     if credential.state not in closing.LIVING:
         raise CredentialUnusable(f"credential-{credential.state}", credential=credential_id)

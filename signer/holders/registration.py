@@ -9,7 +9,6 @@ credential already, and does the population registry know them as the request na
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,8 @@ from hsm.mechanisms import KeyAlgorithm
 from records import audit
 from records.tags import Tag
 from signer.errors import SignerError
-from signer.holders.enrolment_lists import holders_with_credentials
+from signer.holders import keepers
+from signer.holders.present_holders import holders_with_credentials
 from signer.keys import credentials
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def register(
                 session,
                 tag=Tag.IDENTITY_CHECKED,
                 by=by,
-                subject=f"holder:{hashlib.sha256(holder_id.encode()).hexdigest()[:32]}",
+                subject=keepers.mark_of(holder_id),
                 details={
                     "asked": registry.name,
                     "outcome": answer.outcome.value,

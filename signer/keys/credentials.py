@@ -29,7 +29,7 @@ from records import audit
 from records.errors import DomainError
 from records.tags import Tag
 from signer.errors import CredentialUnusable, SignerError
-from signer.holders import unfinished_enrolments
+from signer.holders import keepers, unfinished_enrolments
 from signer.keys import passkey_seals, pins
 from signer.models import CredentialRow
 
@@ -55,6 +55,7 @@ class Credential:
     profile: str
     holder: Subject
     holder_id: str
+    keeper: str | None
     unit: str | None
     certificate: x509.Certificate = field(repr=False)
     chain: tuple[x509.Certificate, ...] = field(repr=False)
@@ -62,6 +63,7 @@ class Credential:
     algorithm: KeyAlgorithm
     public_key: bytes = field(repr=False)
     sealed_key: bytes = field(repr=False)
+    keeper_left: bool = False
 
     @property
     def name(self) -> str:
@@ -83,6 +85,7 @@ def enrol(
     profile: str,
     subject: Subject,
     holder_id: str,
+    keeper: str | None = None,
     unit: str | None = None,
     pin: str | None = None,
     activation_code: str | None = None,
@@ -92,13 +95,19 @@ def enrol(
 ) -> Credential:
     """A new key and certificate for a holder, sealed under a PIN or a one-time activation code.
 
-    Raises SignerError `pin-too-simple`, `profile-not-for-holders`, and whatever issuing refuses.
+    `keeper` is who keeps an agency's seal (DOMAIN.md §2). Raises SignerError `pin-too-simple`,
+    `profile-not-for-holders`, `keeper-only-for-seals`, `holder-malformed`, and whatever issuing
+    refuses.
     """
     # 1. Refuse early: a weak PIN or a profile that is no holder's costs no key.
     if profile not in KINDS:
         raise SignerError("profile-not-for-holders", profile=profile)
     if (pin is None) == (activation_code is None):
         raise SignerError("pin-or-code")
+    if keeper is not None:
+        if KINDS[profile] != "agency":
+            raise SignerError("keeper-only-for-seals")
+        keepers.require_holder(keeper)
     if pin is not None:
         pins.check(pin)
     # 2. Generate the key pair on the token; it comes out wrapped.
@@ -118,6 +127,7 @@ def enrol(
                 kind=KINDS[profile],
                 profile=profile,
                 holder_id=holder_id,
+                keeper=keeper,
                 unit=unit,
                 algorithm=wrapped.algorithm.value,
                 public_key=wrapped.public_key,
@@ -151,7 +161,12 @@ def enrol(
             tag=Tag.CREDENTIAL_ENROLLED,
             by=by,
             subject=f"credential:{credential_id}",
-            details={"profile": profile, "serial": row.serial, "unit": unit or ""},
+            details={
+                "profile": profile,
+                "serial": row.serial,
+                "unit": unit or "",
+                **keepers.noted(keeper),
+            },
             now=now,
         )
         return _credential(row)
@@ -244,6 +259,10 @@ def resume(desk: Desk, credential_id: str, *, now: datetime, by: str) -> None:
 
 
 def resume_in(session: Session, credential_id: str, *, now: datetime, by: str) -> None:
+    """Raises SignerError `keeper-left`: whoever knows the PIN of this seal has left office."""
+    row = session.get(CredentialRow, credential_id, with_for_update=True)
+    if row is not None and row.state_reason == keepers.KEEPER_LEFT:
+        raise SignerError("keeper-left")
     _change_state_in(session, credential_id, {"suspended"}, "active", None, now=now, by=by)
 
 
@@ -320,6 +339,7 @@ def _credential(row: CredentialRow) -> Credential:
         profile=row.profile,
         holder=Subject.from_x509(certificate.subject),
         holder_id=row.holder_id,
+        keeper=row.keeper,
         unit=row.unit,
         certificate=certificate,
         chain=tuple(x509.load_der_x509_certificate(base64.b64decode(one)) for one in row.chain),
@@ -327,6 +347,7 @@ def _credential(row: CredentialRow) -> Credential:
         algorithm=KeyAlgorithm(row.algorithm),
         public_key=row.public_key,
         sealed_key=row.sealed_key,
+        keeper_left=row.state_reason == keepers.KEEPER_LEFT,
     )
 
 

@@ -14,6 +14,7 @@ from api.auth import accounts
 from hsm.mechanisms import KeyAlgorithm
 from records import audit, merkle
 from records.checkpoints import Checkpoint
+from signer.holders import keepers
 from signer.holders.handout import new_code
 from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service
@@ -142,8 +143,15 @@ def test_others_batches_and_keys_do_not_exist(service: Service, hall: TownHall) 
     assert http.get(f"/desk/certificates/{hall.seal.id}").status_code == 404
     other = {"holder_id": "CCCD:038800000009", "name": "Phạm Thị Ví Dụ", "now": service.now}
     sign_in(http, service.house, roles=["clerk"], **other)
-    assert http.get(f"/desk/certificates/{hall.seal.id}").status_code == 200
+    assert "chưa ghi" in http.get(f"/desk/certificates/{hall.seal.id}").text
+    keepers.name_first(
+        service.house.desk, hall.seal.id, keeper=other["holder_id"], now=service.now, by="x:1"
+    )
+    assert "Phạm Thị Ví Dụ (038800000009)" in http.get(f"/desk/certificates/{hall.seal.id}").text
     assert http.get(f"/desk/certificates/{hall.person.id}").status_code == 404
+    sign_in(http, service.house, roles=["admin"], **other)
+    assert f"giữ con dấu của {hall.seal.name}" in http.get("/desk/accounts").text
+    sign_in(http, service.house, roles=["clerk"], **other)
     for path in ("", "/documents/0", "/documents/0/pages/1", "/results.csv", "/events"):
         assert http.get(batch + path).status_code == 404, path
     chosen = hashlib.sha256(b"").hexdigest()

@@ -91,6 +91,7 @@ def test_a_list_at_the_terminal(tmp_path: Path) -> None:
             assert dauso("enrol", "close", list_id).code == 0
             assert dauso("enrol", "close", list_id).code == 1
             _one_person(dauso, tmp_path)
+            _a_seal(dauso, tmp_path)
             assert dauso("ca", "check").code == 0
             assert dauso("audit", "verify").code == 0
 
@@ -115,6 +116,25 @@ def _one_person(dauso: object, tmp_path: Path) -> None:
     assert dauso(*citizen, *options, "038800000009").code == 1  # the registry knows nobody
     assert dauso(*citizen, *options, "038800000004").code == 0
     assert dauso(*citizen, *options, "038800000004").code == 1  # has one
+
+
+def _a_seal(dauso: object, tmp_path: Path) -> None:
+    """DOMAIN.md §2: who keeps it is said at once, and their departure holds it."""
+    assert callable(dauso)
+    seal = ("credentials", "agency", "--name", "UBND phường Hạc Thành", "--tax-code", "2800000001")
+    place = ("--unit", "14797", "--locality", "Thanh Hóa")
+    options = (*place, "--pin-file", tmp_path / "pin", "--keeper")
+    assert dauso(*seal, *options[:-1]).code != 0
+    assert dauso(*seal, *options, "văn thư").code == 1
+    made = dauso(*seal, *options, "CCCD:038800000003")
+    assert made.code == 0, made
+    key = made.out.strip()
+    assert "(CCCD:038800000003)" in dauso("credentials", "list", "--unit", "14797").out
+    assert dauso("holders", "keeper", key, "CCCD:038800000004").code == 1
+    left = dauso("holders", "leave", "CCCD:038800000003", "--decision", "9/QĐ-UBND")
+    assert "1 khóa cơ quan" in left.out, left
+    assert "khóa mới" in dauso("holders", "release", key).err
+    assert dauso("holders", "rekey", key, "--keeper", "CCCD:038800000004").code == 0
 
 
 def _text(pdf: Path) -> str:

@@ -19,11 +19,12 @@ from api.adapters.population_registry import registry_of
 from api.auth import accounts
 from api.csc.outbox import SpoolOutbox
 from api.health import examine_chain
+from api.local_time import VIETNAM
 from api.notice_models import NoticeRow
 from api.settings import Settings, SettingsError, write_secret
 from ca import enrolment, identity
 from ca.errors import CaError
-from ca.identity import Outcome
+from ca.identity import Outcome, RegistryUnavailable
 from ca.names import Subject
 from signer.keys import credentials
 from tests.api.conftest import ONLY_SQLITE, Service, house_of
@@ -108,6 +109,31 @@ def test_a_list_from_upload_to_first_use(asked: Service) -> None:
     assert service.http.post(f"{where}/results/closing", headers=officer).status_code == 200
     gone = service.http.post(f"{where}/results", json={"handout_secret": secret}, headers=officer)
     assert gone.status_code == 410
+
+
+def test_a_silent_registry_holds_back_only_those_it_is_asked_about(
+    asked: Service, registry: Registry
+) -> None:
+    """Agencies are not in the population registry: their list goes on, the officials' waits."""
+    service, officer = asked, asked.bearer("enrol", name="ra-system")
+    second = service.bearer("enrol", name="ra-second")
+    people = send(service, LIST, officer).json()["id"]
+    head = "Tên cơ quan,Mã số thuế,Mã đơn vị,Địa danh,Văn thư\n"
+    seal = head + "UBND phường Hạc Thành,2800000001,14797,Hạc Thành,038800000003\n"
+    agencies = send(service, seal, officer, profile="agency-seal").json()
+    approval = {"digest": agencies["digest"]}
+    where = f"/api/v1/enrolments/{agencies['id']}"
+    assert service.http.post(f"{where}/approval", json=approval, headers=second).status_code == 200
+    for one in (people, agencies["id"]):
+        started = service.http.post(f"/api/v1/enrolments/{one}/start", headers=officer)
+        assert started.status_code == 202
+    registry.down = True
+    with pytest.raises(RegistryUnavailable):
+        schedule.enrol_lists(service.services, service.now)
+    (line,) = service.http.get(f"{where}/lines", headers=officer).json()["lines"]
+    assert (line["state"], line["keeper"]) == ("enrolled", "CCCD:038800000003")
+    waits = service.http.get(f"/api/v1/enrolments/{people}", headers=officer).json()
+    assert (waits["state"], waits["counts"]["waiting"]) == ("running", 4)
 
 
 def test_without_the_scope_nothing_is_seen(service: Service) -> None:
@@ -201,8 +227,27 @@ def test_holders_and_officers_over_http(service: Service) -> None:
         headers=officer,
     )
     assert passed.status_code == 201, passed.text
-    told = service.http.get(f"{seal}/handovers", headers=officer).json()["handovers"]
-    assert told[0]["received_by"] == "CCCD:038800000004"
+    told = service.http.get(f"{seal}/handovers", headers=officer).json()
+    assert told["handovers"][0]["received_by"] == told["keeper"] == "CCCD:038800000004"
+    # Whoever keeps another unit's seal is not that client's to let go; afterwards it is held.
+    away = "/api/v1/holders/CCCD:038800000004/departure"
+    stranger = service.bearer("enrol", name="other-unit", units=["14800"])
+    assert post(away, stranger, decision="9/QĐ").json()["code"] == "unit-not-allowed"
+    assert post(away, officer, decision="9/QĐ").json()["seals_held"] == [holders.agency.id]
+    assert service.http.get(f"{seal}/handovers", headers=officer).json()["keeper_left"] is True
+    assert post(f"{seal}/release", officer).json()["code"] == "keeper-left"
+    assert post(f"{seal}/rekeying", officer).status_code == 409
+    heir = post(f"{seal}/rekeying", officer, keeper="CCCD:038800000005").json()["credential"]["id"]
+    kept = f"/api/v1/credentials/{heir}/keeper"
+    put = service.http.put
+    same = put(kept, json={"keeper": "CCCD:038800000005"}, headers=officer)
+    assert (same.status_code, same.json()["keeper"]) == (200, "CCCD:038800000005")
+    for wrong, code in (
+        ("CCCD:038800000006", "handover-not-keeper"),
+        ("ai đó", "holder-malformed"),
+    ):
+        answer = put(kept, json={"keeper": wrong}, headers=officer)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 def test_the_registry_is_asked_and_its_answer_kept(world: World, registry: Registry) -> None:
@@ -251,16 +296,18 @@ def test_notices_are_told_once_for_each_milestone(world: World, tmp_path: Any) -
     assert len(messages) == 4
     assert {one.to for one in messages} == {"unit:H56.DEMO.1"}
     assert "hết hạn" in messages[0].text
+    day = f"{end.astimezone(VIETNAM):%d/%m/%Y %H:%M}"
+    assert messages[0].text.count(day) == 2, "one hour, in both languages"
 
 
 def test_whom_nobody_need_tell(world: World, tmp_path: Any) -> None:
     """Renewed, re-keyed or ended: nothing is about to be lost."""
-    from signer.holders import lifecycle
+    from signer.holders import leaving, lifecycle
 
     holders = enrol(world)
     soon = holders.official.certificate.not_valid_after_utc - timedelta(days=20)
     lifecycle.renew(world.desk, holders.official.id, now=soon, by="official:1")
-    lifecycle.leave(world.desk, "CCCD:038800000001", decision="1", now=soon, by="official:1")
+    leaving.leave(world.desk, "CCCD:038800000001", decision="1", now=soon, by="official:1")
     channels = [SpoolChannel(SpoolOutbox(tmp_path / "outbox"))]
     notices.announce(world.database, channels, now=soon)
     with world.database.reading() as session:

@@ -45,6 +45,14 @@ def test_one_person_whose_key_the_service_keeps(asked: Service, registry: Regist
     away = post(service, "/credentials", officer, **MAU, **quick)
     assert (away.status_code, "retry-after" in away.headers) == (503, True)
     registry.down = False
+    # A registry that answers nonsense is no better: the request is not what has to be corrected.
+    registry.raw = b"<html>bao tri</html>"
+    nonsense = post(service, "/credentials", officer, **MAU, **quick)
+    assert nonsense.status_code == 503
+    assert nonsense.json()["code"] == "registry-answer-malformed"
+    assert nonsense.headers["retry-after"] == "300"
+    assert "thử lại" in nonsense.json()["messages"]["vi"]
+    registry.raw = None
     made = post(service, "/credentials", officer, **MAU, **quick)
     assert made.status_code == 201, made.text
     assert made.headers["cache-control"] == "no-store"

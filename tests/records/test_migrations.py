@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from records.database import Base, Database
 from records.errors import RecordsError
@@ -77,3 +79,45 @@ def test_a_database_from_the_future_is_refused(database: Database) -> None:
     with pytest.raises(RecordsError) as caught:
         database.migrate()
     assert caught.value.code == "database-newer"
+
+
+def test_seals_handed_over_before_keepers_were_written_down(database: Database) -> None:
+    """Revision 0017: a seal is kept by whoever received it last; of the others nobody is named."""
+    keys = ("a", "b", "c")
+    with database.transaction() as session:
+        _back_to(session.connection(), "0016")
+        for key in keys:
+            session.execute(
+                text(
+                    "INSERT INTO signer_credentials (id, kind, profile, holder_id, algorithm,"
+                    " public_key, sealed_key, chain, state, wrong_pins, created_at, created_by)"
+                    " VALUES (:key, 'agency', 'agency-seal', 'MST:1', 'p-256', :none, :none,"
+                    " '[]', 'active', 0, '2026-01-01', 'x')"
+                ),
+                {"key": key, "none": b""},
+            )
+        for number, (key, receiver, day) in enumerate(
+            (
+                ("a", "CCCD:2", "2026-01-03"),
+                ("a", "CCCD:1", "2026-01-02"),
+                ("b", "CCCD:3", "2026-01-02"),
+            )
+        ):
+            session.execute(
+                text(
+                    "INSERT INTO signer_handovers VALUES (:id, :key, 'CCCD:0', :receiver, '1',"
+                    " '2026-01-01', 'x', '00', :day, 'x')"
+                ),
+                {"id": str(number), "key": key, "receiver": receiver, "day": day},
+            )
+    database.migrate()
+    with database.reading() as session:
+        found = session.execute(text("SELECT id, keeper FROM signer_credentials ORDER BY id"))
+        assert [tuple(one) for one in found] == [("a", "CCCD:2"), ("b", "CCCD:3"), ("c", None)]
+
+
+def _back_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)

@@ -18,7 +18,15 @@ from hsm.sealing import unseal_with_code
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, SignerError
-from signer.holders import bulk_enrolment, enrolment_lists, enrolment_results
+from signer.holders import (
+    bulk_enrolment,
+    enrolment_intake,
+    enrolment_lists,
+    enrolment_reading,
+    enrolment_results,
+    keepers,
+    leaving,
+)
 from signer.holders.enrolment_models import EnrolmentLineRow, LineState, ListState
 from signer.keys import activation, credentials, pins
 from signer.models import CredentialRow
@@ -38,13 +46,13 @@ def officials(count: int, start: int = 0) -> bytes:
 
 
 def started(world: World, data: bytes, **more: Any) -> tuple[str, str]:
-    taken = enrolment_lists.take_in(
+    taken = enrolment_intake.take_in(
         world.desk, data, profile="official", file_name="ds.csv", now=world.now, by=BY, **more
     )
     return taken.id, enrolment_lists.start(world.desk, taken.id, now=world.now, by=BY)
 
 
-def work(world: World, list_id: str, **more: Any) -> enrolment_lists.Taken:
+def work(world: World, list_id: str, **more: Any) -> enrolment_reading.Taken:
     return bulk_enrolment.work(
         world.desk, list_id, clock=lambda: world.now, by=BY, **{"chunk": 3, **more}
     )
@@ -69,12 +77,12 @@ def test_a_list_becomes_holders(world: World) -> None:
     """Preview, progress, result file; the code is good once and the PIN follows."""
     desk, now = world.desk, world.now
     data = officials(7) + "Lê,0388,,14797,X,,\r\n".encode()
-    taken = enrolment_lists.take_in(
+    taken = enrolment_intake.take_in(
         desk, data, profile="official", file_name="ds.csv", now=now, by=BY
     )
     assert (taken.state, taken.lines) == (ListState.PREVIEWED, 8)
     assert (taken.counts["waiting"], taken.counts["refused"]) == (7, 1)
-    (bad,) = enrolment_lists.problems(desk, taken.id)
+    (bad,) = enrolment_reading.problems(desk, taken.id)
     assert bad.number == 9
     assert "12 chữ số" in bad.problems[0].message("vi")
     with world.database.reading() as session:
@@ -219,7 +227,7 @@ def test_after_a_kill_the_rest_is_enrolled_and_nobody_twice(
 def test_a_run_that_was_thought_dead_writes_nothing(world: World) -> None:
     """Two processes at one list: the later fences the earlier off."""
     list_id, _ = started(world, officials(9))
-    taken_over: list[enrolment_lists.Taken] = []
+    taken_over: list[enrolment_reading.Taken] = []
 
     def take_over(_: int) -> None:
         if not taken_over:
@@ -228,7 +236,7 @@ def test_a_run_that_was_thought_dead_writes_nothing(world: World) -> None:
     with pytest.raises(SignerError) as caught:
         work(world, list_id, told=take_over)
     assert caught.value.code == "list-taken-over"
-    assert enrolment_lists.look(world.desk, list_id).counts["enrolled"] == 9
+    assert enrolment_reading.look(world.desk, list_id).counts["enrolled"] == 9
     assert enrolled_twice(world) == 0
     with world.database.reading() as session:
         left = select(func.count()).where(IntentionRow.state == IntentionState.OPEN.value)
@@ -285,15 +293,16 @@ def test_one_line_that_cannot_be_issued_spoils_no_other(
     monkeypatch.setattr(lint, "stop_on_findings", picky)
     done = work(world, list_id)
     assert (done.counts["enrolled"], done.counts["failed"]) == (4, 1)
-    (failed,) = enrolment_lists.problems(world.desk, list_id)
+    (failed,) = enrolment_reading.problems(world.desk, list_id)
     assert "RFC 5280 §4" in failed.problems[0].message("vi")
 
 
 def test_a_second_person_approves_exactly_this_list(world: World) -> None:
     """Approval by a second person where the profile asks for it, bound to the exact request."""
-    head = "Tên cơ quan,Mã số thuế,Mã ngân sách,Mã đơn vị,Địa danh\r\n"
-    data = (head + "UBND phường Hạc Thành,2800000001,1000001,14797,Hạc Thành\r\n").encode()
-    taken = enrolment_lists.take_in(
+    head = "Tên cơ quan,Mã số thuế,Mã ngân sách,Mã đơn vị,Địa danh,Văn thư\r\n"
+    row = "UBND phường Hạc Thành,2800000001,1000001,14797,Hạc Thành,038800000003\r\n"
+    data = (head + row).encode()
+    taken = enrolment_intake.take_in(
         world.desk, data, profile="agency-seal", file_name="a.csv", now=world.now, by=BY
     )
     when: dict[str, Any] = {"now": world.now}
@@ -316,9 +325,23 @@ def test_a_second_person_approves_exactly_this_list(world: World) -> None:
         with pytest.raises(SignerError) as caught:
             refused()
         assert caught.value.code == code
+    other_keeper = enrolment_intake.take_in(
+        world.desk, data.replace(b"038800000003", b"038800000004"), profile="agency-seal",
+        file_name="a.csv", now=world.now, by=BY,
+    )  # fmt: skip
+    assert other_keeper.digest != taken.digest
     enrolment_lists.approve(world.desk, taken.id, digest=taken.digest, by=OTHER, **when)
-    enrolment_lists.start(world.desk, taken.id, by=BY, **when)
+    secret = enrolment_lists.start(world.desk, taken.id, by=BY, **when)
+    # DOMAIN.md §2: the văn thư whom the list names keeps the seal from the first day on.
     assert work(world, taken.id).counts["enrolled"] == 1
+    (line,) = enrolment_reading.lines(world.desk, taken.id)
+    assert (line.keeper, line.credential_id) != (None, None)
+    assert keepers.kept_by(world.desk, "CCCD:038800000003") == [line.credential_id]
+    told = enrolment_results.results_csv(world.desk, taken.id, secret=secret, by=BY, **when)
+    assert told.decode("utf-8-sig").splitlines()[1].endswith(",038800000003,")
+    left = leaving.leave(world.desk, "CCCD:038800000003", decision="1/QĐ", by=OTHER, **when)
+    assert left.seals == (line.credential_id,)
+    assert credentials.find(world.desk, left.seals[0]).state == "suspended"
     (made,) = credentials.of_unit(world.desk, "14797")
     assert made.holder.uids == ("MST:2800000001", "MNS:1000001")
 
@@ -327,10 +350,10 @@ def test_nobody_is_in_two_lists_at_once(world: World) -> None:
     """Who has a credential, or is on the way to one, is told so and left out."""
     first, _ = started(world, officials(3))
     second, _ = started(world, officials(5))
-    assert enrolment_lists.look(world.desk, second).counts["present"] == 3
+    assert enrolment_reading.look(world.desk, second).counts["present"] == 3
     assert work(world, second).counts["enrolled"] == 2
     assert work(world, first).counts["enrolled"] == 3
-    third = enrolment_lists.take_in(
+    third = enrolment_intake.take_in(
         world.desk, officials(5), profile="official", file_name="x", now=world.now, by=BY
     )
     assert third.counts["present"] == 5
@@ -376,7 +399,7 @@ def test_only_those_the_registry_knows_are_enrolled(world: World) -> None:
     waits: list[float] = []
     done = work(world, list_id, registry=registry, pause=waits.append)
     assert (done.counts["enrolled"], done.counts["failed"], waits) == (3, 2, [5.0])
-    lines = enrolment_lists.lines(world.desk, list_id)
+    lines = enrolment_reading.lines(world.desk, list_id)
     assert [one.identity for one in lines] == ["match", "mismatch", "match", "deceased", "match"]
     assert "không khớp" in lines[1].problems[0].message("vi")
     assert "enrolment-line.refused" in tags(world)
@@ -406,11 +429,11 @@ def test_a_list_that_never_came_in_whole_is_removed(
     def struck(*_: Any, **__: Any) -> Any:
         raise Killed
 
-    monkeypatch.setattr(enrolment_lists, "_content", struck)
+    monkeypatch.setattr(enrolment_intake, "_content", struck)
     with pytest.raises(Killed):
         started(world, officials(3))
     monkeypatch.undo()
-    assert enrolment_lists.abandon_unread(world.desk, now=world.now, by=BY) == 0
+    assert enrolment_intake.abandon_unread(world.desk, now=world.now, by=BY) == 0
     later = world.now + timedelta(minutes=10)
-    assert enrolment_lists.abandon_unread(world.desk, now=later, by=BY) == 1
-    assert enrolment_lists.newest(world.desk) == []
+    assert enrolment_intake.abandon_unread(world.desk, now=later, by=BY) == 1
+    assert enrolment_reading.newest(world.desk) == []

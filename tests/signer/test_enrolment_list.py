@@ -239,11 +239,29 @@ def test_the_template_is_understood(profile: str) -> None:
 def test_agencies_keep_both_their_codes() -> None:
     """DOMAIN.md §2: UID may repeat in one name, tax code and budget code."""
     data = text(
-        ["Tên cơ quan", "Mã số thuế", "Mã ngân sách", "Mã đơn vị", "Địa danh"],
-        ["UBND phường Hạc Thành", "2800000001", "1000001", "14797", "Hạc Thành"],
-        ["UBND phường Đông Sơn", "", "", "14798", "Đông Sơn"],
+        ["Tên cơ quan", "Mã số thuế", "Mã ngân sách", "Mã đơn vị", "Địa danh", "Văn thư"],
+        ["UBND phường Hạc Thành", "2800000001", "1000001", "14797", "Hạc Thành", "038800000003"],
+        ["UBND phường Đông Sơn", "", "", "14798", "Đông Sơn", "038800000004"],
     ).encode()
     good, bad = read(data, "agency-seal")
+    assert good.keeper == "CCCD:038800000003"
     assert good.subject is not None
     assert good.subject.uids == ("MST:2800000001", "MNS:1000001")
     assert any("mã số thuế" in one for one in said(bad))
+
+
+def test_a_seal_without_a_keeper_is_not_enrolled() -> None:
+    """DOMAIN.md §2: an agency's key is held by the văn thư; a list says by whom."""
+    head = ["Tên cơ quan", "Mã số thuế", "Mã đơn vị", "Địa danh"]
+    with pytest.raises(ListRefused) as caught:
+        read(text(head, ["UBND", "2800000001", "14797", "Hạc Thành"]).encode(), "agency-seal")
+    assert caught.value.code == "list-column-missing"
+    assert "giữ con dấu" in caught.value.message("vi")
+    rows = [
+        ["UBND", f"280000000{n}", "14797", "Hạc Thành", keeper]
+        for n, keeper in enumerate(("", "38800000003", "CCCD", "0388 0000 0003"))
+    ]
+    found = read(text([*head, "Số định danh văn thư giữ con dấu"], *rows).encode(), "agency-seal")
+    codes = [[one.code for one in entry.problems] for entry in found]
+    assert codes == [["cell-missing"], ["citizen-id-short"], ["citizen-id-malformed"], []]
+    assert found[-1].keeper == "CCCD:038800000003"

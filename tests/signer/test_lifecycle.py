@@ -18,7 +18,15 @@ from ca.status.revocation import RevocationReason
 from records import audit
 from records.models import AuditEntry
 from signer.errors import ActivationRefused, CredentialUnusable, SignerError
-from signer.holders import handovers, holder_acts, holder_images, lifecycle
+from signer.holders import (
+    handovers,
+    holder_acts,
+    holder_images,
+    keepers,
+    leaving,
+    lifecycle,
+    successors,
+)
 from signer.holders.handout import new_code
 from signer.keys import activation, credentials, mandates, pins
 from signer.models import AuthorizationRow, CredentialRow, MandateRow
@@ -67,7 +75,7 @@ def test_renewing_keeps_key_pin_and_identifier(world: World, holders: Holders) -
 def test_a_new_key_takes_the_old_ones_place(world: World, holders: Holders) -> None:
     """Re-key: no old PIN is needed, the old key opens nothing, the picture carries on."""
     former = holders.official
-    made = lifecycle.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
+    made = successors.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
     assert made.public_key != former.public_key
     assert made.holder == former.holder
     assert activation.open_key(world.desk, made.id, NEW_PIN, now=world.now)
@@ -75,14 +83,14 @@ def test_a_new_key_takes_the_old_ones_place(world: World, holders: Holders) -> N
         activation.open_key(world.desk, former.id, OFFICIAL_PIN, now=world.now)
     record = world.authority.certificate(serial(former))
     assert (record.status, record.reason) == (CertificateStatus.REVOKED, "superseded")
-    assert lifecycle.successor(world.desk, former.id) == made.id
+    assert successors.successor(world.desk, former.id) == made.id
     assert holder_images.image_digest(world.desk, made.id) == holder_images.image_digest(
         world.desk, former.id
     )
     with world.database.reading() as session:
         assert session.get_one(CredentialRow, former.id).sealed_key == b""
     with pytest.raises(CredentialUnusable):
-        lifecycle.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
+        successors.rekey(world.desk, former.id, pin=NEW_PIN, now=world.now, by=OFFICER)
 
 
 @ONLY_SQLITE
@@ -90,14 +98,14 @@ def test_a_transfer_changes_the_name_and_not_the_person(world: World, holders: H
     """DOMAIN.md §2: changed on transfer; affiliationChanged is the reason (RFC 5280 §5.3.1)."""
     former = holders.official
     elsewhere = replace(former.holder, organizational_units=("UBND phường Đông Sơn",))
-    made = lifecycle.transfer(
+    made = successors.transfer(
         world.desk, former.id, subject=elsewhere, unit="14798", pin=NEW_PIN, now=world.now, by=BY
     )
     assert (made.unit, made.holder.organizational_units) == ("14798", ("UBND phường Đông Sơn",))
     assert world.authority.certificate(serial(former)).reason == "affiliationChanged"
     other = Subject.official("Lê Văn Thử", citizen_id="038800000002", unit="X")
     with pytest.raises(CaError) as caught:
-        lifecycle.transfer(
+        successors.transfer(
             world.desk, made.id, subject=other, unit="1", pin=NEW_PIN, now=world.now, by=BY
         )
     assert caught.value.code == "transfer-other-holder"
@@ -116,7 +124,7 @@ def test_when_an_official_leaves_everything_stops_at_once(world: World, holders:
         now=world.now,
         by=BY,
     )
-    left = lifecycle.leave(
+    left = leaving.leave(
         desk, official.holder_id, decision="123/QĐ-UBND ngày 01/03/2026", now=world.now, by=OFFICER
     )
     assert left.credentials == (official.id,)
@@ -136,27 +144,27 @@ def test_when_an_official_leaves_everything_stops_at_once(world: World, holders:
     assert "holder.left" in tags(world)
     assert audit.verify(world.database).ok
     with pytest.raises(CredentialUnusable) as caught:
-        lifecycle.leave(desk, official.holder_id, decision="x", now=world.now, by=OFFICER)
+        leaving.leave(desk, official.holder_id, decision="x", now=world.now, by=OFFICER)
     assert caught.value.code == "holder-has-nothing"
 
 
 @ONLY_SQLITE
 def test_who_leaves_is_exactly_one_person(world: World, holders: Holders) -> None:
     """Neither a number typed too short nor the letters in somebody's title end anybody else's."""
-    desk, leaving = world.desk, holders.official.holder_id
+    desk, them = world.desk, holders.official.holder_id
     named = Subject.official(
-        "Lê Văn Thử", citizen_id="038800000012", unit="X", title=f"Thay UID={leaving}"
+        "Lê Văn Thử", citizen_id="038800000012", unit="X", title=f"Thay UID={them}"
     )
     other = renewal.issue(
         world.authority, profile="official", subject=named, public_key=world.key(),
         now=world.now, by=BY,
     )  # fmt: skip
     with pytest.raises(CredentialUnusable) as caught:
-        lifecycle.leave(desk, "PID:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+        leaving.leave(desk, "PID:0388", decision="1/QĐ", now=world.now, by=OFFICER)
     assert caught.value.code == "holder-has-nothing"
     with pytest.raises(SignerError):
-        lifecycle.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
-    left = lifecycle.leave(desk, leaving, decision="1/QĐ", now=world.now, by=OFFICER)
+        leaving.leave(desk, "CCCD:0388", decision="1/QĐ", now=world.now, by=OFFICER)
+    left = leaving.leave(desk, them, decision="1/QĐ", now=world.now, by=OFFICER)
     assert len(left.certificates) == 1
     assert status(world, other.serial_number) is CertificateStatus.GOOD
 
@@ -171,7 +179,7 @@ def test_leaving_is_one_transaction(
 
     monkeypatch.setattr(lifecycle.closing, "close_in", struck)
     with pytest.raises(KeyboardInterrupt):
-        lifecycle.leave(
+        leaving.leave(
             world.desk, holders.official.holder_id, decision="1", now=world.now, by=OFFICER
         )
     monkeypatch.undo()
@@ -193,7 +201,7 @@ def test_what_they_hold_as_a_citizen_stays(world: World, holders: Holders) -> No
         now=world.now,
         by=BY,
     )
-    lifecycle.leave(world.desk, own.holder_id, decision="1", now=world.now, by=OFFICER)
+    leaving.leave(world.desk, own.holder_id, decision="1", now=world.now, by=OFFICER)
     assert credentials.find(world.desk, own.id).state == "active"
     assert status(world, serial(own)) is CertificateStatus.GOOD
 
@@ -238,7 +246,7 @@ def test_an_agency_key_is_handed_over_on_paper(world: World, holders: Holders) -
     with world.database.reading() as session:
         row = session.get_one(MandateRow, mandate.id)
         assert (row.sealed_key, row.ended_at) == (None, now)
-    assert handovers.keeper_of(desk, seal.id) == "CCCD:038800000004"
+    assert keepers.keeper_of(desk, seal.id) == "CCCD:038800000004"
     assert status(world, serial(seal)) is CertificateStatus.GOOD
     assert "credential.handed-over" in tags(world)
     with pytest.raises(SignerError) as caught:
@@ -276,21 +284,70 @@ def test_a_persons_key_goes_to_nobody(world: World, holders: Holders) -> None:
     with pytest.raises(SignerError) as caught:
         hand_over(world, holders.official.id, OFFICIAL_PIN)
     assert caught.value.code == "handover-only-for-seals"
+    for attempt in (
+        lambda: keepers.name_first(
+            world.desk, holders.official.id, keeper=FIRST, now=world.now, by=BY
+        ),
+        lambda: successors.rekey(
+            world.desk, holders.official.id, pin=NEW_PIN, keeper=FIRST, now=world.now, by=BY
+        ),
+    ):
+        with pytest.raises(SignerError) as caught:
+            attempt()
+        assert caught.value.code == "keeper-only-for-seals"
+
+
+FIRST, NEXT = "CCCD:038800000003", "CCCD:038800000004"
 
 
 @ONLY_SQLITE
-def test_a_keeper_who_leaves_leaves_the_seal_held(world: World, holders: Holders) -> None:
-    """They know its PIN: it is out of use until somebody else has a key of their own."""
-    keeper = holders.official.holder_id
-    code = new_code()
-    hand_over(world, holders.agency.id, AGENCY_PIN, received_by=keeper, activation_code=code)
-    pins.activate(world.desk, holders.agency.id, code=code, pin=AGENCY_PIN, now=world.now, by=BY)
-    left = lifecycle.leave(world.desk, keeper, decision="1/QĐ", now=world.now, by=OFFICER)
-    assert left.seals == (holders.agency.id,)
-    assert credentials.find(world.desk, holders.agency.id).state == "suspended"
-    assert status(world, serial(holders.agency)) is CertificateStatus.GOOD
-    made = lifecycle.rekey(world.desk, holders.agency.id, pin=NEW_PIN, now=world.now, by=OFFICER)
-    assert made.state == "active"
+@pytest.mark.parametrize("how", ["first", "written down later", "handed over"])
+def test_a_keeper_who_leaves_leaves_the_seal_held(world: World, holders: Holders, how: str) -> None:
+    """DOMAIN.md §2: they know its PIN, so it is out of use until the next keeper has a new key."""
+    desk, seal, now = world.desk, holders.agency, world.now
+    if how == "first":
+        seal = credentials.enrol(
+            desk, profile="agency-seal", subject=seal.holder, holder_id="MST:2800000002",
+            keeper=FIRST, unit="H56.DEMO.1", pin=AGENCY_PIN, algorithm=seal.algorithm,
+            now=now, by=BY,
+        )  # fmt: skip
+    elif how == "written down later":
+        keepers.name_first(desk, seal.id, keeper=FIRST, now=now, by=BY)
+        with pytest.raises(SignerError) as caught:
+            keepers.name_first(desk, seal.id, keeper=NEXT, now=now, by=BY)
+        assert caught.value.code == "handover-not-keeper"
+    else:
+        code = new_code()
+        hand_over(
+            world, seal.id, AGENCY_PIN, given_by=NEXT, received_by=FIRST, activation_code=code
+        )
+        pins.activate(desk, seal.id, code=code, pin=AGENCY_PIN, now=now, by=BY)
+    assert credentials.find(desk, seal.id).keeper == FIRST
+    # While they are there, a new key stays with them: another has it by a hand-over only.
+    with pytest.raises(SignerError) as caught:
+        successors.rekey(desk, seal.id, pin=NEW_PIN, keeper=NEXT, now=now, by=OFFICER)
+    assert caught.value.code == "handover-not-keeper"
+    seal = successors.rekey(desk, seal.id, pin=AGENCY_PIN, now=now, by=OFFICER)
+    assert seal.keeper == FIRST
+    # A hold for another reason is no way around it.
+    lifecycle.suspend(desk, seal.id, reason="kiểm kê", now=now, by=OFFICER)
+    left = leaving.leave(desk, FIRST, decision="1/QĐ", now=now, by=OFFICER)
+    assert left.seals == (seal.id,)
+    assert credentials.find(desk, seal.id).state == "suspended"
+    for attempt in (
+        lambda: lifecycle.resume(desk, seal.id, now=now, by=OFFICER),
+        lambda: successors.rekey(desk, seal.id, pin=NEW_PIN, now=now, by=OFFICER),
+        lambda: successors.rekey(desk, seal.id, pin=NEW_PIN, keeper=FIRST, now=now, by=OFFICER),
+        lambda: hand_over(world, seal.id, AGENCY_PIN),
+    ):
+        with pytest.raises(SignerError) as caught:
+            attempt()
+        assert caught.value.code == "keeper-left"
+    assert credentials.find(desk, seal.id).state == "suspended"
+    made = successors.rekey(desk, seal.id, pin=NEW_PIN, keeper=NEXT, now=now, by=OFFICER)
+    assert (made.state, made.keeper, keepers.kept_by(desk, NEXT)) == ("active", NEXT, [made.id])
+    assert credentials.find(desk, seal.id).state == "revoked"
+    assert keepers.kept_by(desk, FIRST) == []
 
 
 def test_holders_stop_their_own_and_officers_let_it_go_on(world: World, holders: Holders) -> None:
@@ -395,7 +452,7 @@ def test_the_picture_that_carries_on_is_the_one_that_was_drawn(
     holder_images.set_image(desk, own.id, signature_png(510), approved_by=OFFICER, now=later, by=BY)
     holder_images.approve(desk, sent.id, now=later + timedelta(hours=1), by=OFFICER)
     assert holder_images.image_digest(desk, own.id) == sent.digest
-    made = lifecycle.rekey(desk, own.id, pin=NEW_PIN, now=later, by=OFFICER)
+    made = successors.rekey(desk, own.id, pin=NEW_PIN, now=later, by=OFFICER)
     assert holder_images.image_digest(desk, made.id) == sent.digest
 
 
