@@ -31,6 +31,8 @@ _GAP = 3.0
 _EDGE = 5.0
 _LEAST_HEIGHT = 18.0
 _LEAST_WIDTH = 60.0
+_BLOCK = 40.0
+"""Between a title and a name: where the picture stands, whole or in part."""
 _HIDDEN = 0.5
 _SLIDES = (0, 4, -4, 8, -8, 12, -12, 16, -16, 20, -20, 24, -24, 28, -28)
 
@@ -126,11 +128,10 @@ def beside_anchor(
             for one in reversed(found):
                 anchor = to_shown(one, crop, rotation)
                 try:
+                    _require_unsigned(document, number, anchor, text, above=above)
                     return Room(number, _free(anchor, taken, width, shown, above=above))
                 except SignerError as error:  # a name is often written twice
-                    signed = _signed_at(document, number, anchor)
-                    why = SignerError("block-already-signed", anchor=text) if signed else error
-                    refusal = refusal or why
+                    refusal = refusal or error
             break
     raise refusal or SignerError("anchor-not-found", anchor=text)
 
@@ -244,13 +245,16 @@ def _free(
     return (left, bottom, right, top)
 
 
-def _signed_at(document: Document, number: int, anchor: Box) -> bool:
-    """Whether a signature is shown right above or below the anchor."""
+def _require_unsigned(
+    document: Document, number: int, anchor: Box, text: str, *, above: bool
+) -> None:
+    """One block, one signature: whoever signs again by mistake squeezes in no second picture."""
     crop, rotation = document.geometry(number)
     x1, y1, x2, y2 = anchor
-    near = (x1, y1 - _LEAST_HEIGHT, x2, y2 + _LEAST_HEIGHT)
+    block = (x1, y2, x2, y2 + _BLOCK) if above else (x1, y1 - _BLOCK, x2, y1)
     shown = signature_rects(document, document.page(number).objgen)
-    return any(meet(near, to_shown(one, crop, rotation)) for one in shown)
+    if any(meet(block, to_shown(one, crop, rotation)) for one in shown):
+        raise SignerError("block-already-signed", anchor=text)
 
 
 def _taken(document: Document, pages: Any, number: int) -> list[Box]:
