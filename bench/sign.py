@@ -23,7 +23,7 @@ from bench import batch_served, peers
 from bench.ca_world import BY
 from bench.peers.stock_pyhanko import Stock
 from bench.report import Report, arguments
-from bench.sign_processes import documents_per_second
+from bench.sign_processes import side_by_side
 from bench.sign_world import PIN, Bureau, bureau
 from bench.token_rate import bare_works
 from signer.in_groups import GROUP, write_in_groups
@@ -197,15 +197,16 @@ def _whole_flow(report: Report, office: Bureau, data: bytes) -> None:
 
 def _two_processes(report: Report, office: Bureau, data: bytes) -> float:
     report.say("one process, two processes")
-    settings = office.world.token.settings
-    url = str(office.world.database.engine.url)
-    job = (settings, url, office, data, report.seconds)
-    rounds = 1 if report.quick else 5
-    pairs = [[documents_per_second(count, *job) for count in (1, 2)] for _ in range(rounds)]
-    one = statistics.median(pair[0] for pair in pairs)
-    two = statistics.median(pair[1] for pair in pairs)
-    report.add("B-B, two processes", two, "1/s", limit=one, peer="one process", goal=1.9)
-    return two
+    rounds, seconds = (2, 0.2) if report.quick else (40, 0.25)
+    found = side_by_side(office, data, rounds=rounds, seconds=seconds)
+    report.add(
+        "bare signatures, two processes", found.token_two, "1/s",
+        limit=found.token_one, peer="one process",
+    )  # fmt: skip
+    report.add(
+        "B-B, two processes", found.two, "1/s", limit=found.one, peer="one process", goal=1.9
+    )
+    return found.two
 
 
 def _batch(report: Report, two: float) -> None:

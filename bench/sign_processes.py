@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import statistics
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +25,59 @@ from signer.signature import Pen
 from signer.signing import SignatureRequest
 
 
-def documents_per_second(
-    count: int, settings: TokenSettings, url: str, office: Bureau, data: bytes, seconds: float
-) -> float:
+@dataclass(frozen=True)
+class Beside:
+    """Medians per second: one process alone, and two at once, of documents and of bare signatures
+    by the same two processes (what the machine itself gives)."""
+
+    one: float
+    two: float
+    token_one: float
+    token_two: float
+
+
+def side_by_side(office: Bureau, data: bytes, *, rounds: int, seconds: float) -> Beside:
+    """Two workers that live all along and are asked in turn: one, both, the other, both…
+
+    What the machine does meanwhile falls on all four alike; starting is in none of them.
+    """
     context = multiprocessing.get_context("spawn")
-    barrier, counts = context.Barrier(count), context.Queue()
+    settings, url = office.world.token.settings, str(office.world.database.engine.url)
     base = office.desk.authority.base_url
-    job = (settings, url, base, office.credential.id, data, seconds, office.world.home)
-    workers = [context.Process(target=_worker, args=(*job, barrier, counts)) for _ in range(count)]
-    for worker in workers:
-        worker.start()
-    total = sum(counts.get(timeout=120) for _ in workers)
-    for worker in workers:
+    job = (settings, url, base, office.credential.id, data, office.world.home)
+    lines, workers = [], []
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        workers.append(context.Process(target=_worker, args=(*job, theirs)))
+        workers[-1].start()
+        lines.append(ours)
+    for line in lines:
+        _answer(line, 120.0)
+
+    def rate(asked: Sequence[Connection], what: str) -> float:
+        for line in asked:
+            line.send((what, seconds))
+        return sum(_answer(line, 60.0 + seconds) for line in asked)
+
+    found: dict[tuple[str, int], list[float]] = {}
+    for number in range(rounds):
+        for what in ("documents", "token"):
+            found.setdefault((what, 1), []).append(rate([lines[number % 2]], what))
+            found.setdefault((what, 2), []).append(rate(lines, what))
+    for line, worker in zip(lines, workers, strict=True):
+        line.send(None)
         worker.join()
-    return float(total) / seconds
+    middle = {key: statistics.median(values) for key, values in found.items()}
+    return Beside(
+        middle["documents", 1], middle["documents", 2], middle["token", 1], middle["token", 2]
+    )
+
+
+def _answer(line: Connection, seconds: float) -> float:
+    if not line.poll(seconds):
+        raise RuntimeError("a signing process does not answer")
+    answer: float = line.recv()
+    return answer
 
 
 def _worker(
@@ -43,10 +86,8 @@ def _worker(
     base_url: str,
     credential_id: str,
     data: bytes,
-    seconds: float,
     home: Path,
-    barrier: Any,
-    counts: Any,
+    line: Connection,
 ) -> None:
     """A process of its own: its own C_Initialize, one login, one thread for PKCS#11."""
     database, token = Database(url), Token.open(settings)
@@ -55,22 +96,32 @@ def _worker(
         desk = desk_of(authority, database, token, home)
         credential = credentials.find(desk, credential_id)
         wrapped = opened(credential)
+        template = signing.template_for(desk, credential)
+        attributes = template.attributes(bytes(32))
 
-        def work() -> int:
+        def work() -> None:
             tune()
-            done = 0
             with desk.custody.unwrapped(wrapped) as key:
-                pen = Pen(signing.template_for(desk, credential), key, credential.name)
-                barrier.wait()
-                until = time.perf_counter() + seconds
-                while time.perf_counter() < until:
-                    _plain(desk, credential, pen, data)
-                    done += 1
-            return done
+                pen = Pen(template, key, credential.name)
+                works: dict[str, Callable[[], object]] = {
+                    "documents": lambda: _plain(desk, credential, pen, data),
+                    "token": lambda: pen.sign(attributes),
+                }
+                line.send(0.0)
+                while (asked := line.recv()) is not None:
+                    line.send(_rate(works[asked[0]], asked[1]))
 
-        counts.put(token.on_token_thread(work))
+        token.on_token_thread(work)
     finally:
         token.close()
+
+
+def _rate(work: Callable[[], object], seconds: float) -> float:
+    done, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds:
+        work()
+        done += 1
+    return done / spent
 
 
 def _plain(desk: Any, credential: Any, pen: Pen, data: bytes) -> None:
