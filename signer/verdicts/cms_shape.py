@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asn1crypto import cms, core, parser
+from cryptography import x509
+from cryptography.x509 import ocsp
 
 from ca import der
 from signer.cms_parts import signed_data_version
@@ -16,6 +18,7 @@ from signer.verdicts.verdict import Rejected, SubIndication, fails
 
 DATA_CONTENT = "1.2.840.113549.1.7.1"
 WRONG_VERSION = "validation-cms-version"
+OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 Attributes = dict[str, list[core.Asn1Value]]
 _SMIME = "1.2.840.113549.1.9.16.2."
 _UNSIGNED_ATTRIBUTES = frozenset(
@@ -81,6 +84,19 @@ def require_bare(data: cms.SignedData, signer: cms.SignerInfo) -> None:
         reader.raw(der.OBJECT_IDENTIFIER)
         if reader.more() and reader.whole() != der.NULL:
             raise malformed("validation-cms-digest-algorithms")
+
+
+def require_lists(crls: cms.RevocationInfoChoices) -> None:
+    """What stands in `crls` is a list or an answer (RFC 5652, 10.2.1). One bit makes [0] of the
+    certificates [1]: then nobody would look at what stands there."""
+    try:
+        for one in crls or ():
+            if one.name == "crl":
+                x509.load_der_x509_crl(one.dump())
+            elif one.chosen["other_rev_info_format"].dotted == OCSP_RESPONSE:
+                ocsp.load_der_ocsp_response(one.chosen["other_rev_info"].dump())
+    except (ValueError, TypeError):
+        raise malformed("validation-cms-damaged", detail="crls") from None
 
 
 def attributes_of(values: cms.CMSAttributes) -> Attributes:

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from asn1crypto import cms, tsp
+from asn1crypto import cms, core, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from signer.trust.certificates import Certificate, is_authority, read_all, read_certificate
 from signer.verdicts.cms_shape import (
+    OCSP_RESPONSE,
     Attributes,
     attributes_of,
     malformed,
     require_bare,
+    require_lists,
     require_nothing_more,
     require_one_value,
     require_versions,
@@ -32,8 +34,8 @@ from signer.verdicts.mathematics import digest, verifies, way_of
 from signer.verdicts.verdict import Rejected, SubIndication, fails
 
 TIMESTAMP_CONTENT = "1.2.840.113549.1.9.16.1.4"
+_USUAL_STRINGS = ("utf8_string", "printable_string")
 CERTIFICATE_MISSING = "validation-certificate-missing"
-_OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _read(
     require_versions(data, signer)
     require_nothing_more(info, data, inner, signer)
     require_bare(data, signer)
+    require_lists(data["crls"])
     attributes = attributes_of(signer["signed_attrs"])
     if not attributes:
         # Plain CMS (RFC 5652, 5.3) is no damage, but nothing in it says by which certificate.
@@ -235,13 +238,8 @@ def _of_authority(encoded: bytes) -> bool:
 def _names(certificate: Certificate, sid: cms.SignerIdentifier) -> bool:
     if sid.name == "issuer_and_serial_number":
         named = sid.chosen
-        return bool(
-            named["serial_number"].native == certificate.serial
-            and named["issuer"].dump() == certificate.issuer
-        ) or bool(
-            named["serial_number"].native == certificate.serial
-            and named["issuer"] == asn1_x509.Certificate.load(certificate.der).issuer
-        )
+        same = named["serial_number"].native == certificate.serial
+        return bool(same and _written_alike(named["issuer"], certificate.issuer))
     try:
         own = certificate.x509.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
@@ -249,12 +247,33 @@ def _names(certificate: Certificate, sid: cms.SignerIdentifier) -> bool:
     return bool(own.value.digest == sid.chosen.native)
 
 
+def _written_alike(named: asn1_x509.Name, issuer: bytes) -> bool:
+    """The certificate's own octets, or its letters in the other usual type of string.
+
+    RFC 5280, 7.1 takes letters of another case for the same. Nobody signs this name, and no program
+    changes a case: whoever did had something else in mind.
+    """
+    return named.dump() == issuer or _letters(named) == _letters(asn1_x509.Name.load(issuer))
+
+
+def _letters(name: asn1_x509.Name) -> list[list[tuple[str, object]]]:
+    return [
+        [(pair["type"].dotted, _text(pair["value"])) for pair in relative]
+        for relative in name.chosen
+    ]
+
+
+def _text(value: core.Asn1Value) -> object:
+    usual = isinstance(value, asn1_x509.DirectoryString) and value.name in _USUAL_STRINGS
+    return value.native if usual else value.dump()
+
+
 def _revocation(crls: cms.RevocationInfoChoices, attributes: Attributes) -> Iterator[bytes]:
     """Revocation data inside the signature: CMS crls and Adobe's archival attribute."""
     for one in crls or ():
         if one.name == "crl":
             yield one.dump()
-        elif one.chosen["other_rev_info_format"].dotted == _OCSP_RESPONSE:
+        elif one.chosen["other_rev_info_format"].dotted == OCSP_RESPONSE:
             yield one.chosen["other_rev_info"].dump()
     for archival in attributes.get("adobe_revocation_info_archival", ()):
         for name in ("crl", "ocsp"):

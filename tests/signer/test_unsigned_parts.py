@@ -21,7 +21,7 @@ from signer.trust.revocation_status import read_ocsp, vouched
 from signer.verdicts.report import Changes
 from signer.verdicts.unsigned_end import _strange
 from signer.verdicts.validation import validate
-from signer.verdicts.verdict import Indication
+from signer.verdicts.verdict import Indication, SubIndication
 from tests.pdf_surgery import contents, gaps, patched, with_contents
 from tests.signed_samples import pki, signed
 from tests.signer.signed_files import REPORT, Official
@@ -174,6 +174,43 @@ def test_nothing_strange_stands_between_any_two_streams() -> None:
     assert len(places) > 4
     for place in places:
         assert not judged(patched(data, place, b"\x0b")).passed, place
+
+
+@pytest.mark.parametrize("token", [False, True], ids=["signature", "time-stamp"])
+def test_certificates_do_not_pass_for_revocation_lists(token: bool) -> None:
+    """RFC 5652, 5.1: [0] certificates, [1] crls. With one bit the certificates became lists that
+    nobody read, and those of the DSS served in their place."""
+    data = signed("LT")
+    gap = gaps(data)[0]
+    value = contents(data, gap)
+    info = cms.ContentInfo.load(value)["content"]
+    if token:
+        (one,) = info["signer_infos"][0]["unsigned_attrs"]
+        info = one["values"][0]["content"]
+    held = info["certificates"].dump()
+    assert held[0] == 0xA0
+    forged = value.replace(held, b"\xa1" + held[1:])
+    (signature,) = judged(with_contents(data, gap, forged)).signatures
+    assert signature.sub_indication in (
+        SubIndication.FORMAT_FAILURE,
+        SubIndication.SIG_CONSTRAINTS_FAILURE,
+    )
+
+
+@pytest.mark.parametrize("place", ["signature", "time-stamp"])
+def test_the_issuer_is_named_letter_for_letter(place: str) -> None:
+    """RFC 5652, 5.3: sid is not signed, and DNs match in any case; no honest program changes it."""
+    data = signed("LT")
+    gap = gaps(data)[0]
+    value = contents(data, gap)
+    info = cms.ContentInfo.load(value)["content"]
+    if place == "time-stamp":
+        (one,) = info["signer_infos"][0]["unsigned_attrs"]
+        info = one["values"][0]["content"]
+    sid = info["signer_infos"][0]["sid"].dump()
+    forged = value.replace(sid, sid.replace(b"Issuing", b"issuing"))
+    assert forged != value
+    assert not judged(with_contents(data, gap, forged)).passed
 
 
 def test_an_attribute_made_unreadable_is_told_and_counts_for_nothing() -> None:
