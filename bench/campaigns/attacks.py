@@ -29,11 +29,15 @@ from ca.trust import TrustStore
 from signer.verdicts.report import Report as Verdict
 from signer.verdicts.validation import validate
 from tests import attacks, attacks_prepared
+from tests.pdf_surgery import gaps
 from tests.signed_samples import MINUTE, pki, plain_pdf, raised, signed
 from tests.small_pki import SIGNED_AT
 
 NOW = SIGNED_AT + 30 * MINUTE
 _FLIP_SEEDS = 20
+_PARTS = 8
+_FEW_GAPS = 2
+"""One signature, with or without a document time-stamp."""
 
 
 def main(arguments_: list[str] | None = None) -> int:
@@ -47,8 +51,8 @@ def main(arguments_: list[str] | None = None) -> int:
         root = pki().root.certificate.public_bytes(Encoding.DER)
         waiting: dict[Future[_Forged], str] = {}
         for name, data in _originals(report.quick):
-            for seed in (None, *range(0 if report.quick else _FLIP_SEEDS)):
-                waiting[pool.submit(_forged, data, root, seed)] = name
+            for some in _shares(len(gaps(data)), report.quick):
+                waiting[pool.submit(_forged, data, root, some)] = name
         for done in as_completed(waiting):
             forged, name = done.result(), waiting[done]
             report.say(f"{name}: {forged.tried.total()} mutants")
@@ -92,13 +96,34 @@ class _Forged:
     refused: bool = False
 
 
-def _forged(data: bytes, root: bytes, seed: int | None) -> _Forged:
-    """One document by every recipe or, with a seed, by bits flipped all over it."""
+Share = tuple[str, int]
+
+
+def _shares(signatures: int, quick: bool) -> list[Share]:
+    """What is tried of one document, in pieces for several processes: every recipe, bits flipped
+    all over it, and where signatures are few, one bit of every octet of theirs."""
+    shares = [("recipes", 0)]
+    if not quick:
+        shares += [("flips", seed) for seed in range(_FLIP_SEEDS)]
+        shares += [("octets", part) for part in range(_PARTS if signatures <= _FEW_GAPS else 0)]
+    return shares
+
+
+def _mutants(data: bytes, share: Share) -> Iterator[attacks.Mutant]:
+    kind, number = share
+    if kind == "flips":
+        return attacks.flips(data, every=100, seed=number)
+    if kind == "octets":
+        return attacks.octets(data, part=number, parts=_PARTS)
+    return attacks.mutants(data)
+
+
+def _forged(data: bytes, root: bytes, share: Share) -> _Forged:
+    """One share of what is tried of a document."""
     trust = TrustStore((x509.load_der_x509_certificate(root),))
     honest, forged = validate(data, trust=trust, now=NOW), _Forged()
-    forged.refused = seed is None and not honest.passed
-    some = attacks.mutants(data) if seed is None else attacks.flips(data, every=100, seed=seed)
-    for mutant in some:
+    forged.refused = share[0] == "recipes" and not honest.passed
+    for mutant in _mutants(data, share):
         forged.tried[mutant.recipe] += 1
         if attacks.deceives(mutant, validate(mutant.data, trust=trust, now=NOW), honest):
             forged.passed.append(mutant)
