@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api.interpreter import tune
+from bench.report import rate
 from bench.sign_world import Bureau, desk_of, opened
 from ca.authority import Authority
 from hsm.token import Token, TokenSettings
@@ -54,7 +54,7 @@ def side_by_side(office: Bureau, data: bytes, *, rounds: int, seconds: float) ->
     for line in lines:
         _answer(line, 120.0)
 
-    def rate(asked: Sequence[Connection], what: str) -> float:
+    def together(asked: Sequence[Connection], what: str) -> float:
         for line in asked:
             line.send((what, seconds))
         return sum(_answer(line, 60.0 + seconds) for line in asked)
@@ -62,8 +62,8 @@ def side_by_side(office: Bureau, data: bytes, *, rounds: int, seconds: float) ->
     found: dict[tuple[str, int], list[float]] = {}
     for number in range(rounds):
         for what in ("documents", "token"):
-            found.setdefault((what, 1), []).append(rate([lines[number % 2]], what))
-            found.setdefault((what, 2), []).append(rate(lines, what))
+            found.setdefault((what, 1), []).append(together([lines[number % 2]], what))
+            found.setdefault((what, 2), []).append(together(lines, what))
     for line, worker in zip(lines, workers, strict=True):
         line.send(None)
         worker.join()
@@ -109,19 +109,11 @@ def _worker(
                 }
                 line.send(0.0)
                 while (asked := line.recv()) is not None:
-                    line.send(_rate(works[asked[0]], asked[1]))
+                    line.send(rate(works[asked[0]], asked[1]))
 
         token.on_token_thread(work)
     finally:
         token.close()
-
-
-def _rate(work: Callable[[], object], seconds: float) -> float:
-    done, began = 0, time.perf_counter()
-    while (spent := time.perf_counter() - began) < seconds:
-        work()
-        done += 1
-    return done / spent
 
 
 def _plain(desk: Any, credential: Any, pen: Pen, data: bytes) -> None:
